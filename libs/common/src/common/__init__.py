@@ -1,0 +1,1 @@
+"""What feedmill's services share; it imports none of them."""

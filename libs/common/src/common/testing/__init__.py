@@ -1,0 +1,1 @@
+"""Fakes and builders for tests; production code never imports them."""

@@ -1,0 +1,1 @@
+"""feedmill on one machine without the outside world."""

@@ -1,0 +1,1 @@
+"""The whole of feedmill as processes of this machine."""

@@ -1,0 +1,1 @@
+"""A private RabbitMQ and PostgreSQL on free ports in folders of their own."""

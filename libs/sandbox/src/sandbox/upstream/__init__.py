@@ -1,0 +1,1 @@
+"""Stand-in upstreams that keep the documented contract."""

@@ -1,0 +1,1 @@
+"""Reads upstream marketplaces page by page and publishes raw events."""

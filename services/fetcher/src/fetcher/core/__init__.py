@@ -1,0 +1,1 @@
+"""Rules of the fetcher; no I/O."""

@@ -1,0 +1,1 @@
+"""Serves the catalogue; the only part that the outside sees."""

@@ -1,0 +1,1 @@
+"""Lands raw events in PostgreSQL in transactional batches and normalises them."""
