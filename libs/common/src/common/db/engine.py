@@ -1,0 +1,96 @@
+"""The one way to a PostgreSQL pool: SQLAlchemy's engine over asyncpg, with bounds on every wait."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from common.settings import DatabaseSettings
+
+
+def url(settings: DatabaseSettings) -> URL:
+    """Return the address for SQLAlchemy; printing it hides the password."""
+    return URL.create(
+        "postgresql+asyncpg",
+        username=settings.user,
+        password=settings.password.get_secret_value() or None,
+        host=settings.host,
+        port=settings.port,
+        database=settings.name,
+    )
+
+
+def create_engine(settings: DatabaseSettings, *, application: str) -> AsyncEngine:
+    """Make a pool; it connects on first use.
+
+    Args:
+        settings: Where, and the bounds in seconds.
+        application: What `pg_stat_activity` shows: `normalizer@host`.
+    """
+    engine = create_async_engine(
+        url(settings),
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.connect_timeout_s,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": settings.connect_timeout_s,
+            "command_timeout": settings.statement_timeout_s,
+            "server_settings": server_settings(settings, application=application),
+        },
+    )
+    event.listen(engine.sync_engine, "connect", _exchange_json_as_bytes)
+    return engine
+
+
+def _exchange_json_as_bytes(connection: Any, _record: object) -> None:
+    """Hand JSON over as bytes in both directions, so that no number or key is decoded and written anew.
+
+    Listens after SQLAlchemy's own codecs and replaces them; `json.loads` takes bytes, so JSON columns still work.
+    """
+
+    async def set_codecs(driver: "asyncpg.Connection[Any]") -> None:
+        await driver.set_type_codec("jsonb", schema="pg_catalog", encoder=_jsonb, decoder=_unjsonb, format="binary")
+        await driver.set_type_codec("json", schema="pg_catalog", encoder=_bytes, decoder=bytes, format="binary")
+
+    connection.run_async(set_codecs)
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
+
+
+def _jsonb(value: str | bytes) -> bytes:
+    return b"\x01" + _bytes(value)
+
+
+def _unjsonb(value: bytes) -> bytes:
+    return bytes(value[1:])
+
+
+def server_settings(settings: DatabaseSettings, *, application: str) -> dict[str, str]:
+    """Return what every session sets: its name, UTC, and bounds on statements, locks and idle transactions."""
+    return {
+        "application_name": application,
+        "timezone": "UTC",
+        "statement_timeout": str(round(settings.statement_timeout_s * 1000)),
+        "lock_timeout": str(round(settings.lock_timeout_s * 1000)),
+        "idle_in_transaction_session_timeout": "60000",
+        "jit": "off",
+    }
+
+
+@asynccontextmanager
+async def driver_connection(engine: AsyncEngine) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    """Lend the pool's bare asyncpg connection: for arrays, bytes and COPY on the hot path.
+
+    No transaction is open on it; the borrower opens and ends its own.
+    """
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        driver = raw.driver_connection
+        assert driver is not None  # noqa: S101 - only a detached connection has none
+        yield driver

@@ -1,0 +1,64 @@
+"""Bring a database to the newest revision; safe to start twice at once."""
+
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from common.db.engine import create_engine
+from common.errors import UnavailableError
+from common.settings import DatabaseSettings
+
+MIGRATION_LOCK: Final = 0x6665_6564_0001
+"""Advisory lock held while revisions run; a second start waits for the first and then finds nothing to do."""
+
+PATIENCE_S: Final = 3600.0
+"""Seconds that a revision, or the wait for another migration, may take."""
+
+
+def alembic_config() -> Config:
+    """Return Alembic's configuration without a file."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def head() -> str:
+    """Return the newest revision; there is exactly one."""
+    revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert revision is not None  # noqa: S101 - the folder holds at least the first revision
+    return revision
+
+
+async def upgrade(settings: DatabaseSettings) -> str:
+    """Run what is missing and return the revision reached.
+
+    Raises:
+        UnavailableError: The database does not answer or refuses this user; the text names host, port and name.
+    """
+    where = f"{settings.host}:{settings.port}/{settings.name}"
+    patient = settings.model_copy(update={"statement_timeout_s": PATIENCE_S, "lock_timeout_s": PATIENCE_S})
+    engine = create_engine(patient, application="migrate")
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+            await connection.commit()
+            await connection.run_sync(_run)
+            await connection.commit()
+    except (OSError, DBAPIError, asyncpg.PostgresError) as error:
+        raise UnavailableError(f"database {where}: {type(error).__name__}: {error}") from error
+    finally:
+        await engine.dispose()
+    return head()
+
+
+def _run(connection: Connection) -> None:
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

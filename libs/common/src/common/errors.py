@@ -1,0 +1,28 @@
+"""The errors that cross package borders.
+
+FeedmillError
+├── ConfigurationError   a setting is missing, unknown or out of bounds; the text names its key
+├── UnavailableError     a server of ours (broker, database) does not answer now; waiting helps
+└── InvalidEventError    a message is no event; it is dead-lettered with `reason`
+"""
+
+
+class FeedmillError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class ConfigurationError(FeedmillError):
+    """A setting is missing, unknown or out of bounds; the text names its key and never its value."""
+
+
+class UnavailableError(FeedmillError):
+    """The broker or the database does not answer now; the same call may succeed later."""
+
+
+class InvalidEventError(FeedmillError):
+    """A message is no event. `reason` is a short code for a header and a counter."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,229 @@
+"""Settings, declared once with unit and bounds.
+
+Order of precedence: environment, then `.env`, then `config.yaml`, then the defaults below. `FEEDMILL__SECTION__KEY`
+overrides any key of `config.yaml`; the short names of `FLAT_NAMES` are the ones that people put in `.env`.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeVar
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from common.errors import ConfigurationError
+from common.events import PLATFORM_PATTERN
+
+FLAT_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "DB_HOST": ("database", "host"),
+    "DB_PORT": ("database", "port"),
+    "DB_USER": ("database", "user"),
+    "DB_PASSWORD": ("database", "password"),
+    "DB_NAME": ("database", "name"),
+    "RABBITMQ_URL": ("rabbitmq", "url"),
+    "CHE168_API_KEY": ("platforms", "che168", "api_key"),
+    "CHE168_ACCESS_NAME": ("platforms", "che168", "access_name"),
+    "CHE168_BASE_URL": ("platforms", "che168", "base_url"),
+    "SECRET_KEY": ("gateway", "secret_key"),
+    "API_HOST": ("gateway", "host"),
+    "API_PORT": ("gateway", "port"),
+}
+SECTIONS: Final = frozenset({"database", "rabbitmq", "log", "platforms", "fetcher", "normalizer", "gateway"})
+OVERRIDE_PREFIX: Final = "FEEDMILL__"
+OTHER_NAMES: Final = frozenset({"FEEDMILL_CONFIG"})
+"""Names that may stand in `.env` besides `FLAT_NAMES` and overrides. Compose's own are in `COMPOSE_NAMES`."""
+COMPOSE_NAMES: Final = frozenset(
+    {
+        "RABBITMQ_FETCHER_PASSWORD",
+        "RABBITMQ_NORMALIZER_PASSWORD",
+        "RABBITMQ_GATEWAY_PASSWORD",
+        "RABBITMQ_OPERATOR_PASSWORD",
+        "RABBITMQ_CONSOLE_PORT",
+        "SANDBOX_OFFERS",
+        "SANDBOX_SEED",
+        "COMPOSE_PROJECT_NAME",
+        "COMPOSE_PROFILES",
+    }
+)
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """A block of `config.yaml`; an unknown key in it is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(Section):
+    """Where PostgreSQL is."""
+
+    host: str = "127.0.0.1"
+    port: Port = 5432
+    user: str = "feedmill"
+    password: SecretStr = SecretStr("")
+    name: str = "feedmill"
+    pool_size: Annotated[int, Field(ge=1, le=100)] = 5
+    """Connections a process keeps."""
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    statement_timeout_s: Annotated[float, Field(gt=0, le=600)] = 60.0
+    lock_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+
+
+class BrokerSettings(Section):
+    """Where RabbitMQ is."""
+
+    url: SecretStr = SecretStr("amqp://127.0.0.1:5672/feedmill")
+    """AMQP URL with user, password and virtual host; each service has a user of its own."""
+    publish_timeout_s: Annotated[float, Field(gt=0, le=30)] = 30.0
+    """A publish without a confirm in this time is 'unknown' and is sent again."""
+    reconnect_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+
+class LogSettings(Section):
+    """What is logged, and where."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    directory: Path | None = None
+    """Files `<service>.log`, rotated daily and kept 7 days; none: console only."""
+
+
+class PlatformSettings(Section):
+    """One marketplace of the auto-api family: how to ask it, and what its fields mean (UPSTREAMS §1.10)."""
+
+    family: Literal["autoapi"] = "autoapi"
+    api_key: SecretStr = SecretStr("")
+    access_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$")] = ""
+    """Host part given by the vendor: `https://{access_name}.auto-api.com/api/v2/{platform}`."""
+    base_url: str = ""
+    """Whole base up to `/api/v2/{platform}`; wins over `access_name`."""
+    min_interval_s: Annotated[float, Field(ge=0, le=60)] = 0.2
+    """Least time between the starts of two requests; 0 asks as fast as the upstream answers."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
+    price_field: str = "price"
+    price_multiplier: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """`price_field` × this = units of `currency`."""
+    changed_fields: dict[str, str] = {"new_price": "price"}
+    """Names in a `changed` event → names in the full record."""
+    power_field: str = "power"
+    displacement_unit: Literal["l", "cc"] = "l"
+    registration_field: str = "first_registration"
+
+
+Platforms = dict[Annotated[str, Field(pattern=f"^{PLATFORM_PATTERN}$")], PlatformSettings]
+
+
+def default_platforms() -> Platforms:
+    """Return what is configured when `config.yaml` says nothing: che168."""
+    return {"che168": PlatformSettings()}
+
+
+class Settings(BaseSettings):
+    """The sections that every service has; a service's own settings add its section."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=OVERRIDE_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    database: DatabaseSettings = DatabaseSettings()
+    rabbitmq: BrokerSettings = BrokerSettings()
+    log: LogSettings = LogSettings()
+    platforms: Platforms = Field(default_factory=default_platforms)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the environment over its short names over `config.yaml`."""
+        del dotenv_settings, file_secret_settings
+        short_names = InitSettingsSource(settings_cls, _short_names(settings_cls))
+        return init_settings, env_settings, short_names, InitSettingsSource(settings_cls, _config_file(settings_cls))
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def load(model: type[SettingsT], *, env_file: Path = Path(".env")) -> SettingsT:
+    """Read the settings of one service.
+
+    Args:
+        model: The service's settings.
+        env_file: Values for names that the environment does not have; absent is fine.
+
+    Raises:
+        ConfigurationError: A key is unknown or its value is wrong; the text names the key and never its value.
+    """
+    _read_env_file(env_file)
+    _check_override_names()
+    try:
+        return model()
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_said_plainly(error))) from None
+
+
+def _said_plainly(error: ValidationError) -> list[str]:
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        path = tuple(str(part) for part in item["loc"])
+        short = next((name for name, target in FLAT_NAMES.items() if target == path), None)
+        where = ".".join(path) + (f" ({short})" if short else "")
+        reason = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        lines.append(f"{where}: {reason}")
+    return lines
+
+
+def _read_env_file(path: Path) -> None:
+    for name, value in dotenv_values(path).items():
+        known = name in FLAT_NAMES or name in OTHER_NAMES or name in COMPOSE_NAMES or name.startswith(OVERRIDE_PREFIX)
+        if not known:
+            raise ConfigurationError(f"{path}: unknown key {name}")
+        if value:
+            os.environ.setdefault(name, value)
+
+
+def _check_override_names() -> None:
+    for name in os.environ:
+        section = name.removeprefix(OVERRIDE_PREFIX).split("__")[0].lower()
+        if name.startswith(OVERRIDE_PREFIX) and section not in SECTIONS:
+            raise ConfigurationError(f"{name}: unknown section {section!r}")
+
+
+def _short_names(model: type[BaseSettings]) -> dict[str, object]:
+    nested: dict[str, object] = {}
+    for name, path in FLAT_NAMES.items():
+        value = os.environ.get(name)
+        if not value or path[0] not in model.model_fields:
+            continue
+        level = nested
+        for part in path[:-1]:
+            inner = level.setdefault(part, {})
+            assert isinstance(inner, dict)  # noqa: S101 - FLAT_NAMES never puts a value where another has a block
+            level = inner
+        level[path[-1]] = value
+    return nested
+
+
+def _config_file(model: type[BaseSettings]) -> dict[str, object]:
+    named = os.environ.get("FEEDMILL_CONFIG")
+    path = Path(named or "config.yaml")
+    if not path.is_file():
+        if named:
+            raise ConfigurationError(f"FEEDMILL_CONFIG: no file {path}")
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path}: sections are expected, such as 'database:'")
+    unknown = sorted(str(key) for key in content if key not in SECTIONS)
+    if unknown:
+        raise ConfigurationError(f"{path}: unknown key {', '.join(unknown)}")
+    return {key: value for key, value in content.items() if key in model.model_fields and value is not None}
