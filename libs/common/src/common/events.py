@@ -86,6 +86,7 @@ class PageFetched(msgspec.Struct, frozen=True, gc=False):
         fetched_at: When the upstream's answer was complete; between two sights with the same `seq` the earlier wins.
         records: Up to 20, in the upstream's order.
         schema_version: Version of this envelope.
+        part: 0, or the 0-based number of a slice where one upstream page is too large for one message.
     """
 
     platform: str
@@ -95,16 +96,18 @@ class PageFetched(msgspec.Struct, frozen=True, gc=False):
     fetched_at: datetime
     records: list[FeedRecord]
     schema_version: int = SCHEMA_VERSION
+    part: int = 0
 
     @property
     def message_id(self) -> str:
-        """The same for every publish of the same page of the same run."""
-        return message_id(self.platform, self.kind, self.position, self.run_id)
+        """The same for every publish of the same part of the same page of the same run."""
+        return message_id(self.platform, self.kind, self.position, self.run_id, self.part)
 
 
-def message_id(platform: str, kind: PageKind, position: int, run_id: str) -> str:
-    """Return `platform:kind:position:run`, the ledger's key of a page."""
-    return f"{platform}:{kind}:{position}:{run_id}"
+def message_id(platform: str, kind: PageKind, position: int, run_id: str, part: int = 0) -> str:
+    """Return `platform:kind:position:run`, the ledger's key of a page; parts after the first end in `:part`."""
+    whole = f"{platform}:{kind}:{position}:{run_id}"
+    return f"{whole}:{part}" if part else whole
 
 
 _encoder = msgspec.json.Encoder()

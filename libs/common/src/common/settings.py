@@ -7,10 +7,11 @@ overrides any key of `config.yaml`; the short names of `FLAT_NAMES` are the ones
 import os
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from common.errors import ConfigurationError
@@ -49,6 +50,17 @@ COMPOSE_NAMES: Final = frozenset(
 )
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError) as error:
+        raise ValueError("no time zone of this name is known here") from error
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
 
 
 class Section(BaseModel):
@@ -101,6 +113,8 @@ class PlatformSettings(Section):
     """Whole base up to `/api/v2/{platform}`; wins over `access_name`."""
     min_interval_s: Annotated[float, Field(ge=0, le=60)] = 0.2
     """Least time between the starts of two requests; 0 asks as fast as the upstream answers."""
+    day_zone: ZoneName = "Europe/Moscow"
+    """Where the upstream's days begin, for `/change_id?date=`."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
     price_field: str = "price"
     price_multiplier: Annotated[int, Field(ge=1, le=1_000_000)] = 1

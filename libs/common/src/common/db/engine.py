@@ -8,6 +8,7 @@ import asyncpg
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from common.db.session import server_settings
 from common.settings import DatabaseSettings
 
 
@@ -69,18 +70,6 @@ def _jsonb(value: str | bytes) -> bytes:
 
 def _unjsonb(value: bytes) -> bytes:
     return bytes(value[1:])
-
-
-def server_settings(settings: DatabaseSettings, *, application: str) -> dict[str, str]:
-    """Return what every session sets: its name, UTC, and bounds on statements, locks and idle transactions."""
-    return {
-        "application_name": application,
-        "timezone": "UTC",
-        "statement_timeout": str(round(settings.statement_timeout_s * 1000)),
-        "lock_timeout": str(round(settings.lock_timeout_s * 1000)),
-        "idle_in_transaction_session_timeout": "60000",
-        "jit": "off",
-    }
 
 
 @asynccontextmanager
