@@ -1,0 +1,20 @@
+"""What can go wrong while a batch is landed, by what helps.
+
+NormalizerError
+├── TransientError   waiting helps: connection, deadlock, serialisation, shutdown of the database
+└── PoisonError      waiting does not help: some record of this batch can never be stored as it is
+"""
+
+from common.errors import FeedmillError
+
+
+class NormalizerError(FeedmillError):
+    """Root of the normalizer's own errors."""
+
+
+class TransientError(NormalizerError):
+    """The same batch may succeed later; nothing of it was committed, or all of it was."""
+
+
+class PoisonError(NormalizerError):
+    """Some record of the batch can never be stored; nothing of the batch was committed."""

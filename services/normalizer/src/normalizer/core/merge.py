@@ -1,0 +1,255 @@
+"""The merge of one record into its row: one pure function decides every order of arrival.
+
+`merge` is, for any records of one offer,
+  * commutative: `merge(merge(r, a), b) == merge(merge(r, b), a)`,
+  * associative over batches: any cut of a history into batches ends in the same row,
+  * idempotent: `merge(merge(r, a), a) == merge(r, a)`,
+so redelivery, reordering, replay of days and several consumers all end in the same row. It rests on versions only:
+`seq` is the event id of `/changes`, or `S0 - 1` in a first load. Between two full records with one `seq` (an offer
+seen twice in one walk) the earlier sight wins. Source: docs/adr/0003, and per-field last-writer-wins registers.
+
+A document is a dict from field name to the field's JSON bytes: values are never decoded, so none is changed.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from common.events import ChangeType, InnerId
+
+Document = dict[str, bytes]
+"""Top-level field → its JSON bytes, in the source's order."""
+
+NEVER: Final = -(2**62)
+"""Older than every version; stands for null in the table."""
+
+PREFIX: Final = "new_"
+EMPTY_VALUES: Final = frozenset({b'""', b"null", b"[]", b"{}", b'"[]"', b'"{}"'})
+IDENTITY_FIELDS: Final = frozenset({"id", "inner_id"})
+
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One valid record, ready to be merged.
+
+    Attributes:
+        data: The document as bytes; for `changed` the partial document, for `removed` empty.
+        sight: Microseconds since 1970 at which the page was fetched, times 1,000, plus the place in the page.
+        fields: The same document split; for a shell (all fields empty) it is empty and `data` is not used.
+        renames: Names in a `changed` event → names in the full record, as the platform is configured.
+    """
+
+    inner_id: InnerId
+    change_type: ChangeType
+    seq: int
+    sight: int
+    data: bytes
+    fields: Document
+    is_shell: bool
+    source: str
+    source_id: str | None
+    created_at: datetime | None
+    renames: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LooseField:
+    """A field of a `changed` event whose name starts with `new_` and is not configured for the platform.
+
+    It belongs to the field without the prefix where the row has one, and to itself where it has not or where the full
+    record has a field of that very name. Which of these holds can change when a full record arrives late, so the
+    value that it hides is kept.
+
+    Attributes:
+        value: JSON bytes.
+        place: The field of the document that it was written to; None: a newer value stands there.
+        hides: What stood in `place`; None: nothing.
+    """
+
+    seq: int
+    value: bytes
+    place: str | None = None
+    hides: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """What `raw_data` holds of one offer, as far as the merge decides it.
+
+    Attributes:
+        data: The merged document.
+        field_seq: Version of each field that is newer than the base, under its full name.
+        loose: Newer fields whose place depends on the base; almost always empty.
+    """
+
+    platform: str
+    inner_id: InnerId
+    data: bytes
+    change_type: str
+    source: str
+    source_id: str | None
+    created_at: datetime | None
+    active: bool
+    base_seq: int
+    base_sight: int
+    field_seq: dict[str, int]
+    active_seq: int
+    max_seq: int
+    loose: dict[str, LooseField]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a full record was ever seen."""
+        return self.base_seq > NEVER
+
+
+def split(data: bytes) -> Document:
+    """Cut a JSON object into its top-level fields; of a repeated key the last counts, as in jsonb.
+
+    Raises:
+        msgspec.DecodeError: `data` is no JSON object.
+    """
+    return {name: bytes(raw) for name, raw in _split.decode(data).items()}
+
+
+def join(document: Document) -> bytes:
+    """Write a document; values byte for byte."""
+    return b"{" + b",".join(msgspec.json.encode(name) + b":" + value for name, value in document.items()) + b"}"
+
+
+def is_shell(document: Document) -> bool:
+    """Return whether every field but the identity is empty: a shell says nothing and never replaces a good row."""
+    return all(value.strip() in EMPTY_VALUES for name, value in document.items() if name not in IDENTITY_FIELDS)
+
+
+def merge(row: RawRow | None, update: Update, *, platform: str) -> RawRow:
+    """Return the row after `update`; the very same object where it says nothing new."""
+    if row is None:
+        row = _unknown(update, platform)
+    match update.change_type:
+        case ChangeType.ADDED:
+            row = _with_active(row, update, active=True)
+            return _with_head(row, update) if update.is_shell else _with_base(row, update)
+        case ChangeType.CHANGED:
+            return _with_head(_with_fields(row, update), update)
+        case ChangeType.REMOVED:
+            return _with_head(_with_active(row, update, active=False), update)
+
+
+def _unknown(update: Update, platform: str) -> RawRow:
+    return RawRow(
+        platform=platform,
+        inner_id=update.inner_id,
+        data=b"{}",
+        change_type=update.change_type.value,
+        source=update.source,
+        source_id=None,
+        created_at=None,
+        active=True,
+        base_seq=NEVER,
+        base_sight=NEVER,
+        field_seq={},
+        active_seq=NEVER,
+        max_seq=NEVER,
+        loose={},
+    )
+
+
+def _with_active(row: RawRow, update: Update, *, active: bool) -> RawRow:
+    if update.seq <= row.active_seq:
+        return row
+    return replace(row, active=active, active_seq=update.seq)
+
+
+def _with_head(row: RawRow, update: Update, *, also_equal: bool = False) -> RawRow:
+    if update.seq < row.max_seq or (update.seq == row.max_seq and not also_equal):
+        return row
+    return replace(
+        row,
+        max_seq=update.seq,
+        change_type=update.change_type.value,
+        source=update.source,
+        source_id=update.source_id,
+        created_at=update.created_at,
+    )
+
+
+def _with_base(row: RawRow, update: Update) -> RawRow:
+    """Take a full record iff it is newer than the base, or was seen earlier with the same version."""
+    same_version = update.seq == row.base_seq
+    if update.seq < row.base_seq or (same_version and update.sight >= row.base_sight):
+        return _with_head(row, update)
+    data, loose = update.data, row.loose
+    field_seq = {name: seq for name, seq in row.field_seq.items() if seq > update.seq}
+    if field_seq or loose:
+        newer = _without_loose(split(row.data), loose)
+        document = update.fields | {name: newer[name] for name in field_seq}
+        loose = {name: field for name, field in loose.items() if field.seq > update.seq}
+        data, loose = _with_loose(document, field_seq, loose)
+    row = replace(row, data=data, base_seq=update.seq, base_sight=update.sight, field_seq=field_seq, loose=loose)
+    return _with_head(row, update, also_equal=True)
+
+
+def _with_fields(row: RawRow, update: Update) -> RawRow:
+    """Take each field of a partial record iff its version is newer than the base's and than the field's own."""
+    if update.seq <= row.base_seq:
+        return row
+    exact, prefixed = _named(update)
+    exact = {name: value for name, value in exact.items() if update.seq > row.field_seq.get(name, NEVER)}
+    prefixed = {
+        name: value for name, value in prefixed.items() if name not in row.loose or update.seq > row.loose[name].seq
+    }
+    if not exact and not prefixed:
+        return row
+    document = _without_loose(split(row.data), row.loose) | exact
+    field_seq = row.field_seq | dict.fromkeys(exact, update.seq)
+    data, loose = _with_loose(
+        document, field_seq, row.loose | {name: LooseField(update.seq, value) for name, value in prefixed.items()}
+    )
+    return replace(row, data=data, field_seq=field_seq, loose=loose)
+
+
+def _named(update: Update) -> tuple[Document, Document]:
+    """Return the fields of a partial record whose names are sure, and those with a prefix nobody configured.
+
+    Where an event has a configured name and the full name as well, the prefixed one is the news.
+    """
+    exact: Document = {}
+    prefixed: Document = {}
+    for name, value in update.fields.items():
+        if name not in update.renames:
+            is_loose = name.startswith(PREFIX) and name != PREFIX
+            (prefixed if is_loose else exact)[name] = value
+    exact |= {full: update.fields[name] for name, full in update.renames.items() if name in update.fields}
+    return exact, prefixed
+
+
+def _without_loose(document: Document, loose: dict[str, LooseField]) -> Document:
+    """Return the document as it was before loose fields were written over it."""
+    document = dict(document)
+    for field in loose.values():
+        if field.place is not None:
+            document.pop(field.place, None)
+    hidden = {field.place: field.hides for field in loose.values() if field.place is not None}
+    return document | {place: value for place, value in hidden.items() if value is not None}
+
+
+def _with_loose(
+    document: Document, field_seq: dict[str, int], loose: dict[str, LooseField]
+) -> tuple[bytes, dict[str, LooseField]]:
+    """Write loose fields over a document, the newest last; a newer exact field keeps its value."""
+    written = dict(document)
+    placed: dict[str, LooseField] = {}
+    for name, field in sorted(loose.items(), key=lambda item: (item[1].seq, item[0])):
+        bare = name.removeprefix(PREFIX)
+        place = bare if name not in document and bare in document else name
+        if field.seq < field_seq.get(place, NEVER):
+            placed[name] = LooseField(field.seq, field.value)
+            continue
+        written[place] = field.value
+        placed[name] = LooseField(field.seq, field.value, place, document.get(place))
+    return join(written), placed
