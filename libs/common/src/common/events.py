@@ -8,7 +8,7 @@ the upstream and PostgreSQL.
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Annotated, Final, NewType
 
 import msgspec
 
@@ -24,6 +24,15 @@ SCHEMA_VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 256 * 1024
 MAX_RECORDS: Final = 200
 """More records than a normalizer's batch cannot be landed in one transaction; 20 is what the fetcher sends."""
+
+Version = Annotated[int, msgspec.Meta(gt=-(2**62), lt=2**62)]
+"""Fits a `bigint` with room to spare, so that no number of a message can be what PostgreSQL refuses a batch for."""
+
+RunId = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,64}\Z")]
+"""Printable ASCII, short enough for a `message_id`, which AMQP bounds at 255 bytes."""
+
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2200
+"""Bounds of `fetched_at`: its nanoseconds since 1970 fit a `bigint`."""
 
 CONTENT_TYPE: Final = "application/json"
 PLATFORM_PATTERN: Final = r"[a-z0-9][a-z0-9_]{0,31}"
@@ -69,7 +78,7 @@ class FeedRecord(msgspec.Struct, frozen=True, gc=False):
 
     inner_id: str | None
     change_type: str
-    seq: int
+    seq: Version
     source_id: str | None = None
     source_created_at: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -91,12 +100,12 @@ class PageFetched(msgspec.Struct, frozen=True, gc=False):
 
     platform: str
     kind: PageKind
-    run_id: str
-    position: int
+    run_id: RunId
+    position: Version
     fetched_at: datetime
     records: list[FeedRecord]
     schema_version: int = SCHEMA_VERSION
-    part: int = 0
+    part: Annotated[int, msgspec.Meta(ge=0, lt=1_000_000)] = 0
 
     @property
     def message_id(self) -> str:
@@ -147,6 +156,8 @@ def _checked(page: PageFetched) -> PageFetched:
         raise InvalidEventError("not_an_event", "platform is no lower-case name")
     if page.fetched_at.tzinfo is None:
         raise InvalidEventError("not_an_event", "fetched_at has no offset")
+    if not EARLIEST_YEAR <= page.fetched_at.year <= LATEST_YEAR:
+        raise InvalidEventError("not_an_event", f"fetched_at is in the year {page.fetched_at.year}")
     return page
 
 
