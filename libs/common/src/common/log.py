@@ -51,7 +51,7 @@ class LineFormatter(logging.Formatter):
     The console gets `[LEVEL] message`; files get the time in front, in UTC.
     """
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def __init__(self, *, with_time: bool) -> None:
         super().__init__("%(asctime)s [%(levelname)s] %(message)s" if with_time else "[%(levelname)s] %(message)s")
