@@ -2,6 +2,7 @@
 
 Order of precedence: environment, then `.env`, then `config.yaml`, then the defaults below. `FEEDMILL__SECTION__KEY`
 overrides any key of `config.yaml`; the short names of `FLAT_NAMES` are the ones that people put in `.env`.
+A name with an empty value counts as absent.
 """
 
 import os
@@ -12,7 +13,13 @@ from zoneinfo import ZoneInfo
 import yaml
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from common.errors import ConfigurationError
 from common.events import PLATFORM_PATTERN
@@ -55,7 +62,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError) as error:
         raise ValueError("no time zone of this name is known here") from error
     return name
 
@@ -138,7 +145,12 @@ class Settings(BaseSettings):
     """The sections that every service has; a service's own settings add its section."""
 
     model_config = SettingsConfigDict(
-        env_prefix=OVERRIDE_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+        env_prefix=OVERRIDE_PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
     )
 
     database: DatabaseSettings = DatabaseSettings()
@@ -180,6 +192,8 @@ def load(model: type[SettingsT], *, env_file: Path = Path(".env")) -> SettingsT:
         return model()
     except ValidationError as error:
         raise ConfigurationError("; ".join(_said_plainly(error))) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"environment: {error}") from None
 
 
 def _said_plainly(error: ValidationError) -> list[str]:
@@ -194,12 +208,25 @@ def _said_plainly(error: ValidationError) -> list[str]:
 
 
 def _read_env_file(path: Path) -> None:
-    for name, value in dotenv_values(path).items():
+    try:
+        content = dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not readable: {_without_content(error)}") from None
+    for name, value in content.items():
         known = name in FLAT_NAMES or name in OTHER_NAMES or name in COMPOSE_NAMES or name.startswith(OVERRIDE_PREFIX)
         if not known:
             raise ConfigurationError(f"{path}: unknown key {name}")
-        if value:
-            os.environ.setdefault(name, value)
+        if value and not os.environ.get(name):
+            os.environ[name] = value
+
+
+def _without_content(error: Exception) -> str:
+    """Say what is wrong with a file without quoting it: the line may hold a password."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else type(error).__name__
 
 
 def _check_override_names() -> None:
@@ -233,8 +260,8 @@ def _config_file(model: type[BaseSettings]) -> dict[str, object]:
         return {}
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not readable as YAML: {error}") from error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not readable as YAML: {_without_content(error)}") from None
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path}: sections are expected, such as 'database:'")
     unknown = sorted(str(key) for key in content if key not in SECTIONS)

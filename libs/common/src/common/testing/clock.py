@@ -41,7 +41,8 @@ class VirtualClock:
         await future
 
     async def advance(self, seconds: float) -> None:
-        """Move the clock and wake, in order, everybody whose moment has come."""
+        """Let tasks that were just started fall asleep; then move the clock and wake, in order, whoever is due."""
+        await _let_others_run()
         end = self._elapsed + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
             moment, _, future = heapq.heappop(self._sleepers)
