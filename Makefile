@@ -1,0 +1,94 @@
+# One target for each wish; `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+export PYTHON
+LOCAL := $(BIN)/sandbox local
+PLATFORM ?= che168
+COUNT ?= 1
+# For `make up` alone: how many offers the stand-in upstream has.
+export SANDBOX_OFFERS
+
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
+
+.PHONY: install
+install: ## virtual environment, Python packages, RabbitMQ and PostgreSQL
+	@deploy/install.sh runtime servers
+
+.PHONY: up
+up: install ## start everything, load the offers, print where it is; again: start what is missing
+	@$(LOCAL) up
+
+.PHONY: down
+down: ## stop exactly what `make up` started; the data stay
+	@$(LOCAL) down
+
+.PHONY: status
+status: ## what runs, and whether it is ready
+	@$(LOCAL) status
+
+.PHONY: logs
+logs: ## follow the logs (Ctrl-C ends)
+	@$(LOCAL) logs
+
+.PHONY: load
+load: ## first load of PLATFORM (che168); goes on where it stopped
+	@$(LOCAL) run fetcher initial-load --platform $(PLATFORM)
+
+.PHONY: normalize
+normalize: ## normalise what is waiting
+	@$(LOCAL) run normalizer normalize
+
+.PHONY: tokens
+tokens: ## make COUNT (1) access tokens and show them once
+	@$(LOCAL) run gateway tokens create --count $(COUNT)
+
+.PHONY: migrate
+migrate: ## bring the database to the newest revision
+	@$(LOCAL) run feedmill migrate
+
+.PHONY: psql
+psql: ## open the database in psql
+	@$(LOCAL) psql
+
+.PHONY: console
+console: ## address, user and password of the RabbitMQ console
+	@$(LOCAL) console
+
+.PHONY: development
+development:
+	@deploy/install.sh development
+
+.PHONY: test
+test: ## every test, on a real RabbitMQ and PostgreSQL; counts by kind
+	@deploy/install.sh development native-servers
+	@$(BIN)/pytest
+
+.PHONY: test-unit
+test-unit: development ## tests without servers
+	@$(BIN)/pytest tests/unit
+
+.PHONY: check
+check: development ## lint, format, types, import contracts, house rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/house
+
+.PHONY: bench
+bench: ## throughput and memory of the whole chain, as ratios to a simple script
+	@deploy/install.sh development native-servers
+	@$(BIN)/pytest tests/bench
+
+.PHONY: requirements
+requirements: development ## pin requirements*.txt anew from requirements*.in
+	@$(COMPILE) --output-file requirements.txt requirements.in
+	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
