@@ -1,0 +1,173 @@
+"""The stand-in as an ASGI application: plain, because it shares its two cores with what it measures."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from common.clock import Clock, SystemClock
+from sandbox.upstream.contract import Call, Contract
+from sandbox.upstream.control import PREFIX, Control
+from sandbox.upstream.exchange import (
+    HTML,
+    RESET_EXTENSION,
+    Receive,
+    Reply,
+    Request,
+    Scope,
+    Send,
+    send_reply,
+    wait_for_disconnect,
+)
+from sandbox.upstream.faults import FaultKind, FaultRule, FaultScript
+from sandbox.upstream.generated import GeneratedSource, World
+from sandbox.upstream.quirks import DOCUMENTED_QUIRKS, Quirks
+from sandbox.upstream.recorded import RecordedSource, read_recordings
+from sandbox.upstream.source import ChangesEnd, Source
+from sandbox.upstream.specs import to_json
+from sandbox.upstream.stats import Stats
+
+API_KEY = "sandbox-key"
+_DAILY_SHARE = 0.06
+"""Events a day per offer: 15,000 for 250,000."""
+_HTML_PAGE = b"<html><head><title>Just a moment</title></head><body><h1>Service page</h1></body></html>"
+_WRONG_SHAPE = {"items": [], "total": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamOptions:
+    """What to serve and how.
+
+    Args:
+        offers: different offers that the list shows.
+        seed: same seed, same offers and history.
+        platform: the slug under which generated offers are served.
+        recorded: a folder of recorded payloads to serve instead of generated offers.
+        quirks: the rates of oddities.
+        changes_per_day: events a day; None is 6 % of the offers.
+        history_days: full days of history before the day of `now`.
+        now: the end of the history, aware; None is the moment of the start.
+        delay_s: pause before each answer of the API, in seconds.
+        api_key: the key that clients must send.
+        changes_end: how `/changes` ends.
+        faults: rules in force from the start.
+    """
+
+    offers: int = 2_000
+    seed: int = 1
+    platform: str = "che168"
+    recorded: Path | None = None
+    quirks: Quirks = DOCUMENTED_QUIRKS
+    changes_per_day: int | None = None
+    history_days: int = 7
+    now: datetime | None = None
+    delay_s: float = 0.0
+    api_key: str = API_KEY
+    changes_end: ChangesEnd = ChangesEnd.EMPTY_NULL
+    faults: tuple[FaultRule, ...] = ()
+
+
+class UpstreamApp:
+    """The ASGI application; `faults` and `stats` are its own, open to tests in the same process."""
+
+    def __init__(self, source: Source, options: UpstreamOptions, clock: Clock) -> None:
+        self.faults = FaultScript()
+        self.faults.add(list(options.faults))
+        self.stats = Stats()
+        self._source = source
+        self._clock = clock
+        self._delay_s = options.delay_s
+        self._contract = Contract(source, api_key=options.api_key, changes_end=options.changes_end)
+        self._control = Control(source, self.faults, self.stats)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        request = Request.of(scope)
+        if request.path.startswith(PREFIX):
+            await send_reply(send, await self._control.answer(request, receive))
+            return
+        call, position = Call.of(request.path), request.position()
+        self.stats.enter(call.endpoint, request.path, position)
+        try:
+            if self._delay_s:
+                await self._clock.sleep(self._delay_s)
+            fault = self.faults.pick(call.endpoint, request.path, position)
+            if fault is None or not await self._breaks_off(fault, scope, receive):
+                await self._send(self._reply(call, request, fault), send, fault)
+        finally:
+            self.stats.leave()
+
+    async def _breaks_off(self, fault: FaultRule, scope: Scope, receive: Receive) -> bool:
+        """Do what a fault does before the answer; tell whether there will be none."""
+        if fault.kind is FaultKind.DELAY:
+            await self._clock.sleep(fault.seconds)
+        elif fault.kind is FaultKind.HANG:
+            await wait_for_disconnect(receive)
+            return True
+        elif fault.kind is FaultKind.RESET:
+            extension = scope.get("extensions", {}).get(RESET_EXTENSION)
+            if extension is None:
+                raise ConnectionResetError("reset by the fault script")
+            extension["reset"]()
+            return True
+        return False
+
+    def _reply(self, call: Call, request: Request, fault: FaultRule | None) -> Reply:
+        if fault is None:
+            return self._contract.answer(call, request)
+        if fault.kind is FaultKind.STATUS:
+            return _status(fault)
+        if fault.kind is FaultKind.HTML_200:
+            return Reply(200, _HTML_PAGE, HTML)
+        if fault.kind is FaultKind.WRONG_SHAPE:
+            return Reply.json(200, _WRONG_SHAPE if fault.body is None else fault.body)
+        if fault.kind is FaultKind.SHIFT and call.platform in self._source.platforms:
+            self._source.shift(call.platform, fault.count)
+        reply = self._contract.answer(call, request, repeat=fault.kind is FaultKind.REPEAT_PAGE)
+        if fault.kind is FaultKind.NOT_JSON:
+            return reply._replace(body=reply.body[: len(reply.body) // 2])
+        return reply
+
+    async def _send(self, reply: Reply, send: Send, fault: FaultRule | None) -> None:
+        is_cut = fault is not None and fault.kind is FaultKind.CUT_BODY
+        await send_reply(send, reply, cut=is_cut)
+        if not is_cut:
+            self.stats.answered(reply.status)
+
+
+def _status(fault: FaultRule) -> Reply:
+    """Return the answer of a `status` rule: a text is sent as HTML, anything else as JSON."""
+    headers = tuple((name.lower().encode(), str(value).encode()) for name, value in fault.headers.items())
+    if isinstance(fault.body, str):
+        return Reply(fault.code, fault.body.encode(), HTML, headers)
+    body = {"message": "Internal server error"} if fault.body is None else fault.body
+    return Reply(fault.code, to_json(body), headers=headers)
+
+
+def create_app(options: UpstreamOptions | None = None, *, clock: Clock | None = None) -> UpstreamApp:
+    """Make the application.
+
+    Raises:
+        BadRecordingError: the recorded folder cannot be served.
+    """
+    options = options or UpstreamOptions()
+    clock = clock or SystemClock()
+    return UpstreamApp(_source(options, clock), options, clock)
+
+
+def _source(options: UpstreamOptions, clock: Clock) -> Source:
+    if options.recorded is not None:
+        return RecordedSource(read_recordings(options.recorded))
+    changes = options.changes_per_day
+    return GeneratedSource(
+        World(
+            offers=options.offers,
+            seed=options.seed,
+            platform=options.platform,
+            changes_per_day=round(options.offers * _DAILY_SHARE) if changes is None else changes,
+            history_days=options.history_days,
+            now=options.now or clock.now(),
+            quirks=options.quirks,
+        )
+    )
