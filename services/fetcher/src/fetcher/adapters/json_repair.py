@@ -1,0 +1,68 @@
+"""Making readable what is almost JSON, so that one odd value does not cost its page.
+
+Used only after a strict reading failed. Everything else stays byte for byte.
+"""
+
+import re
+from collections import Counter
+from typing import Final
+
+from fetcher.core.errors import Cause, UpstreamError
+
+_BOM: Final = b"\xef\xbb\xbf"
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?Infinity|NaN', re.DOTALL)
+_FLAW = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.|[\x00-\x1f]",
+    re.DOTALL,
+)
+_PAIR_LENGTH: Final = 12
+_LONE_LENGTH: Final = 6
+
+
+def as_utf8(body: bytes) -> tuple[bytes, str]:
+    """Return the body as UTF-8 without a byte order mark, and a note where it was something else.
+
+    Raises:
+        UpstreamError: It is neither UTF-8 nor GB 18030.
+    """
+    body = body.removeprefix(_BOM)
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    else:
+        return body, ""
+    try:
+        return body.decode("gb18030").encode("utf-8"), "read as GB 18030"
+    except UnicodeDecodeError:
+        failure = UpstreamError(Cause.BAD_ENCODING, "neither UTF-8 nor GB 18030")
+    raise failure
+
+
+def repaired(body: bytes) -> tuple[bytes, str]:
+    """Return the body with its known flaws mended, and a note that counts them.
+
+    NaN and Infinity become strings of that name; a control character inside a string becomes its escape; a lone
+    surrogate becomes U+FFFD, as no decoder and no database can hold it.
+    """
+    counts: Counter[str] = Counter()
+
+    def mend_token(match: re.Match[bytes]) -> bytes:
+        token = match.group()
+        if token.startswith(b'"'):
+            return _FLAW.sub(mend_string, token)
+        counts["not_a_number"] += 1
+        return b'"' + token + b'"'
+
+    def mend_string(match: re.Match[bytes]) -> bytes:
+        flaw = match.group()
+        if flaw[0] < 0x20:  # noqa: PLR2004 - the first printable character
+            counts["control_character"] += 1
+            return b"\\u%04x" % flaw[0]
+        if len(flaw) == _LONE_LENGTH:
+            counts["lone_surrogate"] += 1
+            return b"\\ufffd"
+        return flaw
+
+    mended = _TOKEN.sub(mend_token, body)
+    return mended, ", ".join(f"{name} × {count}" for name, count in sorted(counts.items()))

@@ -1,0 +1,136 @@
+"""Publishing pages to RabbitMQ: persistent, mandatory, each confirmed before the call returns."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final, Self
+
+import aio_pika
+from aio_pika import exceptions as amqp
+from aio_pika.abc import AbstractConnection, AbstractExchange
+from aiormq.exceptions import ChannelAccessRefused
+from yarl import URL
+
+from common import topology
+from common.errors import UnavailableError
+from common.events import CONTENT_TYPE, PageFetched, encode
+from fetcher.core.errors import TopologyError
+
+APPLICATION: Final = "fetcher"
+MESSAGE_TYPE: Final = "page_fetched.v1"
+HEARTBEAT_S: Final = 30
+
+
+class RabbitPublisher:
+    """A `PagePublisher` over one connection of its own, so that a broker's alarm blocks nobody else.
+
+    It connects again by itself at the next publish after a loss; it never publishes twice by itself.
+
+    Args:
+        url: AMQP URL with user, password and virtual host.
+        connection_name: What the console shows.
+        publish_timeout_s: Seconds to wait for a confirm, and for a connection.
+        exchange: Where the messages go.
+    """
+
+    def __init__(
+        self, url: str, *, connection_name: str, publish_timeout_s: float, exchange: str = topology.RAW_EXCHANGE
+    ) -> None:
+        self._url = URL(url).update_query(name=connection_name, heartbeat=str(HEARTBEAT_S))
+        self._where = f"broker {self._url.host}:{self._url.port or 5672}"
+        self._timeout_s = publish_timeout_s
+        self._exchange_name = exchange
+        self._connection: AbstractConnection | None = None
+        self._exchange: AbstractExchange | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect, so that a wrong address or a missing exchange shows at the start.
+
+        Raises:
+            UnavailableError: The broker does not answer or refuses this user.
+            TopologyError: The exchange does not exist.
+        """
+        await self._opened()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection."""
+        await self._drop()
+
+    async def publish(self, page: PageFetched) -> None:
+        """Return once the broker has taken the message on disk.
+
+        Raises:
+            UnavailableError: No confirm came: the message may or may not be there.
+            TopologyError: No queue takes it, or this user may not send it.
+        """
+        key = topology.routing_key(page.platform, page.kind)
+        exchange = await self._opened()
+        async with self._translating(f"{self._exchange_name} {key}"):
+            await exchange.publish(_message(page), key, mandatory=True, timeout=self._timeout_s)
+
+    async def _opened(self) -> AbstractExchange:
+        if self._exchange is None or self._connection is None or self._connection.is_closed:
+            await self._drop()
+            async with self._translating(self._exchange_name):
+                self._connection = await aio_pika.connect(self._url, timeout=self._timeout_s)
+                channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+                self._exchange = await channel.get_exchange(self._exchange_name, ensure=True)
+        assert self._exchange is not None  # noqa: S101 - set just now or before
+        return self._exchange
+
+    async def _drop(self) -> None:
+        connection, self._connection, self._exchange = self._connection, None, None
+        if connection is not None:
+            with suppress(Exception):
+                await asyncio.wait_for(connection.close(), timeout=1.0)
+
+    @asynccontextmanager
+    async def _translating(self, target: str) -> AsyncIterator[None]:
+        """Turn the client's errors into ours; whatever fails, the connection is made anew."""
+        try:
+            yield
+        except amqp.PublishError as error:
+            raise TopologyError(f"{self._where}: no queue takes messages for {target}") from error
+        except amqp.ChannelNotFoundEntity as error:
+            await self._drop()
+            raise TopologyError(f"{self._where}: no exchange {target}; are the definitions loaded?") from error
+        except amqp.ChannelClosed as error:
+            await self._drop()
+            if isinstance(error, ChannelAccessRefused):
+                raise TopologyError(f"{self._where}: this user may not write to {target}") from error
+            raise UnavailableError(f"{self._where}: {_said(error)}") from error
+        except (amqp.AMQPError, amqp.ChannelInvalidStateError, OSError, TimeoutError) as error:
+            await self._drop()
+            raise UnavailableError(f"{self._where}: {_said(error)}") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            await self._drop()
+            if task is None or task.cancelling():
+                raise
+            raise UnavailableError(f"{self._where}: connection lost") from error
+
+
+def _said(error: BaseException) -> str:
+    text = str(error)
+    return type(error).__name__ if not text or len(text) > 120 else f"{type(error).__name__}: {text}"  # noqa: PLR2004 - one line
+
+
+def _message(page: PageFetched) -> aio_pika.Message:
+    return aio_pika.Message(
+        encode(page),
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        content_type=CONTENT_TYPE,
+        content_encoding="utf-8",
+        message_id=page.message_id,
+        correlation_id=page.run_id,
+        timestamp=page.fetched_at,
+        type=MESSAGE_TYPE,
+        app_id=APPLICATION,
+        headers={
+            "x-platform": page.platform,
+            "x-run-id": page.run_id,
+            "x-page": page.position,
+            "x-records": len(page.records),
+        },
+    )

@@ -1,0 +1,106 @@
+"""The fetcher's statements, each with its promise and the index that it relies on."""
+
+from typing import Final
+
+TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1, hashtext($2))"
+"""Take the platform's single-flight lock for the session."""
+
+_RUN: Final = """
+SELECT run_id, platform, start_change_id, position, next_position, pages, records, status, finished_at
+  FROM fetch_runs
+"""
+
+LATEST_RUN: Final = f"{_RUN} WHERE platform = $1 AND kind = 'initial_load' ORDER BY started_at DESC LIMIT 1"
+"""The newest initial load of a platform; fetch_runs_platform_idx."""
+
+PREVIOUS_TOTAL: Final = """
+SELECT records FROM fetch_runs
+ WHERE platform = $1 AND kind = 'initial_load' AND status = 'done' ORDER BY started_at DESC LIMIT 1
+"""
+"""Records of the last initial load that reached the end; fetch_runs_platform_idx."""
+
+START_RUN: Final = """
+INSERT INTO fetch_runs (run_id, platform, kind, status, start_change_id, started_at)
+VALUES ($1, $2, 'initial_load', 'running', $3, $4) ON CONFLICT (run_id) DO NOTHING
+"""
+"""Save a new run; repeatable."""
+
+REOPEN_RUN: Final = (
+    "UPDATE fetch_runs SET status = 'running', updated_at = now() WHERE run_id = $1 AND status <> 'done'"
+)
+"""An unfinished run goes on; primary key."""
+
+FAIL_RUN: Final = """
+UPDATE fetch_runs SET status = 'failed', updated_at = now() WHERE run_id = $1 AND status = 'running'
+"""
+"""A run stops by an error and can be resumed; primary key."""
+
+SAVE_PAGE: Final = """
+WITH moved AS (
+  UPDATE fetch_runs
+     SET pages = pages + CASE WHEN position IS NULL OR position < $3 THEN 1 ELSE 0 END,
+         records = records + CASE WHEN position IS NULL OR position < $3 THEN $5 ELSE 0 END,
+         next_position = CASE WHEN position IS NULL OR position <= $3 THEN $4 ELSE next_position END,
+         position = GREATEST(position, $3),
+         updated_at = now()
+   WHERE run_id = $1 AND status = 'running' AND (position IS NOT DISTINCT FROM $2 OR position = $3)
+  RETURNING platform
+), ledger AS (
+  INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records, attempts, fetched_at)
+  SELECT moved.platform, 'page', $3, $1, message.id, 'fetched', message.records, $8, $9
+    FROM moved, unnest($6::text[], $7::int[]) AS message (id, records)
+   ORDER BY message.id
+  ON CONFLICT (message_id) DO UPDATE
+     SET status = CASE WHEN feed_pages.status = 'landed' THEN 'landed' ELSE 'fetched' END,
+         records = EXCLUDED.records, attempts = EXCLUDED.attempts, fetched_at = EXCLUDED.fetched_at,
+         next_attempt_at = NULL, error = NULL
+), settled AS (
+  DELETE FROM feed_pages USING moved
+   WHERE run_id = $1 AND feed_pages.position = $3 AND status = 'gap' AND NOT message_id = ANY ($6::text[])
+)
+SELECT count(*) FROM moved
+"""
+"""Move the run from position $2 to $3 and write the page's ledger rows, all or nothing.
+
+0 rows: the run is elsewhere. Repeatable: a run that stands at $3 already is left as it is. The normalizer may have
+landed the page before; its row stays landed. A page that was a gap and came back empty has no message: its row goes.
+Primary key; feed_pages_message_id_key; feed_pages_run_idx.
+"""
+
+SAVE_FAILURE: Final = """
+INSERT INTO feed_pages
+       (platform, kind, position, run_id, message_id, status, attempts, created_at, next_attempt_at, error)
+VALUES ($1, 'page', $2, $3, $4, 'gap', $5, $6, $7, $8)
+ON CONFLICT (message_id) DO UPDATE
+   SET attempts = EXCLUDED.attempts, created_at = EXCLUDED.created_at, next_attempt_at = EXCLUDED.next_attempt_at,
+       error = EXCLUDED.error
+ WHERE feed_pages.status = 'gap'
+"""
+"""Note a page that waits (next_attempt_at) or is dead (null); a row that was fetched stays so.
+
+`created_at` is when the page's window began. feed_pages_message_id_key.
+"""
+
+OPEN_FAILURES: Final = """
+SELECT position, message_id, attempts, created_at, next_attempt_at, error
+  FROM feed_pages WHERE run_id = $1 AND status = 'gap' ORDER BY position
+"""
+"""Pages of a run that are not here yet; feed_pages_run_idx."""
+
+FINISH_RUN: Final = """
+WITH done AS (
+  UPDATE fetch_runs SET status = 'done', next_position = NULL, updated_at = now(), finished_at = now()
+   WHERE run_id = $1 AND status = 'running'
+  RETURNING platform, start_change_id
+)
+INSERT INTO sync_state (platform, last_change_id) SELECT platform, start_change_id FROM done
+ON CONFLICT (platform) DO UPDATE SET last_change_id = EXCLUDED.last_change_id, updated_at = now()
+ WHERE sync_state.last_change_id IS NULL
+"""
+"""Mark the run done and let the platform's changes begin at S0 unless they have begun; repeatable. Primary keys."""
+
+RECORD_OPERATION: Final = """
+INSERT INTO operations_log (operation_type, started_at, duration, status, details, platform, counts)
+VALUES ('data_fetch', $1, $2, $3, $4, $5, $6)
+"""
+"""Add a row to the diary."""

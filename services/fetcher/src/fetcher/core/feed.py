@@ -1,0 +1,99 @@
+"""An upstream page as the core sees it, and the events made from it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from common.events import MAX_MESSAGE_BYTES, ChangeId, FeedRecord, PageFetched, PageKind
+
+RECORDS_PER_MESSAGE: Final = 20
+_ENVELOPE_BYTES: Final = 512
+_RECORD_BYTES: Final = 256
+"""What a record's other fields take besides `data` and its id; generous, as only the limit depends on it."""
+
+
+class SourceRow(msgspec.Struct, frozen=True, gc=False):
+    """One row as the upstream gave it; every field but `data` is text or absent."""
+
+    inner_id: str | None
+    change_type: str
+    source_id: str | None
+    created_at: str | None
+    data: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamPage:
+    """One page of offers.
+
+    Attributes:
+        position: Page number that was asked.
+        next_position: Page number that the upstream names as next; None at the end.
+        rows: In the upstream's order.
+        fetched_at: When the answer was complete, UTC.
+        notes: What had to be repaired in the body to read it, for the log; empty as a rule.
+    """
+
+    position: int
+    next_position: int | None
+    rows: Sequence[SourceRow]
+    fetched_at: datetime
+    notes: str = ""
+
+
+def seq_of_first_load(start: ChangeId) -> int:
+    """Return the version of every row of a first load: just below S0, so any later change wins over it."""
+    return start - 1
+
+
+def events_of(page: UpstreamPage, *, platform: str, run_id: str, seq: int) -> list[PageFetched]:
+    """Return the page as one event, or as several where it exceeds 20 records or 256 KB.
+
+    Parts share the position and are told apart by `part`, thus by `message_id`. An empty page has nothing to land and
+    makes no event. A single record above 256 KB travels alone.
+    """
+    return [
+        PageFetched(
+            platform=platform,
+            kind=PageKind.PAGE,
+            run_id=run_id,
+            position=page.position,
+            fetched_at=page.fetched_at,
+            records=records,
+            part=part,
+        )
+        for part, records in enumerate(_slices([_record(row, seq) for row in page.rows]))
+    ]
+
+
+def _record(row: SourceRow, seq: int) -> FeedRecord:
+    return FeedRecord(
+        inner_id=row.inner_id,
+        change_type=row.change_type,
+        seq=seq,
+        source_id=row.source_id,
+        source_created_at=row.created_at,
+        data=row.data,
+    )
+
+
+def _slices(records: list[FeedRecord]) -> Iterator[list[FeedRecord]]:
+    taken: list[FeedRecord] = []
+    size = _ENVELOPE_BYTES
+    for record in records:
+        needed = _size(record)
+        if taken and (size + needed > MAX_MESSAGE_BYTES or len(taken) == RECORDS_PER_MESSAGE):
+            yield taken
+            taken, size = [], _ENVELOPE_BYTES
+        taken.append(record)
+        size += needed
+    if taken:
+        yield taken
+
+
+def _size(record: FeedRecord) -> int:
+    texts = (record.inner_id, record.change_type, record.source_id, record.source_created_at)
+    return _RECORD_BYTES + len(memoryview(record.data)) + 6 * sum(len(text or "") for text in texts)

@@ -1,0 +1,150 @@
+"""Reading an upstream page by page: paced, one request at a time, with the patience of `core.retry`."""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TypeVar, assert_never
+
+from common.clock import Clock
+from common.events import ChangeId, PageKind, message_id
+from common.log import fields
+from fetcher.core.errors import LoadStoppedError, UpstreamError
+from fetcher.core.feed import UpstreamPage
+from fetcher.core.ports import FailedPage, Upstream
+from fetcher.core.retry import Attempts, Retry, RetryPolicy, SkipPage, Stop, decide
+
+T = TypeVar("T")
+OnWait = Callable[[FailedPage], Awaitable[None]]
+"""Called before each long wait, so that a restarted process can go on with the same window."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """A page, and the long tries that it took."""
+
+    page: UpstreamPage
+    attempts: int
+
+
+@dataclass(slots=True)
+class ReadingCounts:
+    """What the reading has cost so far: requests after the first of each page."""
+
+    retries: int = 0
+
+
+class PatientReader:
+    """Asks one upstream, one request at a time.
+
+    The caller awaits one call before it makes the next.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        platform: str,
+        policy: RetryPolicy,
+        min_interval_s: float,
+        clock: Clock,
+        chance: random.Random,
+    ) -> None:
+        self._upstream = upstream
+        self._platform = platform
+        self._policy = policy
+        self._min_interval_s = min_interval_s
+        self._clock = clock
+        self._chance = chance
+        self._last_start_s: float | None = None
+        self.counts = ReadingCounts()
+
+    async def change_id(self, day: date) -> ChangeId:
+        """Return the change id of `day`.
+
+        Raises:
+            LoadStoppedError: The upstream refuses, or did not answer within the window.
+        """
+        what = f"change_id of {day}"
+
+        async def wait(_: FailedPage) -> None:
+            """Leave no trace: before the first page there is no run to hold it."""
+
+        window = FailedPage(0, what, 0, self._clock.now(), None, "")
+        found = await self._try(lambda: self._upstream.change_id(day), what, window, self._policy, wait)
+        if isinstance(found, FailedPage):
+            raise LoadStoppedError(f"{self._platform}: {what}: {found.error} after {found.attempts} tries")
+        return found[0]
+
+    async def offers(
+        self,
+        page: int,
+        run_id: str,
+        *,
+        on_wait: OnWait,
+        resumed: FailedPage | None = None,
+        policy: RetryPolicy | None = None,
+    ) -> ReadPage | FailedPage:
+        """Return a page, or what is known of its failure once its window is used up.
+
+        Args:
+            page: Page number.
+            run_id: The run, for the ledger's key.
+            on_wait: Called before each long wait.
+            resumed: Tries of an earlier process, whose window goes on.
+            policy: Other than the usual patience.
+
+        Raises:
+            LoadStoppedError: The upstream refuses for good.
+        """
+        key = message_id(self._platform, PageKind.PAGE, page, run_id)
+        window = resumed or FailedPage(page, key, 0, self._clock.now(), None, "")
+        if resumed and resumed.next_attempt_at:
+            await self._clock.sleep(max(0.0, (resumed.next_attempt_at - self._clock.now()).total_seconds()))
+        found = await self._try(
+            lambda: self._upstream.offers(page), f"page {page}", window, policy or self._policy, on_wait
+        )
+        return found if isinstance(found, FailedPage) else ReadPage(*found)
+
+    async def _try(
+        self, ask: Callable[[], Awaitable[T]], what: str, window: FailedPage, policy: RetryPolicy, on_wait: OnWait
+    ) -> tuple[T, int] | FailedPage:
+        attempts = Attempts(failed=window.attempts)
+        while True:
+            await self._pace()
+            try:
+                return await ask(), attempts.failed + 1
+            except UpstreamError as error:
+                failure = error
+            elapsed_s = (self._clock.now() - window.first_try_at).total_seconds()
+            verdict = decide(failure, attempts, policy, elapsed_s=elapsed_s, chance=self._chance.random())
+            match verdict:
+                case Stop():
+                    raise LoadStoppedError(f"{self._platform}: {what}: {failure}")
+                case SkipPage():
+                    return replace(window, attempts=attempts.failed + 1, error=str(failure), next_attempt_at=None)
+                case Retry(after_s, quick=True):
+                    attempts = Attempts(attempts.failed, attempts.quick + 1)
+                case Retry(after_s):
+                    attempts = Attempts(attempts.failed + 1, attempts.quick)
+                    until = self._clock.now() + timedelta(seconds=after_s)
+                    failed = replace(window, attempts=attempts.failed, error=str(failure), next_attempt_at=until)
+                    await on_wait(failed)
+                case _:
+                    assert_never(verdict)
+            self.counts.retries += 1
+            line = fields(
+                f"{what} failed, trying again", platform=self._platform, error=failure, in_s=round(after_s, 1)
+            )
+            _log.warning(line)
+            await self._clock.sleep(after_s)
+
+    async def _pace(self) -> None:
+        if self._last_start_s is not None:
+            wait = self._last_start_s + self._min_interval_s - self._clock.monotonic()
+            if wait > 0:
+                await self._clock.sleep(wait)
+        self._last_start_s = self._clock.monotonic()

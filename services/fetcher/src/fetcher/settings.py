@@ -1,0 +1,70 @@
+"""Settings of the fetcher: the section `fetcher` of `config.yaml`, beside those that all services share."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from common.errors import ConfigurationError
+from common.settings import PlatformSettings, Section, Settings
+
+SLOT_TOLERANCE_S = 1.0
+
+
+class FetcherSettings(Section):
+    """How patient, how careful and how talkative the fetcher is."""
+
+    request_timeout_s: Annotated[float, Field(gt=0, le=300)] = 30.0
+    """Seconds for a whole request, from connecting to the last byte."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 8 * 1024 * 1024
+    """Bound on an answer, decompressed."""
+    quick_retries: Annotated[int, Field(ge=0, le=10)] = 3
+    """Tries right after a hiccup (reset, 502, bad JSON), before the long waits."""
+    quick_delay_s: Annotated[float, Field(ge=0, le=60)] = 1.0
+    """Wait before the first of them; doubles with each."""
+    retry_interval_s: Annotated[float, Field(gt=0, le=86_400)] = 720.0
+    """Seconds between the tries of an unavailable page."""
+    max_retries: Annotated[int, Field(ge=0, le=1000)] = 20
+    """Such tries after the first."""
+    retry_window_s: Annotated[float, Field(ge=0, le=604_800)] = 14_400.0
+    """Seconds after a page's first try in which all others lie."""
+    dead_pages_to_stop: Annotated[int, Field(ge=1, le=100)] = 3
+    """So many dead pages in a row stop a load."""
+    expected_records: Annotated[int, Field(ge=1)] | None = None
+    """Estimate of a whole load, for the percentage; none: what the last load brought."""
+    progress_interval_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Seconds between two progress lines."""
+    server_retry_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """Seconds between two calls of a broker or database that is away."""
+    stop_grace_s: Annotated[float, Field(gt=0, le=600)] = 6.0
+    """Seconds to finish the page in hand after SIGTERM."""
+
+    @model_validator(mode="after")
+    def _window_holds_the_retries(self) -> Self:
+        if self.max_retries * self.retry_interval_s > self.retry_window_s + SLOT_TOLERANCE_S:
+            raise ValueError("retry_window_s is shorter than max_retries × retry_interval_s")
+        return self
+
+
+class FetcherServiceSettings(Settings):
+    """Everything that the fetcher reads from its environment."""
+
+    fetcher: FetcherSettings = FetcherSettings()
+
+
+def base_url_of(name: str, platform: PlatformSettings) -> str:
+    """Return the whole base up to `/api/v2/{platform}`.
+
+    Raises:
+        ConfigurationError: Nothing says where the platform is, or its key is missing.
+    """
+    if platform.base_url:
+        return platform.base_url
+    hints = {
+        "access_name": "CHE168_ACCESS_NAME" if name == "che168" else None,
+        "api_key": "CHE168_API_KEY" if name == "che168" else None,
+    }
+    for key, value in (("access_name", platform.access_name), ("api_key", platform.api_key.get_secret_value())):
+        if not value:
+            short = f" ({hints[key]})" if hints[key] else ""
+            raise ConfigurationError(f"platforms.{name}.{key}{short}: not set, and no base_url is given")
+    return f"https://{platform.access_name}.auto-api.com/api/v2/{name}"
