@@ -1,1 +1,1 @@
-"""What the normalizer calls."""
+"""What the normalizer calls: PostgreSQL."""

@@ -1,0 +1,280 @@
+"""The normalizer's store on PostgreSQL: arrays and bytes over asyncpg, through SQLAlchemy's pool."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from common.db.engine import driver_connection
+from common.db.tables import ACTIVE, INACTIVE
+from common.events import InnerId
+from normalizer.adapters import sql
+from normalizer.core.errors import PoisonError, TransientError
+from normalizer.core.merge import NEVER, LooseField, RawRow
+from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, StoredRow
+
+POISON_CLASSES: Final = ("22", "23", "54")
+"""SQLSTATE classes of errors that the same data makes again: data exception, integrity, program limit exceeded."""
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class PostgresStore:
+    """Rows, ledger and catalogue in PostgreSQL.
+
+    Args:
+        engine: Made by `common.db.engine.create_engine`, for JSON goes over it as bytes.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["PostgresTransaction"]:
+        """Open a transaction; it commits when the block ends and rolls back when the block raises."""
+        with _translated():
+            async with driver_connection(self._engine) as connection, connection.transaction():
+                yield PostgresTransaction(connection)
+
+    async def pending(self, *, limit: int, after: int) -> tuple[list[Key], int]:
+        """Return keys that wait to be normalised, and the last id looked at."""
+        with _translated():
+            async with driver_connection(self._engine) as connection:
+                rows = await connection.fetch(sql.PENDING, after, limit)
+        return [Key(row["platform"], row["inner_id"]) for row in rows], rows[-1]["id"] if rows else after
+
+    async def ping(self) -> None:
+        """Return when the database answers."""
+        with _translated():
+            async with driver_connection(self._engine) as connection:
+                await connection.fetchval("SELECT 1")
+
+
+class PostgresTransaction:
+    """An open transaction on one connection."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo only what was done inside, if the block raises."""
+        with _translated():
+            async with self._connection.transaction():
+                yield
+
+    async def record_pages(self, pages: Sequence[LedgerPage]) -> Mapping[str, int]:
+        """Mark pages landed; return message id → page id."""
+        arrays = _columns(
+            (
+                (p.platform, p.kind, p.position, p.run_id, p.message_id, p.fetched_at, p.records, p.quarantined)
+                for p in pages
+            ),
+            width=8,
+        )
+        with _translated():
+            rows = await self._connection.fetch(sql.RECORD_PAGES, *arrays)
+        return {row["message_id"]: row["id"] for row in rows}
+
+    async def insert_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> set[Key]:
+        """Insert what is unknown; return its keys."""
+        arrays = _columns(map(_raw_values, rows), width=len(sql.RAW_COLUMNS))
+        with _translated():
+            inserted = await self._connection.fetch(sql.INSERT_RAW, *arrays, processed)
+        return {Key(row[0], row[1]) for row in inserted}
+
+    async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
+        """Return known rows, locked."""
+        return await self._locked(sql.LOCK_RAW, keys)
+
+    async def lock_unprocessed(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
+        """Return rows that wait to be normalised, locked."""
+        return await self._locked(sql.LOCK_UNPROCESSED, keys)
+
+    async def update_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> None:
+        """Write locked rows."""
+        arrays = _columns(map(_raw_values, rows), width=len(sql.RAW_COLUMNS))
+        with _translated():
+            await self._connection.execute(sql.UPDATE_RAW, *arrays, processed)
+
+    async def mark_processed(self, keys: Sequence[Key]) -> None:
+        """Flag locked rows."""
+        with _translated():
+            await self._connection.execute(sql.MARK_PROCESSED, *_columns(keys, width=2))
+
+    async def listed(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
+        """Return what the catalogue holds."""
+        with _translated():
+            rows = await self._connection.fetch(sql.LISTED, *_columns(keys, width=2))
+        return {Key(row[0], row[1]): Listed(row[2], row[3]) for row in rows}
+
+    async def write_catalogue(self, rows: Sequence[CatalogueRow]) -> None:
+        """Insert or replace catalogue rows."""
+        arrays = _columns(map(_catalogue_values, rows), width=len(sql.CATALOGUE_COLUMNS))
+        with _translated():
+            await self._connection.execute(sql.WRITE_CATALOGUE, *arrays)
+
+    async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
+        """Append to the downstream feed under its lock."""
+        values = ((c.key.platform, c.key.inner_id, c.change_type, c.diff) for c in changes)
+        with _translated():
+            await self._connection.execute(sql.LOCK_CHANGES)
+            await self._connection.execute(sql.LOG_CHANGES, *_columns(values, width=4))
+
+    async def quarantine(self, rejects: Sequence[Reject]) -> None:
+        """Keep rejected records once."""
+        if not rejects:
+            return
+        values = ((r.platform, r.inner_id, r.message_id, r.index, r.reason, r.detail, r.body) for r in rejects)
+        with _translated():
+            await self._connection.execute(sql.QUARANTINE, *_columns(values, width=7))
+
+    async def mark_error(self, key: Key, error: str) -> None:
+        """Count an error on a raw row; control characters of the text are escaped."""
+        text = error.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+        with _translated():
+            await self._connection.execute(sql.MARK_ERROR, key.platform, key.inner_id, text)
+
+    async def _locked(self, statement: str, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
+        with _translated():
+            rows = await self._connection.fetch(statement, *_columns(keys, width=2))
+        return {Key(row["platform"], row["inner_id"]): _stored(row) for row in rows}
+
+
+def _columns(rows: Any, *, width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) or [()] * width
+
+
+def _raw_values(stored: StoredRow) -> tuple[Any, ...]:
+    row = stored.row
+    return (
+        row.platform,
+        row.inner_id,
+        row.source_id,
+        row.change_type,
+        row.created_at,
+        row.data,
+        row.source,
+        ACTIVE if row.active else INACTIVE,
+        _version(row.base_seq),
+        _version(row.base_sight),
+        _field_seq(row),
+        _version(row.active_seq),
+        row.max_seq,
+        stored.page_id,
+    )
+
+
+def _version(value: int) -> int | None:
+    return None if value == NEVER else value
+
+
+def _field_seq(row: RawRow) -> bytes | None:
+    """Write versions of exact fields as numbers and loose fields as objects; None where there are none."""
+    if not row.field_seq and not row.loose:
+        return None
+    loose = {
+        name: {"seq": field.seq, "value": msgspec.Raw(field.value), "place": field.place}
+        | ({} if field.hides is None else {"hides": msgspec.Raw(field.hides)})
+        for name, field in row.loose.items()
+    }
+    return _encode({"exact": row.field_seq, "loose": loose} if loose else row.field_seq)
+
+
+class _Loose(msgspec.Struct):
+    seq: int
+    value: msgspec.Raw
+    place: str | None = None
+    hides: msgspec.Raw | None = None
+
+
+class _Versions(msgspec.Struct):
+    exact: dict[str, int] = {}
+    loose: dict[str, _Loose] = {}
+
+
+_decode_versions: Final = msgspec.json.Decoder(_Versions).decode
+_decode_exact: Final = msgspec.json.Decoder(dict[str, int]).decode
+
+
+def _stored(row: Any) -> StoredRow:
+    exact, loose = _versions(row["field_seq"])
+    return StoredRow(
+        RawRow(
+            platform=row["platform"],
+            inner_id=InnerId(row["inner_id"]),
+            data=row["data"],
+            change_type=row["change_type"],
+            source=row["source"],
+            source_id=row["source_id"],
+            created_at=row["created_at"],
+            active=row["active_status"] == ACTIVE,
+            base_seq=NEVER if row["base_seq"] is None else row["base_seq"],
+            base_sight=NEVER if row["base_sight"] is None else row["base_sight"],
+            field_seq=exact,
+            active_seq=NEVER if row["active_seq"] is None else row["active_seq"],
+            max_seq=row["max_seq"],
+            loose=loose,
+        ),
+        row["page_id"],
+    )
+
+
+def _versions(value: bytes | None) -> tuple[dict[str, int], dict[str, LooseField]]:
+    if value is None:
+        return {}, {}
+    try:
+        return _decode_exact(value), {}
+    except msgspec.ValidationError:
+        found = _decode_versions(value)
+    loose = {
+        name: LooseField(f.seq, bytes(f.value), f.place, None if f.hides is None else bytes(f.hides))
+        for name, f in found.loose.items()
+    }
+    return found.exact, loose
+
+
+def _catalogue_values(row: CatalogueRow) -> tuple[Any, ...]:
+    raw, offer = row.raw, row.offer
+    columns = [getattr(offer, name) for name in sql.OFFER_FIELDS]
+    for place in _JSON_PLACES:
+        columns[place] = _encode(columns[place])
+    return (
+        raw.platform,
+        raw.inner_id,
+        row.document,
+        ACTIVE if raw.active else INACTIVE,
+        raw.is_complete,
+        raw.created_at,
+        raw.max_seq,
+        *columns,
+    )
+
+
+_JSON_PLACES: Final = [place for place, name in enumerate(sql.OFFER_FIELDS) if name in {"images", "options"}]
+
+
+@contextmanager
+def _translated() -> Any:
+    """Turn the driver's errors into ours: by SQLSTATE, and everything that is not sure to come again is transient."""
+    try:
+        yield
+    except (PoisonError, TransientError):
+        raise
+    except asyncpg.PostgresError as error:
+        raise _verdict(error, error.sqlstate) from error
+    except DBAPIError as error:
+        raise _verdict(error, getattr(error.orig, "sqlstate", None)) from error
+    except (asyncpg.DataError, UnicodeError, OverflowError) as error:
+        raise PoisonError(f"{type(error).__name__}: {error}") from error
+    except (SQLAlchemyError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise TransientError(f"{type(error).__name__}: {error}") from error
+
+
+def _verdict(error: Exception, sqlstate: str | None) -> PoisonError | TransientError:
+    text = f"{sqlstate or '-----'} {type(error).__name__}: {error}"
+    return PoisonError(text) if (sqlstate or "")[:2] in POISON_CLASSES else TransientError(text)

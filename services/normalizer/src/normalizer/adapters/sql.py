@@ -1,0 +1,154 @@
+"""The normalizer's SQL. Every statement is one round trip for a whole batch.
+
+Rows are written and locked in the order of (platform, inner_id) by code point (`COLLATE "C"`, as Python sorts):
+two batches that share rows then wait for each other and never deadlock.
+"""
+
+from typing import Final
+
+from normalizer.core.offers.record import FIELDS
+
+RECORD_PAGES: Final = """
+INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, fetched_at, records, quarantined, landed,
+                        landed_at)
+SELECT platform, kind, position, run_id, message_id, 'landed', fetched_at, records, quarantined, records - quarantined,
+       now()
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::int[], $8::int[])
+     AS page(platform, kind, position, run_id, message_id, fetched_at, records, quarantined)
+ORDER BY message_id COLLATE "C"
+ON CONFLICT (message_id) DO UPDATE
+SET status = 'landed', records = EXCLUDED.records, quarantined = EXCLUDED.quarantined, landed = EXCLUDED.landed,
+    landed_at = now(), next_attempt_at = NULL, error = NULL
+RETURNING message_id, id
+"""
+"""Mark pages landed, whether the fetcher wrote their rows already or not yet. Unique index on message_id."""
+
+RAW_COLUMNS: Final = (
+    ("platform", "text"),
+    ("inner_id", "text"),
+    ("source_id", "text"),
+    ("change_type", "text"),
+    ("created_at", "timestamptz"),
+    ("data", "jsonb"),
+    ("source", "text"),
+    ("active_status", "smallint"),
+    ("base_seq", "bigint"),
+    ("base_sight", "bigint"),
+    ("field_seq", "jsonb"),
+    ("active_seq", "bigint"),
+    ("max_seq", "bigint"),
+    ("page_id", "bigint"),
+)
+_RAW_NAMES: Final = ", ".join(name for name, _ in RAW_COLUMNS)
+_RAW_ARRAYS: Final = ", ".join(f"${place}::{kind}[]" for place, (_, kind) in enumerate(RAW_COLUMNS, start=1))
+_PROCESSED: Final = f"${len(RAW_COLUMNS) + 1}::boolean"
+
+INSERT_RAW: Final = f"""
+INSERT INTO raw_data ({_RAW_NAMES}, is_processed)
+SELECT {_RAW_NAMES}, {_PROCESSED} FROM unnest({_RAW_ARRAYS}) AS fresh({_RAW_NAMES})
+ORDER BY platform COLLATE "C", inner_id COLLATE "C"
+ON CONFLICT (platform, inner_id) DO NOTHING
+RETURNING platform, inner_id
+"""  # noqa: S608 - built from the constants above
+"""Insert whole rows of unknown offers, flag included; known ones are left alone. Unique (platform, inner_id)."""
+
+_LOCK: Final = f"""
+SELECT {", ".join(f"raw_data.{name}" for name, _ in RAW_COLUMNS)}
+FROM raw_data JOIN unnest($1::text[], $2::text[]) AS wanted(platform, inner_id) USING (platform, inner_id)
+WHERE {{condition}}
+ORDER BY raw_data.platform COLLATE "C", raw_data.inner_id COLLATE "C"
+FOR UPDATE OF raw_data
+"""  # noqa: S608 - as above
+LOCK_RAW: Final = _LOCK.format(condition="true")
+"""Read and lock known rows. Unique (platform, inner_id)."""
+LOCK_UNPROCESSED: Final = _LOCK.format(condition="NOT raw_data.is_processed")
+"""The same, of those rows that wait to be normalised."""
+
+UPDATE_RAW: Final = f"""
+UPDATE raw_data
+SET {", ".join(f"{name} = fresh.{name}" for name, _ in RAW_COLUMNS[2:])}, last_updated_at = now(),
+    is_processed = {_PROCESSED}, error_count = 0, last_error = NULL
+FROM unnest({_RAW_ARRAYS}) AS fresh({_RAW_NAMES})
+WHERE raw_data.platform = fresh.platform AND raw_data.inner_id = fresh.inner_id
+"""  # noqa: S608 - as above
+"""Write rows that this transaction holds locked. Unique (platform, inner_id)."""
+
+MARK_PROCESSED: Final = """
+UPDATE raw_data SET is_processed = true, error_count = 0, last_error = NULL
+FROM unnest($1::text[], $2::text[]) AS done(platform, inner_id)
+WHERE raw_data.platform = done.platform AND raw_data.inner_id = done.inner_id
+"""
+"""Flag rows that this transaction holds locked. Unique (platform, inner_id)."""
+
+MARK_ERROR: Final = """
+UPDATE raw_data SET error_count = error_count + 1, last_error = $3
+WHERE platform = $1 AND inner_id = $2 AND NOT is_processed
+"""
+"""Count an error; the row waits until it changes or somebody asks. Unique (platform, inner_id)."""
+
+PENDING: Final = """
+SELECT id, platform, inner_id FROM raw_data WHERE NOT is_processed AND id > $1 ORDER BY id LIMIT $2
+"""
+"""Rows that wait to be normalised, in pages. Partial index raw_data_unprocessed_idx."""
+
+LISTED: Final = """
+SELECT platform, inner_id, normalized_data, active_status = 0 AND is_complete AS is_visible
+FROM processed_data JOIN unnest($1::text[], $2::text[]) AS wanted(platform, inner_id) USING (platform, inner_id)
+"""
+"""What the catalogue holds of offers whose raw rows are locked. Unique (platform, inner_id)."""
+
+TYPE_OF_FIELD: Final = {
+    "year": "smallint",
+    "first_registration": "date",
+    "price": "double precision",
+    "km_age": "int",
+    "displacement_l": "double precision",
+    "power_hp": "double precision",
+    "power_kw": "double precision",
+    "is_dealer": "boolean",
+    "offer_created": "date",
+    "images": "jsonb",
+    "options": "jsonb",
+}
+"""Array type of a column where it is not text. A double carries the 14 digits of numeric(14,2) exactly."""
+
+OFFER_FIELDS: Final = tuple(name for name in FIELDS if name != "parameters")
+CATALOGUE_COLUMNS: Final = (
+    ("platform", "text"),
+    ("inner_id", "text"),
+    ("normalized_data", "jsonb"),
+    ("active_status", "smallint"),
+    ("is_complete", "boolean"),
+    ("source_created_at", "timestamptz"),
+    ("max_seq", "bigint"),
+    *((name, TYPE_OF_FIELD.get(name, "text")) for name in OFFER_FIELDS),
+)
+_NAMES: Final = ", ".join(name for name, _ in CATALOGUE_COLUMNS)
+_ARRAYS: Final = ", ".join(f"${place}::{kind}[]" for place, (_, kind) in enumerate(CATALOGUE_COLUMNS, start=1))
+
+WRITE_CATALOGUE: Final = f"""
+INSERT INTO processed_data ({_NAMES})
+SELECT {_NAMES} FROM unnest({_ARRAYS}) AS fresh({_NAMES})
+ON CONFLICT (platform, inner_id) DO UPDATE
+SET {", ".join(f"{name} = EXCLUDED.{name}" for name, _ in CATALOGUE_COLUMNS[2:])}, updated_at = now()
+"""  # noqa: S608 - as above
+"""Insert or replace catalogue rows whose raw rows are locked. Unique (platform, inner_id)."""
+
+LOCK_CHANGES: Final = "SELECT pg_advisory_xact_lock(7311144301)"
+"""Held from before the ids of changes are drawn until after the commit: ids become visible in their order."""
+
+LOG_CHANGES: Final = """
+INSERT INTO catalog_changes (platform, inner_id, change_type, diff)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[])
+"""
+"""Append to the downstream feed."""
+
+QUARANTINE: Final = """
+INSERT INTO quarantine (platform, inner_id, message_id, record_index, reason, detail, body, page_id)
+SELECT reject.*, feed_pages.id
+FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::bytea[])
+     AS reject(platform, inner_id, message_id, record_index, reason, detail, body)
+LEFT JOIN feed_pages USING (message_id)
+ON CONFLICT (message_id, record_index, reason) DO NOTHING
+"""
+"""Keep rejected records once. Unique (message_id, record_index, reason)."""

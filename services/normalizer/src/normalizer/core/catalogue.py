@@ -1,0 +1,84 @@
+"""From landed rows to the catalogue, and what the downstream feed says of it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from common.events import ChangeType
+from normalizer.core.errors import PoisonError
+from normalizer.core.merge import RawRow
+from normalizer.core.offers.normalise import normalise
+from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, Listed, Transaction
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+async def write_catalogue(
+    transaction: Transaction,
+    profiles: Mapping[str, PlatformProfile],
+    *,
+    new: Sequence[RawRow],
+    known: Sequence[RawRow],
+    counts: Counter[str],
+) -> None:
+    """Normalise rows of an open transaction, write them to the catalogue and log what changed for its readers.
+
+    Args:
+        transaction: Holds the rows locked.
+        profiles: Platform → what its fields mean.
+        new: Rows that were never in the catalogue.
+        known: Rows that may be there.
+        counts: Gets `odd.<field>:<reason>` for values that could not be read or mapped.
+
+    Raises:
+        PoisonError: A row cannot be normalised; its text names the offer.
+        TransientError: As the transaction says.
+    """
+    old = await transaction.listed([_key(row) for row in known]) if known else {}
+    rows = [_catalogue_row(row, profiles[row.platform], counts) for row in sorted((*new, *known), key=_key)]
+    if not rows:
+        return
+    await transaction.write_catalogue(rows)
+    changes = [change for row in rows if (change := change_of(row, old.get(_key(row.raw)))) is not None]
+    if changes:
+        await transaction.log_changes(changes)
+
+
+def change_of(row: CatalogueRow, old: Listed | None) -> CatalogueChange | None:
+    """Return what readers of the catalogue see change: an offer comes, goes, or has other fields; None: nothing."""
+    was_visible = old is not None and old.is_visible
+    is_visible = row.raw.active and row.raw.is_complete
+    key = _key(row.raw)
+    if is_visible and not was_visible:
+        return CatalogueChange(key, ChangeType.ADDED.value, b"{}")
+    if was_visible and not is_visible:
+        return CatalogueChange(key, ChangeType.REMOVED.value, b"{}")
+    if not is_visible or old is None or old.document == row.document:
+        return None
+    diff = difference(_decode(old.document), _decode(row.document))
+    return CatalogueChange(key, ChangeType.CHANGED.value, _encode(diff)) if diff else None
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return `{field: [old, new]}`; a field that is not there is null."""
+    names = dict.fromkeys([*old, *new])
+    return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
+
+
+def _catalogue_row(row: RawRow, profile: PlatformProfile, counts: Counter[str]) -> CatalogueRow:
+    try:
+        offer, odd = normalise(row.data, profile)
+    except Exception as error:
+        # Whatever a value makes our code do, it must cost that one record and never the queue.
+        raise PoisonError(f"{row.platform}/{row.inner_id}: {type(error).__name__}: {error}") from error
+    for name in odd:
+        counts[f"odd.{name}"] += 1
+    return CatalogueRow(row, offer, _encode(offer.as_document()))
+
+
+def _key(row: RawRow) -> Key:
+    return Key(row.platform, row.inner_id)

@@ -1,0 +1,185 @@
+"""Land a batch of pages: one transaction for all of it, or, where a record is poison, for all but the poison."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from common.events import PageFetched
+from common.log import fields
+from normalizer.core.bisect import culprits
+from normalizer.core.catalogue import write_catalogue
+from normalizer.core.errors import PoisonError
+from normalizer.core.merge import RawRow, Update, merge
+from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.ports import Key, LedgerPage, Reject, Store, StoredRow, Transaction
+from normalizer.core.records import ReadPage, read
+
+_log = logging.getLogger(__name__)
+
+MAX_ERROR_TEXT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """One update with the message that brought it; several of one offer are folded in the order of arrival."""
+
+    update: Update
+    message_id: str
+    index: int
+
+
+_Work = Sequence[tuple[Key, _Arrival]]
+"""In the order in which rows are locked, and for one offer in the order of arrival."""
+
+
+class Lander:
+    """Lands pages and normalises what they changed.
+
+    Args:
+        store: Where rows are kept.
+        profiles: Platform → what its fields mean; the platforms that this normalizer knows.
+    """
+
+    def __init__(self, store: Store, profiles: Mapping[str, PlatformProfile]) -> None:
+        self._store = store
+        self._profiles = profiles
+
+    async def land(self, pages: Sequence[PageFetched]) -> Counter[str]:
+        """Land pages of known platforms; when this returns, every record is a committed row or is in quarantine.
+
+        Returns:
+            Counts: pages, records, inserted, updated, unchanged, quarantined, and oddities by name.
+
+        Raises:
+            TransientError: Nothing was committed, or it is unknown; the same call again is safe.
+        """
+        reads = [read(page, self._profiles) for page in pages]
+        counts = Counter(pages=len(pages), records=sum(len(page.records) for page in pages))
+        counts["quarantined"] = sum(len(page.rejected) for page in reads)
+        try:
+            await self._whole(reads, counts)
+        except PoisonError as error:
+            _log.warning(fields("batch rolled back, looking for the culprit", records=counts["records"], error=error))
+            await self._all_but_poison(reads, counts)
+        return counts
+
+    async def normalise(self, keys: Sequence[Key]) -> Counter[str]:
+        """Normalise landed rows that still wait for it; a culprit is flagged, its neighbours commit.
+
+        Raises:
+            TransientError: What was committed stays; the same call again is safe.
+        """
+        counts: Counter[str] = Counter()
+
+        async def attempt(part: Sequence[Key]) -> None:
+            found: Counter[str] = Counter()
+            async with self._store.transaction() as transaction:
+                rows = await transaction.lock_unprocessed(part)
+                waiting = [rows[key].row for key in part if key in rows]
+                await transaction.mark_processed(list(rows))
+                await write_catalogue(transaction, self._profiles, new=[], known=waiting, counts=found)
+            counts.update(found)
+
+        for key, error in await culprits(sorted(keys), attempt):
+            _log.error(fields("record cannot be normalised", platform=key.platform, inner_id=key.inner_id, error=error))
+            counts["errors"] += 1
+            async with self._store.transaction() as transaction:
+                await transaction.mark_error(key, str(error)[:MAX_ERROR_TEXT])
+        return counts
+
+    async def _whole(self, reads: Sequence[ReadPage], counts: Counter[str]) -> None:
+        found: Counter[str] = Counter()
+        async with self._store.transaction() as transaction:
+            page_ids = await transaction.record_pages(_ledger(reads))
+            new, changed = await _write_rows(transaction, _work(reads), page_ids, processed=True, counts=found)
+            await transaction.quarantine([reject for page in reads for reject in page.rejected + page.repaired])
+            await write_catalogue(transaction, self._profiles, new=new, known=changed, counts=found)
+        counts.update(found)
+
+    async def _all_but_poison(self, reads: Sequence[ReadPage], counts: Counter[str]) -> None:
+        """Land raw rows in one transaction and quarantine what PostgreSQL refuses; then normalise by bisection."""
+        work = _work(reads)
+        found: Counter[str] = Counter()
+        async with self._store.transaction() as transaction:
+            page_ids = await transaction.record_pages(_ledger(reads))
+
+            async def attempt(part: _Work) -> None:
+                tried: Counter[str] = Counter()
+                async with transaction.savepoint():
+                    await _write_rows(transaction, part, page_ids, processed=False, counts=tried)
+                found.update(tried)
+
+            refused = [_refused(*item, error) for item, error in await culprits(work, attempt)]
+            await transaction.quarantine([r for page in reads for r in page.rejected + page.repaired] + refused)
+            await transaction.record_pages(_ledger(reads, refused))
+        counts.update(found)
+        counts["quarantined"] += len(refused)
+        for reject in refused:
+            who = {"platform": reject.platform, "inner_id": reject.inner_id}
+            _log.error(fields("record refused", **who, error=reject.detail))
+        counts.update(await self.normalise(list({key: None for key, _ in work})))
+
+
+def _work(reads: Sequence[ReadPage]) -> _Work:
+    arrivals = (
+        (Key(page.page.platform, update.inner_id), _Arrival(update, page.page.message_id, index))
+        for page in reads
+        for index, update in page.updates
+    )
+    return sorted(arrivals, key=lambda item: item[0])
+
+
+def _ledger(reads: Sequence[ReadPage], refused: Sequence[Reject] = ()) -> list[LedgerPage]:
+    """Return one ledger line for each message; a message delivered twice in one batch is one line."""
+    lines: dict[str, LedgerPage] = {}
+    late = Counter(reject.message_id for reject in refused)
+    for item in reads:
+        page = item.page
+        lines[page.message_id] = LedgerPage(
+            platform=page.platform,
+            kind=page.kind.value,
+            position=page.position,
+            run_id=page.run_id,
+            message_id=page.message_id,
+            fetched_at=page.fetched_at,
+            records=len(page.records),
+            quarantined=len(item.rejected) + late[page.message_id],
+        )
+    return [lines[name] for name in sorted(lines)]
+
+
+async def _write_rows(
+    transaction: Transaction, work: _Work, page_ids: Mapping[str, int], *, processed: bool, counts: Counter[str]
+) -> tuple[list[RawRow], list[RawRow]]:
+    """Merge updates into their rows; return the rows that are new and the known ones that changed."""
+    grouped: dict[Key, list[_Arrival]] = {}
+    for key, arrival in work:
+        grouped.setdefault(key, []).append(arrival)
+    page_of = {key: page_ids[group[-1].message_id] for key, group in grouped.items()}
+    fresh = {key: StoredRow(_folded(None, key, group), page_of[key]) for key, group in grouped.items()}
+    inserted = await transaction.insert_rows(list(fresh.values()), processed=processed)
+    known = [key for key in grouped if key not in inserted]
+    stored = await transaction.lock_rows(known) if known else {}
+    changed = []
+    for key in known:
+        row = _folded(stored[key].row, key, grouped[key])
+        if row is not stored[key].row:
+            changed.append(StoredRow(row, page_of[key]))
+    if changed:
+        await transaction.update_rows(changed, processed=processed)
+    counts.update(inserted=len(inserted), updated=len(changed), unchanged=len(known) - len(changed))
+    return [fresh[key].row for key in fresh if key in inserted], [item.row for item in changed]
+
+
+def _folded(row: RawRow | None, key: Key, arrivals: Sequence[_Arrival]) -> RawRow:
+    for arrival in arrivals:
+        row = merge(row, arrival.update, platform=key.platform)
+    assert row is not None  # noqa: S101 - arrivals are never empty
+    return row
+
+
+def _refused(key: Key, arrival: _Arrival, error: PoisonError) -> Reject:
+    text = str(error)[:MAX_ERROR_TEXT]
+    return Reject(key.platform, key.inner_id, arrival.message_id, arrival.index, "refused", text, arrival.update.data)

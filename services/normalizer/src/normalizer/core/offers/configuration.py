@@ -1,0 +1,131 @@
+"""The key parameters of an offer's `configuration`, whatever shape it comes in (UPSTREAMS §2).
+
+A parameter is known by its **id**; its name counts only where the id is missing, for one name stands under several
+ids. The values of another `specid` belong to another trim and are not used.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from normalizer.core.offers import values
+
+PARAMETERS: Final[dict[int, tuple[str, str]]] = {
+    93: ("trim_name", "车型名称"),
+    94: ("manufacturer", "厂商"),
+    91: ("segment", "级别"),
+    90: ("energy_type", "能源类型"),
+    86: ("guide_price", "厂商指导价(元)"),
+    87: ("launched", "上市时间"),
+    88: ("system_power_kw", ""),
+    101: ("engine", "发动机"),
+    108: ("gearbox", "变速箱"),
+    92: ("dimensions_mm", "长*宽*高(mm)"),
+    115: ("body_structure", "车身结构"),
+    96: ("top_speed_kmh", "最高车速(km/h)"),
+    97: ("acceleration_0_100_s", "官方0-100km/h加速(s)"),
+    95: ("fuel_nedc_l_100km", "NEDC综合油耗(L/100km)"),
+    28: ("length_mm", "长度(mm)"),
+    29: ("width_mm", "宽度(mm)"),
+    30: ("height_mm", "高度(mm)"),
+    31: ("wheelbase_mm", "轴距(mm)"),
+    36: ("doors", "车门数(个)"),
+    26: ("seats", "座位数(个)"),
+    106: ("curb_weight_kg", "整备质量(kg)"),
+    58: ("engine_model", "发动机型号"),
+    3: ("displacement_ml", "排量(mL)"),
+    4: ("displacement_l", "排量(L)"),
+    13: ("aspiration", "进气形式"),
+    6: ("cylinders", "气缸数(个)"),
+    14: ("engine_power_ps", "最大马力(Ps)"),
+    15: ("engine_power_kw", ""),
+    17: ("engine_torque_nm", ""),
+    20: ("fuel", "燃料形式"),
+    25: ("emission_standard", "环保标准"),
+    40: ("gearbox_type", "变速箱类型"),
+    41: ("gears", "挡位个数"),
+    42: ("drive", "驱动方式"),
+    64: ("battery_kwh", "电池能量(kWh)"),
+    125: ("range_cltc_km", "CLTC纯电续航里程(km)"),
+}
+"""Id → our name and the source's name. A source name under two ids is left out: without an id it says nothing sure."""
+
+_BY_NAME: Final = {chinese: name for name, chinese in PARAMETERS.values() if chinese}
+_BY_ID: Final = {identity: name for identity, (name, _) in PARAMETERS.items()}
+
+
+class _Item(msgspec.Struct, gc=False):
+    id: Any = None
+    name: Any = None
+    value: Any = None
+    content: Any = None
+
+
+class _Group(msgspec.Struct, gc=False):
+    paramitems: list[_Item] = []
+    data: list[_Item] = []
+
+
+class _Table(msgspec.Struct, gc=False):
+    specid: Any = None
+    paramtypeitems: list[_Group] = []
+    result: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_decode_table = msgspec.json.Decoder(_Table).decode
+_decode_groups = msgspec.json.Decoder(list[_Group]).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+def parameters(raw: bytes, *, specid: str | None) -> dict[str, str]:
+    """Return our name → value as text of the known parameters; empty for a plain string or another trim.
+
+    Args:
+        raw: JSON of `configuration`: an object, a JSON string with one, or a plain trim such as `"125i"`.
+        specid: The offer's own, if it names one.
+    """
+    if raw[:1] == b'"':
+        inner = _string(raw)
+        raw = inner.encode() if inner.lstrip().startswith("{") else b"{}"
+    if raw[:1] != b"{":
+        return {}
+    try:
+        return dict(_known(raw, specid))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return {}
+
+
+def _string(raw: bytes) -> str:
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def _known(raw: bytes, specid: str | None) -> Iterator[tuple[str, str]]:
+    table = _decode_table(raw)
+    result = bytes(table.result)
+    if result[:1] == b"{":
+        table = _decode_table(result)
+    groups = _decode_groups(result) if result[:1] == b"[" else table.paramtypeitems
+    if not groups:
+        yield from _flat(raw)
+        return
+    own = values.text(table.specid)
+    if specid is not None and own is not None and own != specid:
+        return
+    for group in groups:
+        for item in group.paramitems or group.data:
+            name = _BY_ID.get(item.id) if isinstance(item.id, int) else _BY_NAME.get(str(item.name))
+            value = values.text(item.content if item.value is None else item.value)
+            if name is not None and value is not None:
+                yield name, value
+
+
+def _flat(raw: bytes) -> Iterator[tuple[str, str]]:
+    """Read the flat object of the Russian documentation, under the source's own names."""
+    for name, value in _decode_any(raw).items():
+        found = values.text(value)
+        if found is not None and name not in {"specid", "paramtypeitems", "result"}:
+            yield _BY_NAME.get(name, name), found

@@ -1,0 +1,125 @@
+"""Single values as upstreams write them, read into what PostgreSQL accepts; None where nothing can be read.
+
+Numbers come as numbers or strings, booleans as booleans or strings, absence as null, "", "-" or 未知. 0 is a value.
+"""
+
+import math
+import re
+import unicodedata
+from datetime import date
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+ABSENT: Final = frozenset({"", "-", "--", "—", "未知", "未上牌", "null", "none", "n/a", "无"})
+LONGEST_ABSENT: Final = max(map(len, ABSENT))
+_NUMBER: Final = re.compile(r"[+-]?\d{1,3}(?:[ ,\u00a0]\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?|[+-]?\.\d+")
+_DATE: Final = re.compile(r"(\d{4})\D(\d{1,2})(?:\D(\d{1,2}))?(?:\D.*)?$")
+_TRUE: Final = frozenset({"true", "1", "yes", "да", "是"})
+_FALSE: Final = frozenset({"false", "0", "no", "нет", "否"})
+
+MAX_TEXT: Final = 20_000
+"""Characters kept of one text field; longer ones are cut."""
+
+
+def text(value: Any) -> str | None:
+    """Return trimmed text without control characters, or None where nothing is said."""
+    if isinstance(value, str):
+        stripped = value.strip()
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    else:
+        stripped = str(value)
+    if len(stripped) <= LONGEST_ABSENT and stripped.casefold() in ABSENT:
+        return None
+    if not stripped.isprintable():
+        stripped = "".join(c for c in stripped if c in "\n\t" or unicodedata.category(c)[0] != "C")
+    return stripped[:MAX_TEXT] or None
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number; `"98000"`, `"1 200"`, `"8,000"`, `"1.4L"` and full-width digits are read."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return _finite(value)
+    if not isinstance(value, str):
+        return None
+    found = _NUMBER.match(unicodedata.normalize("NFKC", value).strip())
+    if found is None:
+        return None
+    return _finite(found.group().replace(" ", "").replace(",", "").replace("\u00a0", ""))
+
+
+def whole(value: Any, *, low: int, high: int) -> int | None:
+    """Return a whole number within `low … high`, or None."""
+    found = number(value)
+    if found is None or not low <= found <= high:
+        return None
+    return int(found)
+
+
+def real(value: Any, *, low: float, high: float) -> float | None:
+    """Return a number within `low … high`, or None."""
+    found = number(value)
+    return found if found is not None and low <= found <= high else None
+
+
+def boolean(value: Any) -> bool | None:
+    """Return a truth value; `"true"` and `"1"` are read."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().casefold() if isinstance(value, str | int) else ""
+    return True if word in _TRUE else False if word in _FALSE else None
+
+
+def day(value: Any) -> date | None:
+    """Return the date of `2022-09-13`, `2022-09` (its first day), `2022.9` or a full timestamp."""
+    if not isinstance(value, str):
+        return None
+    found = _DATE.match(value.strip())
+    if found is None:
+        return None
+    try:
+        return date(int(found[1]), int(found[2]), int(found[3] or 1))
+    except ValueError:
+        return None
+
+
+def nested(value: Any) -> Any:
+    """Return what a JSON string holds, if the value is one that opens like JSON; otherwise the value itself."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in {"[", "{"}:
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return value
+
+
+def urls(value: Any) -> list[str]:
+    """Return the http(s) addresses of an array, of a JSON string with an array, or of one address."""
+    found = nested(value)
+    items = found if isinstance(found, list) else [found]
+    return [item.strip() for item in items if isinstance(item, str) and url(item) is not None]
+
+
+def url(value: Any) -> str | None:
+    """Return an http(s) address, or None; an address is given out only if a browser may open it."""
+    if not isinstance(value, str):
+        return None
+    address = value.strip()
+    if not address.startswith(("http://", "https://")) or not address.isprintable() or " " in address:
+        return None
+    try:
+        return address if urlsplit(address).netloc else None
+    except ValueError:
+        return None
+
+
+def _finite(value: str | float) -> float | None:
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None

@@ -1,0 +1,154 @@
+"""What the normalizer's rules need from a database, named for its role."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from normalizer.core.merge import RawRow
+from normalizer.core.offers.record import Offer
+
+
+class Key(NamedTuple):
+    """The identity of an offer; sorts by code point, the order in which rows are locked everywhere."""
+
+    platform: str
+    inner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """A page as the ledger shows it once it is landed: `landed + quarantined == records`."""
+
+    platform: str
+    kind: str
+    position: int
+    run_id: str
+    message_id: str
+    fetched_at: datetime
+    records: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that cannot be a row, or not as it came, with its bytes."""
+
+    platform: str
+    inner_id: str | None
+    message_id: str
+    index: int
+    reason: str
+    detail: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row of `raw_data` and the page that changed it last."""
+
+    row: RawRow
+    page_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What `processed_data` holds of an offer: its document as JSON bytes, and whether people see it."""
+
+    document: bytes
+    is_visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRow:
+    """An offer on its way into `processed_data`."""
+
+    raw: RawRow
+    offer: Offer
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueChange:
+    """One line of the downstream feed; `diff` is JSON bytes of `{field: [old, new]}`."""
+
+    key: Key
+    change_type: str
+    diff: bytes
+
+
+class Transaction(Protocol):
+    """One database transaction; leaving it without an error commits, leaving it by an error rolls all of it back.
+
+    Every method raises `TransientError` or `PoisonError`. Rows are given and locked in the order of their keys.
+    """
+
+    async def record_pages(self, pages: Sequence[LedgerPage]) -> Mapping[str, int]:
+        """Mark pages landed in the ledger; return message id → page id."""
+        ...
+
+    async def insert_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> set[Key]:
+        """Insert what is unknown and return its keys; a known row is left as it is."""
+        ...
+
+    async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
+        """Return known rows, locked until the end of the transaction."""
+        ...
+
+    async def lock_unprocessed(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
+        """Return those rows that still wait to be normalised, locked."""
+        ...
+
+    async def update_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> None:
+        """Write locked rows."""
+        ...
+
+    async def mark_processed(self, keys: Sequence[Key]) -> None:
+        """Say of locked rows that the catalogue holds them as they are now, and forget their last error."""
+        ...
+
+    async def listed(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
+        """Return what the catalogue holds."""
+        ...
+
+    async def write_catalogue(self, rows: Sequence[CatalogueRow]) -> None:
+        """Insert or replace catalogue rows of locked raw rows."""
+        ...
+
+    async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
+        """Append to the downstream feed; the last statement, for ids must become visible in their order."""
+        ...
+
+    async def quarantine(self, rejects: Sequence[Reject]) -> None:
+        """Keep rejected records; the same one again is kept once."""
+        ...
+
+    async def mark_error(self, key: Key, error: str) -> None:
+        """Count an error on a raw row and keep its text."""
+        ...
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """Undo only what was done inside, if it is left by an error."""
+        ...
+
+
+class Store(Protocol):
+    """Where offers are kept."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction.
+
+        Raises:
+            TransientError: The same work may succeed later.
+            PoisonError: Some record can never be stored as it is.
+        """
+        ...
+
+    async def pending(self, *, limit: int, after: int) -> tuple[list[Key], int]:
+        """Return keys of rows that wait to be normalised, with ids above `after`, and the last id looked at."""
+        ...
+
+    async def ping(self) -> None:
+        """Return when the database answers; raises `TransientError` while it does not."""
+        ...

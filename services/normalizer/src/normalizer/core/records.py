@@ -1,0 +1,126 @@
+"""From a page's records to updates that can be merged; what cannot be a row is rejected with its reason."""
+
+import calendar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from common.events import SOURCE_OF_KIND, ChangeType, FeedRecord, InnerId, PageFetched
+from normalizer.core.merge import Update, is_shell, split
+from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.ports import Reject
+from normalizer.core.repair import repaired
+
+MAX_INNER_ID: Final = 200
+_CHANGE_TYPES: Final = {member.value: member for member in ChangeType}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """A page whose records were read.
+
+    Attributes:
+        updates: Valid records with their places in the page.
+        rejected: Records that cannot be rows.
+        repaired: Originals of records that were repaired; they are rows as well.
+    """
+
+    page: PageFetched
+    updates: list[tuple[int, Update]]
+    rejected: list[Reject]
+    repaired: list[Reject]
+
+
+class _Unusable(Exception):  # noqa: N818 - a verdict inside this module, not an error that leaves it
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def read(page: PageFetched, profiles: Mapping[str, PlatformProfile]) -> ReadPage:
+    """Check and repair every record of a page; none is dropped.
+
+    Args:
+        page: A page of a configured platform.
+        profiles: Platform → what its fields mean.
+    """
+    result = ReadPage(page, [], [], [])
+    renames = profiles[page.platform].renames
+    for index, record in enumerate(page.records):
+        original = bytes(record.data)
+        try:
+            update = _update(page, index, record, renames)
+        except _Unusable as verdict:
+            body = msgspec.json.encode(record)
+            result.rejected.append(_reject(page, index, record, verdict.reason, verdict.detail, body))
+            continue
+        result.updates.append((index, update))
+        if update.data != original and update.change_type is not ChangeType.REMOVED:
+            detail = "NUL or lone surrogate replaced by U+FFFD"
+            result.repaired.append(_reject(page, index, record, "repaired", detail, original))
+    return result
+
+
+def _reject(page: PageFetched, index: int, record: FeedRecord, reason: str, detail: str, body: bytes) -> Reject:
+    inner_id = _clean(record.inner_id)
+    return Reject(page.platform, inner_id, page.message_id, index, reason, detail, body)
+
+
+def _update(page: PageFetched, index: int, record: FeedRecord, renames: dict[str, str]) -> Update:
+    inner_id = record.inner_id
+    if not inner_id:
+        raise _Unusable("no_inner_id", "the upstream gave no identity")
+    if len(inner_id) > MAX_INNER_ID or not inner_id.isprintable():
+        raise _Unusable("bad_inner_id", f"{len(inner_id)} characters, or unprintable ones")
+    change_type = _CHANGE_TYPES.get(record.change_type)
+    if change_type is None:
+        raise _Unusable("unknown_change_type", (_clean(record.change_type) or "")[:100])
+    data = b"{}" if change_type is ChangeType.REMOVED else repaired(bytes(record.data))
+    try:
+        fields = split(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _Unusable("data_not_object", str(error)) from error
+    own = fields.get("inner_id")
+    if own is not None and change_type is ChangeType.ADDED and own.strip(b'"') not in {inner_id.encode(), b""}:
+        raise _Unusable("identity_mismatch", "data.inner_id names another offer")
+    return Update(
+        inner_id=InnerId(inner_id),
+        change_type=change_type,
+        seq=record.seq,
+        sight=_microseconds(page.fetched_at) * 1000 + min(999, page.part * len(page.records) + index),
+        data=data,
+        fields=fields,
+        is_shell=change_type is ChangeType.ADDED and is_shell(fields),
+        source=SOURCE_OF_KIND[page.kind],
+        source_id=_clean(record.source_id),
+        created_at=moment(record.source_created_at),
+        renames=renames,
+    )
+
+
+def moment(value: str | None) -> datetime | None:
+    """Read `2025-08-05T08:18:10.679Z` or `…+03:00`; without an offset it is UTC; anything else is None."""
+    if not value:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def _microseconds(value: datetime) -> int:
+    return calendar.timegm(value.utctimetuple()) * 1_000_000 + value.microsecond
+
+
+def _clean(value: str | None) -> str | None:
+    if value is None:
+        return None
+    return "".join(c if c.isprintable() else "\ufffd" for c in value)[:MAX_INNER_ID]

@@ -1,0 +1,38 @@
+"""Settings of the normalizer: the section `normalizer` of `config.yaml`."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from common.settings import Section, Settings
+
+
+class NormalizerSection(Section):
+    """How batches are filled and what is done when they fail."""
+
+    batch_records: Annotated[int, Field(ge=1, le=5000)] = 200
+    """Records in one transaction."""
+    linger_s: Annotated[float, Field(gt=0, le=60)] = 0.5
+    """Seconds after which a batch that is not full is landed."""
+    transactions_in_flight: Annotated[int, Field(ge=1, le=8)] = 2
+    """Batches that are landed at once."""
+    prefetch_messages: Annotated[int, Field(ge=1, le=1000)] = 60
+    """Messages held unacknowledged; must hold the batches in flight and one that fills, at 20 records a message."""
+    give_back_after_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Seconds without a database after which deliveries go back to the queue."""
+    stop_within_s: Annotated[float, Field(gt=0, le=30)] = 8.0
+    """Seconds that the batches in hand get at shutdown."""
+
+    @model_validator(mode="after")
+    def prefetch_fills_batches(self) -> "NormalizerSection":
+        """Refuse a prefetch with which batches would always wait out their linger."""
+        needed = self.batch_records // 20 * (self.transactions_in_flight + 1)
+        if self.prefetch_messages < needed:
+            raise ValueError(f"prefetch_messages must be at least {needed} for these batches")
+        return self
+
+
+class NormalizerSettings(Settings):
+    """Everything that the normalizer reads."""
+
+    normalizer: NormalizerSection = NormalizerSection()
