@@ -58,8 +58,8 @@ find_python() { # print the first interpreter that is new enough
   return 1
 }
 
-environment_works() {
-  [ "$(.venv/bin/python -c 'import pip, sys; print(sys.prefix)' 2>/dev/null)" = "$PWD/.venv" ]
+environment_works() { # its scripts hold the place where it was made, so a moved one does not
+  .venv/bin/python -c 'import pip' 2>/dev/null && grep -qF " $PWD/.venv" .venv/pyvenv.cfg
 }
 
 missing_python() { # print Debian's names of what the virtual environment needs
