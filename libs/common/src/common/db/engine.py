@@ -50,7 +50,8 @@ def create_engine(settings: DatabaseSettings, *, application: str) -> AsyncEngin
 def _exchange_json_as_bytes(connection: Any, _record: object) -> None:
     """Hand JSON over as bytes in both directions, so that no number or key is decoded and written anew.
 
-    Listens after SQLAlchemy's own codecs and replaces them; `json.loads` takes bytes, so JSON columns still work.
+    Listens after SQLAlchemy's own codecs and replaces them. A JSON column read through SQLAlchemy is therefore bytes
+    as well; written through it, it still takes objects.
     """
 
     async def set_codecs(driver: "asyncpg.Connection[Any]") -> None:

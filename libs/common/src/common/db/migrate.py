@@ -7,11 +7,12 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from common.db.engine import create_engine
-from common.errors import UnavailableError
+from common.errors import ConfigurationError, UnavailableError
 from common.settings import DatabaseSettings
 
 MIGRATION_LOCK: Final = 0x6665_6564_0001
@@ -40,7 +41,9 @@ async def upgrade(settings: DatabaseSettings) -> str:
     """Run what is missing and return the revision reached.
 
     Raises:
-        UnavailableError: The database does not answer or refuses this user; the text names host, port and name.
+        UnavailableError: The database does not answer or refuses this user or a statement; the text names host, port
+            and name.
+        ConfigurationError: The database is at a revision that this version of feedmill does not know.
     """
     where = f"{settings.host}:{settings.port}/{settings.name}"
     patient = settings.model_copy(update={"statement_timeout_s": PATIENCE_S, "lock_timeout_s": PATIENCE_S})
@@ -52,10 +55,19 @@ async def upgrade(settings: DatabaseSettings) -> str:
             await connection.run_sync(_run)
             await connection.commit()
     except (OSError, DBAPIError, asyncpg.PostgresError) as error:
-        raise UnavailableError(f"database {where}: {type(error).__name__}: {error}") from error
+        raise UnavailableError(f"database {where}: {_in_one_line(error)}") from error
+    except CommandError as error:
+        raise ConfigurationError(f"database {where}: {error}; is it from a newer feedmill?") from error
     finally:
         await engine.dispose()
     return head()
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return what the server said, without SQLAlchemy's copy of the statement."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    lines = str(said).strip().splitlines()
+    return lines[0] if lines else type(said).__name__
 
 
 def _run(connection: Connection) -> None:
