@@ -1,0 +1,94 @@
+"""What the stack remembers between two commands: passwords, ports, places and processes, in one 0600 file."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from common.topology import USERS
+from sandbox.stack.errors import StackError
+from sandbox.stack.process import ServerProcess
+
+BROKER_ADMINISTRATOR: Final = "stack"
+DATABASE_ADMINISTRATOR: Final = "postgres"
+DATABASE_OWNER: Final = "feedmill"
+SECRET_NAMES: Final = (*USERS, BROKER_ADMINISTRATOR, DATABASE_ADMINISTRATOR, DATABASE_OWNER)
+_FILE: Final = "stack.json"
+
+
+class StackState(BaseModel):
+    """The content of the state file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    passwords: dict[str, str] = {}
+    ports: dict[str, int] = {}
+    database_folder: Path | None = None
+    processes: dict[str, ServerProcess] = {}
+
+
+class StateFile:
+    """The state file of one folder; `state` is what was read last or is to be saved."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = StackState()
+
+    @property
+    def exists(self) -> bool:
+        """Whether a stack was ever started here."""
+        return (self.folder / _FILE).exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[StackState]:
+        """Make the folder, hold its lock, read the state, and make up what passwords are missing.
+
+        Raises:
+            StackError: The folder is not ours, or the file in it is not ours or broken.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / "lock").open("w", encoding="ascii") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self.read()
+                for name in SECRET_NAMES:
+                    self.state.passwords.setdefault(name, secrets.token_hex(16))
+                self.save()
+                yield self.state
+        except PermissionError as error:
+            raise StackError(f"{error.filename}: {error.strerror}; does the folder belong to another user?") from error
+
+    def read(self) -> StackState:
+        """Read the file; an absent one is empty.
+
+        Raises:
+            StackError: It cannot be read or is broken.
+        """
+        path = self.folder / _FILE
+        try:
+            self.state = StackState.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            self.state = StackState()
+        except OSError as error:
+            raise StackError(f"{path}: {error.strerror}") from error
+        except ValidationError as error:
+            raise StackError(f"{path} is broken ({error.error_count()} errors); remove it and its folder") from error
+        return self.state
+
+    def save(self) -> None:
+        """Replace the file at once, readable by its owner only."""
+        path = self.folder / _FILE
+        write_private(path.with_suffix(".new"), self.state.model_dump_json(indent=1))
+        path.with_suffix(".new").replace(path)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read, from its first byte on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)

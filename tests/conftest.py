@@ -1,0 +1,88 @@
+"""Real servers for the tests: one private stack per run; a fresh database and virtual host for each who asks.
+
+`TEST_STACK_DIR` names the state folder of a stack that runs already (`sandbox stack up --state DIR`): it is used and
+left running, which saves its start.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from common.db import migrate
+from common.settings import DatabaseSettings
+from sandbox.stack import Stack, Vhost
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running RabbitMQ and PostgreSQL. Who stops a server of it brings it back before the test ends."""
+    running = os.environ.get("TEST_STACK_DIR")
+    if running:
+        reused = Stack(Path(running))
+        reused.up()
+        yield reused
+        return
+    own = Stack(tmp_path_factory.mktemp("stack"), preferred_ports={})
+    try:
+        own.up()
+        yield own
+    finally:
+        own.delete_data()
+
+
+def settings_of(stack: Stack, name: str) -> DatabaseSettings:
+    """Return the settings that lead to the database `name` of a stack."""
+    env = stack.env()
+    return DatabaseSettings(
+        host=env["DB_HOST"],
+        port=int(env["DB_PORT"]),
+        user=env["DB_USER"],
+        password=SecretStr(env["DB_PASSWORD"]),
+        name=name,
+    )
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(stack: Stack) -> AsyncIterator[str]:
+    """The name of a database with all migrations and without rows; each test's own is a copy of it."""
+    name = f"test_template_{secrets.token_hex(4)}"
+    await asyncio.to_thread(stack.create_database, name)
+    await migrate.upgrade(settings_of(stack, name))
+    yield name
+    await asyncio.to_thread(stack.drop_database, name)
+
+
+@pytest.fixture
+def database(stack: Stack, migrated_template: str) -> Iterator[DatabaseSettings]:
+    """A fresh migrated database for one test."""
+    with _copied(stack, migrated_template) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def module_database(stack: Stack, migrated_template: str) -> Iterator[DatabaseSettings]:
+    """A fresh migrated database for the tests of one file."""
+    with _copied(stack, migrated_template) as settings:
+        yield settings
+
+
+@pytest.fixture
+def vhost(stack: Stack) -> Iterator[Vhost]:
+    """A fresh virtual host with the whole topology, and each service's URL for it."""
+    name = f"test_{secrets.token_hex(4)}"
+    yield stack.create_vhost(name)
+    stack.delete_vhost(name)
+
+
+@contextmanager
+def _copied(stack: Stack, template: str) -> Iterator[DatabaseSettings]:
+    name = f"test_{secrets.token_hex(4)}"
+    stack.create_database(name, template=template)
+    yield settings_of(stack, name)
+    stack.drop_database(name)
