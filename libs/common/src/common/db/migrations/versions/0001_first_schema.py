@@ -190,7 +190,8 @@ STATEMENTS = (
     CREATE INDEX processed_data_km_age_idx ON processed_data (km_age, id) WHERE active_status = 0 AND is_complete
     """,
     """
-    CREATE INDEX processed_data_listed_idx ON processed_data (id) WHERE active_status = 0 AND is_complete
+    CREATE INDEX processed_data_listed_idx ON processed_data (id) INCLUDE (platform)
+    WHERE active_status = 0 AND is_complete
     """,
     """
     CREATE INDEX processed_data_mark_model_price_idx ON processed_data (lower(mark), lower(model), price, id)

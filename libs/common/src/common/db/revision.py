@@ -1,0 +1,6 @@
+"""The schema revision that this version of the code works with, for processes that do not load Alembic."""
+
+from typing import Final
+
+HEAD: Final = "0001"
+"""The newest revision under `migrations/versions`; a test compares the two."""
