@@ -1,1 +1,1 @@
-"""What calls the normalizer."""
+"""What calls the normalizer: the broker, and people on the command line."""

@@ -1,0 +1,142 @@
+"""The composition root: settings, pool, consumer; opened in order and closed in reverse."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Final
+
+from yarl import URL
+
+from common import log, topology
+from common.clock import SystemClock
+from common.db.engine import create_engine
+from common.log import fields
+from common.settings import PlatformSettings
+from normalizer.adapters.postgres import PostgresStore
+from normalizer.core.batch import Limits
+from normalizer.core.errors import TransientError
+from normalizer.core.land import Lander
+from normalizer.core.offers.record import PlatformProfile
+from normalizer.entrypoints.cli import DONE, FAILED
+from normalizer.entrypoints.subscriber import Consumption, RawConsumer
+from normalizer.settings import NormalizerSettings
+
+_log = logging.getLogger(__name__)
+
+SERVICE: Final = "normalizer"
+SECOND_SIGNAL: Final = 130
+GC_THRESHOLD: Final = (50_000, 20, 100)
+"""Batches make many short-lived objects; the default threshold would scan them all every few records."""
+
+
+def profile(platform: PlatformSettings) -> PlatformProfile:
+    """Return what the normaliser needs to know of a platform."""
+    return PlatformProfile(
+        currency=platform.currency,
+        price_field=platform.price_field,
+        price_multiplier=platform.price_multiplier,
+        power_field=platform.power_field,
+        displacement_unit=platform.displacement_unit,
+        registration_field=platform.registration_field,
+        renames=dict(platform.changed_fields),
+    )
+
+
+class App:
+    """The normalizer with its settings.
+
+    Args:
+        settings: Read and checked.
+    """
+
+    def __init__(self, settings: NormalizerSettings) -> None:
+        self._settings = settings
+        self._name = topology.connection_name(SERVICE, socket.gethostname())
+
+    async def run(self) -> int:
+        """Consume until SIGTERM or SIGINT; a second signal ends at once, which is as safe as a crash."""
+        stop = _stop_on_signals()
+        async with self._store() as store:
+            consumer = RawConsumer(
+                self._consumption(),
+                landing=self._lander(store),
+                database=store,
+                clock=SystemClock(),
+                random=Random(),  # noqa: S311 - jitter
+            )
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLD)
+            await consumer.run(stop)
+        _log.info("Stopped")
+        return DONE
+
+    async def normalize(self, batch_size: int) -> int:
+        """Normalise rows that wait, `batch_size` a transaction; 1 if some of them cannot be."""
+        counts: Counter[str] = Counter()
+        async with self._store() as store:
+            lander, after = self._lander(store), 0
+            try:
+                while True:
+                    keys, after = await store.pending(limit=batch_size, after=after)
+                    if not keys:
+                        break
+                    counts["rows"] += len(keys)
+                    counts.update(await lander.normalise(keys))
+            except TransientError as error:
+                _log.error(fields("Database does not answer", error=error))
+                return FAILED
+        _log.info(fields("Normalised", rows=counts["rows"], errors=counts["errors"]))
+        return FAILED if counts["errors"] else DONE
+
+    @asynccontextmanager
+    async def _store(self) -> AsyncIterator[PostgresStore]:
+        engine = create_engine(self._settings.database, application=self._name)
+        try:
+            yield PostgresStore(engine)
+        finally:
+            await engine.dispose()
+
+    def _lander(self, store: PostgresStore) -> Lander:
+        return Lander(store, {name: profile(platform) for name, platform in self._settings.platforms.items()})
+
+    def _consumption(self) -> Consumption:
+        own, broker = self._settings.normalizer, self._settings.rabbitmq
+        return Consumption(
+            url=str(URL(broker.url.get_secret_value()).update_query(name=self._name)),
+            platforms=frozenset(self._settings.platforms),
+            limits=Limits(weight=own.batch_records, linger_s=own.linger_s),
+            in_flight=own.transactions_in_flight,
+            prefetch=own.prefetch_messages,
+            give_back_after_s=own.give_back_after_s,
+            stop_within_s=own.stop_within_s,
+            reconnect_interval_s=broker.reconnect_interval_s,
+            publish_timeout_s=broker.publish_timeout_s,
+        )
+
+
+def configure_logging(settings: NormalizerSettings) -> None:
+    """Send log lines where the settings say; FastStream and aio-pika stay quiet below WARNING."""
+    log.configure(SERVICE, level=settings.log.level, directory=settings.log.directory)
+    logging.getLogger("faststream").setLevel(logging.WARNING)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(SECOND_SIGNAL)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    return stop

@@ -1,0 +1,35 @@
+"""`normalizer run` and `normalizer normalize`."""
+
+import argparse
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+DONE, FAILED = 0, 1
+"""Exit codes; 2 is argparse's, for wrong usage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What the command line can start; each returns an exit code."""
+
+    run: Callable[[], Coroutine[Any, Any, int]]
+    normalize: Callable[[int], Coroutine[Any, Any, int]]
+
+
+def chosen(argv: list[str] | None, commands: Commands) -> Coroutine[Any, Any, int]:
+    """Read the command line and return what it asks for, not yet started; wrong usage exits with 2."""
+    parser = argparse.ArgumentParser(prog="normalizer", description="Lands raw events and normalises them.")
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    subparsers.add_parser("run", help="consume normalizer.raw until SIGTERM")
+    pending = subparsers.add_parser("normalize", help="normalise landed rows that still wait, failed ones included")
+    pending.add_argument("--batch-size", type=_batch_size, default=200, metavar="N", help="rows a transaction (1-5000)")
+    args = parser.parse_args(argv)
+    return commands.normalize(args.batch_size) if args.command == "normalize" else commands.run()
+
+
+def _batch_size(value: str) -> int:
+    number = int(value)
+    if not 1 <= number <= 5000:  # noqa: PLR2004 - the bounds that the help names
+        raise argparse.ArgumentTypeError("from 1 to 5000")
+    return number

@@ -1,0 +1,298 @@
+"""Consume raw pages from RabbitMQ through FastStream, in batches, and acknowledge after the commit.
+
+FastStream hands over one message at a time and would, by its defaults, drop what raises: so acknowledgement is manual,
+every handler waits for its batch (`Collector`), and a message is acknowledged only when its batch was committed, or
+when a copy of it was confirmed by the dead-letter exchange.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, Protocol
+
+from aio_pika import DeliveryMode, Message
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
+from aiormq.exceptions import AMQPError as AiormqError
+from faststream import AckPolicy
+from faststream.message import StreamMessage
+from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
+
+from common import topology
+from common.clock import Clock
+from common.errors import InvalidEventError, UnavailableError
+from common.events import PageFetched, decode
+from common.log import fields
+from normalizer.core.batch import Batch, Limits
+from normalizer.core.collector import Collector, CollectorClosedError
+from normalizer.core.errors import TransientError
+from normalizer.core.patience import patiently
+
+_log = logging.getLogger(__name__)
+
+BROKER_ERRORS: Final = (AMQPError, AiormqError, OSError, TimeoutError, RuntimeError)
+"""What aio-pika raises while a broker is away or a channel is stale; some of it is a bare RuntimeError."""
+
+DATABASE_POLL_S: Final = 1.0
+UNKNOWN_PLATFORM: Final = "unknown_platform"
+
+
+class Landing(Protocol):
+    """Lands pages; see `normalizer.core.land.Lander`."""
+
+    async def land(self, pages: list[PageFetched], /) -> Mapping[str, int]:
+        """Return when every record of the pages is committed; raises `TransientError`."""
+        ...
+
+
+class Database(Protocol):
+    """Says whether the database answers."""
+
+    async def ping(self) -> None:
+        """Return when it answers; raises `TransientError` while it does not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """How to consume.
+
+    Attributes:
+        url: AMQP URL with user, password, vhost and connection name.
+        platforms: What this normalizer can normalise; pages of others are dead-lettered.
+        prefetch: Messages held unacknowledged.
+        give_back_after_s: Seconds without a database after which deliveries go back.
+        stop_within_s: Seconds that batches in hand get at shutdown.
+    """
+
+    url: str
+    platforms: frozenset[str]
+    limits: Limits
+    in_flight: int
+    prefetch: int
+    give_back_after_s: float
+    stop_within_s: float
+    reconnect_interval_s: float
+    publish_timeout_s: float
+
+
+class RawConsumer:
+    """Consumes `normalizer.raw` until it is told to stop.
+
+    Args:
+        how: Addresses and bounds.
+        landing: What lands a batch.
+        database: Asked whether it is back before consuming goes on.
+        clock: Time.
+        random: Chance, for jitter.
+    """
+
+    def __init__(self, how: Consumption, *, landing: Landing, database: Database, clock: Clock, random: Random) -> None:
+        self._how = how
+        self._landing = landing
+        self._database = database
+        self._clock = clock
+        self._random = random
+        self._give_back = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set, then finish the batches in hand.
+
+        While the broker is away this waits; while the database is away the deliveries are given back first.
+
+        Raises:
+            UnavailableError: The queue does not exist: the broker runs without our definitions.
+        """
+        while not stop.is_set():
+            session = await self._connected(stop)
+            if session is None:
+                return
+            _log.info(fields("Consuming", queue=topology.RAW_QUEUE, prefetch=self._how.prefetch))
+            await _first_of(stop, self._give_back)
+            if stop.is_set():
+                await session.finish(within_s=self._how.stop_within_s)
+                return
+            await session.give_back()
+            self._give_back.clear()
+            await self._database_is_back(stop)
+
+    async def _connected(self, stop: asyncio.Event) -> "_Session | None":
+        warned = False
+        while not stop.is_set():
+            session = _Session(self._how, self._handle, self._give_back, self._clock)
+            try:
+                await session.start()
+            except ChannelNotFoundEntity as error:
+                await session.give_back()
+                raise UnavailableError(f"broker has no queue {topology.RAW_QUEUE}: load the definitions") from error
+            except BROKER_ERRORS as error:
+                await session.give_back()
+                if not warned:
+                    _log.warning(fields("Broker away, waiting for it", error=f"{type(error).__name__}: {error}"))
+                    warned = True
+                await self._clock.sleep(self._how.reconnect_interval_s)
+            else:
+                return session
+        return None
+
+    async def _handle(self, batch: Batch[PageFetched]) -> None:
+        started = self._clock.monotonic()
+        try:
+            counts = await patiently(
+                lambda: self._landing.land(list(batch.items)),
+                clock=self._clock,
+                random=self._random,
+                give_up_after_s=self._how.give_back_after_s,
+                on_retry=_say_retry,
+            )
+        except TransientError:
+            self._give_back.set()
+            raise
+        took = self._clock.monotonic() - started
+        _log.info(fields("Batch landed", **counts, duration_ms=round(took * 1000)))
+
+    async def _database_is_back(self, stop: asyncio.Event) -> None:
+        _log.warning(fields("Database away, deliveries given back", after_s=self._how.give_back_after_s))
+        while not stop.is_set():
+            try:
+                await self._database.ping()
+            except TransientError:
+                await self._clock.sleep(DATABASE_POLL_S)
+            else:
+                _log.info("Database is back")
+                return
+
+
+class _Session:
+    """One connection to the broker with the collector that belongs to its deliveries."""
+
+    def __init__(self, how: Consumption, handle: Any, give_back: asyncio.Event, clock: Clock) -> None:
+        self._how = how
+        self._give_back = give_back
+        self._collector = Collector[PageFetched](handle, limits=how.limits, in_flight=how.in_flight, clock=clock)
+        self._broker = RabbitBroker(
+            how.url,
+            app_id="normalizer",
+            apply_types=False,
+            default_channel=Channel(on_return_raises=True),
+            graceful_timeout=how.stop_within_s,
+            reconnect_interval=how.reconnect_interval_s,
+            decoder=_undecoded,
+            logger=None,
+        )
+        self._dead = RabbitExchange(topology.DEAD_EXCHANGE, type=ExchangeType.TOPIC, declare=False)
+        subscriber = self._broker.subscriber(
+            RabbitQueue(topology.RAW_QUEUE, queue_type=QueueType.QUORUM, durable=True, declare=False),
+            channel=Channel(prefetch_count=how.prefetch),
+            ack_policy=AckPolicy.MANUAL,
+        )
+        subscriber(self._on_message)
+
+    async def start(self) -> None:
+        """Connect and consume."""
+        await self._broker.start()
+
+    async def finish(self, *, within_s: float) -> None:
+        """Land what is in hand, acknowledge it, and close; what cannot be landed in time goes back."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._collector.close()
+        except TimeoutError:
+            _log.warning(fields("Batches in hand given back", after_s=within_s))
+            await self._collector.abort()
+        await self._stop_broker()
+
+    async def give_back(self) -> None:
+        """Close without acknowledging: the broker delivers everything again, in order."""
+        await self._collector.abort()
+        await self._stop_broker()
+
+    async def _stop_broker(self) -> None:
+        try:
+            await self._broker.stop()
+        except BROKER_ERRORS as error:
+            _log.debug(fields("Broker connection already gone", error=error))
+
+    async def _on_message(self, message: RabbitMessage) -> None:
+        try:
+            page = _known_page(message.body, self._how.platforms)
+        except InvalidEventError as error:
+            if not await self._dead_lettered(message, error):
+                return
+        else:
+            try:
+                await self._collector.add(page, weight=max(1, len(page.records)))
+            except (CollectorClosedError, TransientError):
+                return
+        await _acknowledge(message)
+
+    async def _dead_lettered(self, message: RabbitMessage, error: InvalidEventError) -> bool:
+        """Publish a copy with its reason; False: it was not confirmed, and the message stays unacknowledged."""
+        raw = message.raw_message
+        copy = Message(
+            message.body,
+            headers={
+                **raw.headers,
+                "x-reason": error.reason,
+                "x-detail": error.detail[:500],
+                "x-original-exchange": raw.exchange or "",
+                "x-original-routing-key": raw.routing_key or "",
+            },
+            delivery_mode=DeliveryMode.PERSISTENT,
+            content_type=raw.content_type,
+            message_id=raw.message_id,
+            correlation_id=raw.correlation_id,
+            timestamp=raw.timestamp,
+            type=raw.type,
+            app_id=raw.app_id,
+        )
+        try:
+            await self._broker.publish(
+                copy,
+                topology.DEAD_KEY,
+                self._dead,
+                mandatory=True,
+                persist=True,
+                timeout=self._how.publish_timeout_s,
+            )
+        except BROKER_ERRORS as failure:
+            _log.warning(fields("Dead letter not confirmed, message given back", error=failure))
+            self._give_back.set()
+            return False
+        _log.error(fields("Message dead-lettered", reason=error.reason, detail=error.detail, message_id=raw.message_id))
+        return True
+
+
+def _known_page(body: bytes, platforms: frozenset[str]) -> PageFetched:
+    page = decode(body)
+    if page.platform not in platforms:
+        raise InvalidEventError(UNKNOWN_PLATFORM, page.platform)
+    return page
+
+
+async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
+    """Leave the body alone: it is decoded once, by `common.events`."""
+    return message
+
+
+async def _acknowledge(message: RabbitMessage) -> None:
+    try:
+        await message.ack()
+    except BROKER_ERRORS as error:
+        # The channel that delivered it is gone: the broker delivers it again, and the merge finds nothing new in it.
+        _log.debug(fields("Acknowledgement came too late", error=error))
+
+
+def _say_retry(error: TransientError, failures: int) -> None:
+    if failures in {1, 10, 100}:
+        _log.warning(fields("Batch is landed again", failures=failures, error=error))
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
