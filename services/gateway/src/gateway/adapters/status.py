@@ -1,0 +1,68 @@
+"""How the installation is doing, in one statement and so as of one moment."""
+
+from typing import Final
+
+from gateway.adapters.database import Database
+
+REVISION: Final = "SELECT version_num FROM alembic_version"
+
+STATUS: Final = """
+    SELECT json_build_object(
+        'now', now(),
+        'offers', (
+            SELECT coalesce(json_agg(o ORDER BY o.platform), '[]') FROM (
+                SELECT total.platform, coalesce(listed.active, 0) AS active, total.total
+                FROM (SELECT platform, count(*) AS total FROM processed_data GROUP BY platform) AS total
+                LEFT JOIN (
+                    SELECT platform, count(*) AS active FROM processed_data
+                    WHERE active_status = 0 AND is_complete GROUP BY platform
+                ) AS listed USING (platform)
+            ) AS o),
+        'unprocessed', (SELECT count(*) FROM raw_data WHERE NOT is_processed),
+        'quarantined', (SELECT count(*) FROM quarantine),
+        'pages_open', (SELECT count(*) FROM feed_pages WHERE status = 'fetched'),
+        'gaps_open', (SELECT count(*) FROM feed_pages WHERE status = 'gap'),
+        'gaps', (
+            SELECT coalesce(json_agg(g ORDER BY g.id), '[]') FROM (
+                SELECT id, platform, kind, position, attempts, next_attempt_at, error
+                FROM feed_pages WHERE status = 'gap' ORDER BY id LIMIT 20
+            ) AS g),
+        'sync_state', (
+            SELECT coalesce(json_agg(s ORDER BY s.platform), '[]') FROM (
+                SELECT platform, last_successful_date, last_change_id, updated_at FROM sync_state
+            ) AS s),
+        'runs', (
+            SELECT coalesce(json_agg(r ORDER BY r.platform, r.kind), '[]') FROM (
+                SELECT DISTINCT ON (platform, kind)
+                    platform, kind, run_id, status, position, pages, records, started_at, updated_at, finished_at
+                FROM fetch_runs ORDER BY platform, kind, started_at DESC
+            ) AS r),
+        'operations', (
+            SELECT coalesce(json_agg(l ORDER BY l.started_at DESC), '[]') FROM (
+                SELECT operation_type, platform, started_at, duration AS duration_s, status, details, counts
+                FROM operations_log ORDER BY started_at DESC LIMIT 10
+            ) AS l)
+    )::text AS body
+"""
+"""Counts, the last run of each kind, open gaps, positions and the last operations.
+
+Offers are counted from indexes alone: all from the unique (platform, inner_id), active ones from
+`processed_data_listed_idx (id) INCLUDE (platform)`; open pages and gaps from `feed_pages_open_idx`.
+"""
+
+
+class PostgresStatus:
+    """StatusReader on all tables of the first schema."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def status(self) -> str:
+        """Return the status as one JSON object."""
+        body: str = (await self._database.fetch(STATUS))[0]["body"]
+        return body
+
+    async def schema_revision(self) -> str | None:
+        """Return the revision of the schema; None: the table of revisions is empty."""
+        rows = await self._database.fetch(REVISION)
+        return rows[0]["version_num"] if rows else None

@@ -1,0 +1,198 @@
+"""The composition root: settings, connections and the server are made here and nowhere else."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Final, assert_never
+
+import uvicorn
+import uvloop
+
+from common import log
+from common.clock import Clock, SystemClock
+from common.db.revision import HEAD
+from common.errors import ConfigurationError, FeedmillError
+from gateway.adapters.database import Database
+from gateway.adapters.offers import PostgresOffers
+from gateway.adapters.status import PostgresStatus
+from gateway.adapters.token_file import TokenFile
+from gateway.adapters.tokens import PostgresTokens
+from gateway.core.access import Access
+from gateway.core.cursor import CursorSigner
+from gateway.core.issue_tokens import issue_tokens
+from gateway.entrypoints import cli
+from gateway.entrypoints.http.api import Parts, build_api
+from gateway.settings import GatewaySettings, load_settings
+
+BACKLOG: Final = 2048
+KEEP_ALIVE_S: Final = 5
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 usage."""
+    command = cli.parse(arguments)
+    log.configure("gateway")
+    try:
+        settings = load_settings()
+        log.configure("gateway", level=settings.log.level, directory=settings.log.directory)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_execute(command, settings))
+    except FeedmillError as error:
+        _log.error("%s", error)
+    return 1
+
+
+async def _execute(command: cli.Command, settings: GatewaySettings) -> int:
+    match command:
+        case cli.Run():
+            await serve(settings, SystemClock())
+            return 0
+        case cli.CreateTokens():
+            return await _create_tokens(command, settings, SystemClock())
+        case cli.ListTokens():
+            async with _opened(settings) as database:
+                sys.stdout.write(cli.table(await PostgresTokens(database).all_tokens()) + "\n")
+            return 0
+        case cli.RevokeToken():
+            return await _revoke_token(command.id, settings)
+        case _:
+            assert_never(command)
+
+
+async def _create_tokens(command: cli.CreateTokens, settings: GatewaySettings, clock: Clock) -> int:
+    days = command.expires_days
+    async with _opened(settings) as database:
+        made = await issue_tokens(
+            PostgresTokens(database),
+            TokenFile(command.file),
+            count=command.count,
+            key=settings.key,
+            choose=secrets.choice,
+            description=command.description,
+            expires_at=None if days is None else clock.now() + timedelta(days=days),
+            only_if_none=command.only_if_none,
+        )
+    sys.stdout.writelines(f"{token}\n" for token in made)
+    _log.info(log.fields("tokens made", count=len(made)) if made else "there are tokens already, none made")
+    return 0
+
+
+async def _revoke_token(token_id: int, settings: GatewaySettings) -> int:
+    async with _opened(settings) as database:
+        known = await PostgresTokens(database).revoke(token_id)
+    if not known:
+        _log.error(log.fields("no such token", id=token_id))
+        return 1
+    _log.info(log.fields("token revoked", id=token_id))
+    return 0
+
+
+async def serve(settings: GatewaySettings, clock: Clock) -> None:
+    """Answer requests until SIGTERM or SIGINT; then let those in flight end.
+
+    Raises:
+        ConfigurationError: The address cannot be listened on.
+    """
+    section = settings.gateway
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(listen(section.host, section.port)))
+        database = await stack.enter_async_context(_opened(settings))
+        access = Access(PostgresTokens(database), key=settings.key, clock=clock, cache_ttl_s=section.token_cache_ttl_s)
+        await stack.enter_async_context(_uses_written(access))
+        api = build_api(
+            Parts(
+                offers=PostgresOffers(database),
+                status=PostgresStatus(database),
+                access=access,
+                cursors=CursorSigner(settings.key),
+                clock=clock,
+                new_id=lambda: secrets.token_hex(8),
+                schema_head=HEAD,
+                version=version("feedmill-gateway"),
+                docs_open=section.docs_open,
+            )
+        )
+        config = uvicorn.Config(
+            api,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=section.shutdown_timeout_s,
+        )
+        _log.info(log.fields("listening", host=section.host, port=listener.getsockname()[1]))
+        await _Server(config).serve(sockets=[listener])
+        _log.info("stopped")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        ConfigurationError: The port is taken, or the address is none of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port} (API_HOST, API_PORT): {error.strerror}") from error
+    return listener
+
+
+@asynccontextmanager
+async def _opened(settings: GatewaySettings) -> AsyncIterator[Database]:
+    section = settings.gateway
+    bounds = {"statement_timeout_s": section.read_timeout_s, "connect_timeout_s": section.connect_timeout_s}
+    name = f"gateway@{socket.gethostname()}"
+    database = Database(settings.database.model_copy(update=bounds), application=name)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _uses_written(access: Access) -> AsyncIterator[None]:
+    task = asyncio.create_task(access.keep_flushing())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await access.flush()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but a signal ends it in order and with code 0 instead of being raised again afterwards."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM and SIGINT."""
+        loop = asyncio.get_running_loop()
+        stopping = (signal.SIGTERM, signal.SIGINT)
+        for number in stopping:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in stopping:
+                loop.remove_signal_handler(number)

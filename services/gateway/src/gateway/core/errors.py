@@ -1,0 +1,76 @@
+"""What can be wrong with a request, or with answering it.
+
+FeedmillError (common)
+├── UnavailableError            the database does not answer now (common)
+└── GatewayError
+    ├── MalformedRequestError   the request breaks a rule of ours before its meaning is looked at
+    │   ├── BodyRefusedError    a body on a request that takes none
+    │   └── TooLongError        path and query are longer than we read
+    ├── UnauthorizedError       no token, or none that is valid now
+    ├── InvalidParametersError  parameters are unknown, repeated or out of bounds; names each
+    ├── InvalidCursorError      the cursor is damaged or belongs to another query
+    ├── NotFoundError           no such offer
+    ├── AmbiguousOfferError     the id exists on several platforms; names them
+    └── QueryTimeoutError       the query took longer than it may
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from common.errors import FeedmillError
+
+
+class GatewayError(FeedmillError):
+    """Root of what the gateway refuses."""
+
+
+class MalformedRequestError(GatewayError):
+    """The request breaks a rule of ours before its meaning is looked at."""
+
+
+class BodyRefusedError(MalformedRequestError):
+    """A body came with a request that takes none."""
+
+
+class TooLongError(MalformedRequestError):
+    """Path and query are longer than we read."""
+
+
+class UnauthorizedError(GatewayError):
+    """No token, or none that is valid now; says no more than that on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One parameter and what is wrong with it."""
+
+    name: str
+    reason: str
+
+
+class InvalidParametersError(GatewayError):
+    """Parameters are unknown, repeated or out of bounds."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.name}: {fault.reason}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+class InvalidCursorError(GatewayError):
+    """The cursor is damaged, or was given for other filters or another order."""
+
+
+class NotFoundError(GatewayError):
+    """There is no such offer."""
+
+
+class AmbiguousOfferError(GatewayError):
+    """The id exists on several platforms."""
+
+    def __init__(self, platforms: Sequence[str]) -> None:
+        super().__init__(f"this id exists on several platforms, choose one: {', '.join(platforms)}")
+        self.platforms = tuple(platforms)
+
+
+class QueryTimeoutError(GatewayError):
+    """The query took longer than it may."""

@@ -1,0 +1,174 @@
+"""Query parameters as data: how each is read, bounded and documented.
+
+Reading is strict, because a parameter that is quietly ignored returns everything: an unknown name, a repeated name,
+an empty value or a value out of bounds is a fault, and all faults of a request are named at once.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Final, Protocol
+
+from gateway.core.errors import Fault, InvalidParametersError
+
+Value = str | int | Decimal
+
+MAX_SHOWN_NAME: Final = 40
+_WHOLE = re.compile(r"[0-9]{1,19}")
+_MONEY = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
+
+
+class Kind(Protocol):
+    """How the text of a parameter becomes a value."""
+
+    def read(self, text: str) -> Value:
+        """Return the value.
+
+        Raises:
+            ValueError: The text is none; the message is for the caller.
+        """
+        ...
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Text of 1 to `longest` characters."""
+
+    longest: int = 100
+    pattern: str | None = None
+
+    def read(self, text: str) -> str:
+        """Return the text as it is."""
+        if not 1 <= len(text) <= self.longest:
+            raise ValueError(f"1 to {self.longest} characters are expected")
+        if self.pattern is not None and not re.fullmatch(self.pattern, text):
+            raise ValueError(f"text like {self.pattern} is expected")
+        return text
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the text."""
+        bounds: dict[str, object] = {"type": "string", "minLength": 1, "maxLength": self.longest}
+        return bounds if self.pattern is None else bounds | {"pattern": f"^{self.pattern}$"}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number, both ends included."""
+
+    least: int
+    most: int
+
+    def read(self, text: str) -> int:
+        """Return the number."""
+        if not _WHOLE.fullmatch(text) or not self.least <= int(text) <= self.most:
+            raise ValueError(f"a whole number from {self.least} to {self.most} is expected")
+        return int(text)
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the number."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount with at most 12 digits before the point and 2 after it."""
+
+    def read(self, text: str) -> Decimal:
+        """Return the amount, exact."""
+        if not _MONEY.fullmatch(text):
+            raise ValueError("an amount such as 98000 or 98000.50 is expected")
+        return Decimal(text)
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the amount."""
+        return {"type": "number", "minimum": 0, "exclusiveMaximum": 10**12, "multipleOf": 0.01}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    words: Sequence[str]
+
+    def read(self, text: str) -> str:
+        """Return the word."""
+        if text not in self.words:
+            raise ValueError(f"one of {', '.join(self.words)} is expected")
+        return text
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the words."""
+        return {"type": "string", "enum": list(self.words)}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One query parameter."""
+
+    name: str
+    kind: Kind
+    description: str
+    example: Value | None = None
+    default: Value | None = None
+
+
+NO_PARAMETERS: Final[Mapping[str, Parameter]] = {}
+
+
+def read(pairs: Iterable[tuple[str, str]], known: Mapping[str, Parameter]) -> dict[str, Value]:
+    """Return the values by name.
+
+    Raises:
+        InvalidParametersError: With every fault of the request.
+    """
+    values: dict[str, Value] = {}
+    faults: list[Fault] = []
+    seen: set[str] = set()
+    for name, text in pairs:
+        parameter = known.get(name)
+        if parameter is None:
+            faults.append(Fault(_shown(name), _unknown(name, known)))
+        elif name in seen:
+            faults.append(Fault(name, "given more than once"))
+        else:
+            seen.add(name)
+            try:
+                values[name] = parameter.kind.read(printable(text))
+            except ValueError as error:
+                faults.append(Fault(name, str(error)))
+    if faults:
+        raise InvalidParametersError(faults)
+    return values
+
+
+def printable(text: str) -> str:
+    """Return the text.
+
+    Raises:
+        ValueError: It holds a control character, which no value of ours has and PostgreSQL partly refuses.
+    """
+    if not text.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _shown(name: str) -> str:
+    shown = name if name.isprintable() else ascii(name)
+    return shown[:MAX_SHOWN_NAME]
+
+
+def _unknown(name: str, known: Mapping[str, Parameter]) -> str:
+    close = get_close_matches(name[:MAX_SHOWN_NAME], known, n=1)
+    return f"unknown parameter; did you mean {close[0]}?" if close else "unknown parameter"

@@ -1,0 +1,129 @@
+"""What the gateway asks of the outside. Every method may raise UnavailableError or QueryTimeoutError."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gateway.core.query import OfferQuery, Position
+
+
+@dataclass(frozen=True, slots=True)
+class OfferPage:
+    """Offers of one page as JSON texts, in order; `last` only where more follow."""
+
+    items: Sequence[str]
+    last: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOffer:
+    """One offer in full, as JSON text."""
+
+    platform: str
+    body: str
+
+
+class OfferReader(Protocol):
+    """Reads the catalogue."""
+
+    async def page(self, query: OfferQuery, after: Position | None) -> OfferPage:
+        """Return active and complete offers that meet the query's conditions, those after `after`."""
+        ...
+
+    async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredOffer]:
+        """Return what has this id, active or not, on one platform or on any; ordered by platform."""
+        ...
+
+
+class StatusReader(Protocol):
+    """Reads how the installation is doing."""
+
+    async def status(self) -> str:
+        """Return counts, runs, gaps and positions as one JSON object."""
+        ...
+
+    async def schema_revision(self) -> str | None:
+        """Return the revision of the database's schema; None: there is no schema."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownToken:
+    """A token that is valid now by the database's clock."""
+
+    id: int
+    expires_at: datetime | None
+
+
+class TokenLookup(Protocol):
+    """What a request needs to know of tokens."""
+
+    async def find(self, digest: str) -> KnownToken | None:
+        """Return the valid token with this digest."""
+        ...
+
+    async def mark_used(self, used_at: Mapping[int, datetime]) -> None:
+        """Write when each token (by id) was last used; an older time never replaces a newer one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenListing:
+    """A token as people see it in a list; the token itself is nowhere."""
+
+    id: int
+    description: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    active: bool
+
+
+class TokenTransaction(Protocol):
+    """Tokens inside one transaction that keeps other makers of tokens out."""
+
+    async def any_exist(self) -> bool:
+        """Return whether any token was ever made, revoked ones included."""
+        ...
+
+    async def add(self, digests: Sequence[str], *, description: str | None, expires_at: datetime | None) -> None:
+        """Add tokens."""
+        ...
+
+
+class TokenRegistry(Protocol):
+    """What the administration of tokens needs."""
+
+    def transaction(self) -> AbstractAsyncContextManager[TokenTransaction]:
+        """Open a transaction that commits when it is left without an error."""
+        ...
+
+    async def all_tokens(self) -> Sequence[TokenListing]:
+        """Return every token, by id."""
+        ...
+
+    async def revoke(self, token_id: int) -> bool:
+        """Let a token expire now; False: no such token. Repeating it changes nothing."""
+        ...
+
+
+class TokenDraft(Protocol):
+    """A file of new tokens that is not in its place yet."""
+
+    def keep(self) -> None:
+        """Put the file in its place; a draft that is left without it disappears."""
+        ...
+
+
+class TokenOutlet(Protocol):
+    """Where new tokens are handed out."""
+
+    def draft(self, tokens: Sequence[str], *, replace: bool) -> AbstractAsyncContextManager[TokenDraft]:
+        """Write the tokens beside their place, readable for the owner only.
+
+        Raises:
+            ConfigurationError: The file cannot be written, or exists and is not to be replaced.
+        """
+        ...

@@ -1,0 +1,170 @@
+"""What may be asked of the list of offers: the filters, the orders, and one request read from its parameters.
+
+The names are those of the auto-api contract, which people know: `price_from`, `price_to`, `year_from`, `km_age_to`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, assert_never
+
+from common.events import PLATFORM_PATTERN
+from gateway.core import parameters
+from gateway.core.parameters import Choice, Kind, Money, Parameter, Value, Whole, Words
+
+MAX_INT: Final = 2**31 - 1
+MAX_LIMIT: Final = 100
+DEFAULT_LIMIT: Final = 20
+
+
+class Sort(StrEnum):
+    """The orders; a minus in front means the greatest first. Offers without the value come last in both."""
+
+    NEWEST = "newest"
+    PRICE = "price"
+    PRICE_DESC = "-price"
+    YEAR = "year"
+    YEAR_DESC = "-year"
+    KM_AGE = "km_age"
+    KM_AGE_DESC = "-km_age"
+
+    @property
+    def field(self) -> str | None:
+        """The field whose value decides; None: only the order of arrival does."""
+        return None if self is Sort.NEWEST else self.value.removeprefix("-")
+
+    @property
+    def descending(self) -> bool:
+        """Whether the greatest, or newest, comes first."""
+        return self is Sort.NEWEST or self.value.startswith("-")
+
+
+class Match(StrEnum):
+    """How a filter's value is compared with the offer's."""
+
+    SAME = "same"
+    SAME_LETTERS = "same_letters"
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition that a caller may set: `parameter` is compared with `field` of the offer."""
+
+    field: str
+    match: Match
+    parameter: Parameter
+
+
+def _word(name: str, example: str, what: str) -> Filter:
+    return Filter(
+        name, Match.SAME_LETTERS, Parameter(name, Words(), f"{what}; upper and lower case are alike.", example)
+    )
+
+
+def _range(field: str, kind: Kind, examples: tuple[Value, Value], what: str) -> tuple[Filter, Filter]:
+    least = Parameter(f"{field}_from", kind, f"Least {what}, included.", examples[0])
+    most = Parameter(f"{field}_to", kind, f"Greatest {what}, included.", examples[1])
+    return Filter(field, Match.AT_LEAST, least), Filter(field, Match.AT_MOST, most)
+
+
+FILTERS: Final[tuple[Filter, ...]] = (
+    Filter(
+        "platform",
+        Match.SAME,
+        Parameter("platform", Words(32, PLATFORM_PATTERN), "Marketplace that the offer comes from.", "che168"),
+    ),
+    _word("mark", "BMW", "Mark"),
+    _word("model", "1 Series", "Model"),
+    *_range("year", Whole(0, 9999), (2019, 2024), "model year"),
+    *_range("price", Money(), (50_000, 150_000), "price, in the offer's own currency"),
+    *_range("km_age", Whole(0, MAX_INT), (0, 60_000), "mileage in kilometres"),
+    _word("engine_type", "gasoline", "Canonical code of the engine"),
+    _word("transmission_type", "automatic", "Canonical code of the transmission"),
+    _word("body_type", "sedan", "Canonical code of the body"),
+    _word("drive_type", "fwd", "Canonical code of the drive"),
+    _word("color", "white", "Canonical code of the colour"),
+    _word("city", "Shanghai", "City"),
+)
+_SORT: Final = Parameter(
+    "sort",
+    Choice([sort.value for sort in Sort]),
+    "Order. `newest`: the offers that came into the catalogue last come first. Offers without the value come last.",
+    "-price",
+    Sort.NEWEST.value,
+)
+_LIMIT: Final = Parameter("limit", Whole(1, MAX_LIMIT), "Offers on a page.", DEFAULT_LIMIT, DEFAULT_LIMIT)
+_CURSOR: Final = Parameter(
+    "cursor",
+    Words(200),
+    "`next_cursor` of the page before; everything but `limit` must stay as it was.",
+)
+PARAMETERS: Final[Mapping[str, Parameter]] = {
+    parameter.name: parameter for parameter in (*(f.parameter for f in FILTERS), _SORT, _LIMIT, _CURSOR)
+}
+PLATFORM_ONLY: Final[Mapping[str, Parameter]] = {"platform": PARAMETERS["platform"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A filter with its value."""
+
+    filter: Filter
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class OfferQuery:
+    """One page asked for; conditions stand in the order of `FILTERS`."""
+
+    conditions: tuple[Condition, ...] = ()
+    sort: Sort = Sort.NEWEST
+    limit: int = DEFAULT_LIMIT
+
+    @property
+    def identity(self) -> str:
+        """What a cursor is bound to: the order and the conditions, not the page size."""
+        named = [f"{c.filter.parameter.name}={c.value}" for c in self.conditions]
+        return "\x1f".join([self.sort.value, *named])
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The last offer of a page in its order: the sort field's value as text (None: it has none), and the row's id."""
+
+    key: str | None
+    id: int
+
+
+def read_query(pairs: Iterable[tuple[str, str]]) -> tuple[OfferQuery, str | None]:
+    """Return the query and the cursor as it was sent.
+
+    Raises:
+        InvalidParametersError: With every fault of the request.
+    """
+    values = parameters.read(pairs, PARAMETERS)
+    conditions = tuple(Condition(f, values[f.parameter.name]) for f in FILTERS if f.parameter.name in values)
+    cursor = values.get("cursor")
+    query = OfferQuery(conditions, Sort(str(values.get("sort", Sort.NEWEST))), int(values.get("limit", DEFAULT_LIMIT)))
+    return query, None if cursor is None else str(cursor)
+
+
+def matches(condition: Condition, actual: Value | None) -> bool:
+    """Return whether an offer's value meets the condition; a missing value never does.
+
+    The meaning that the SQL of the real reader must have; the fake reader runs on it.
+    """
+    if actual is None:
+        return False
+    match condition.filter.match:
+        case Match.SAME:
+            return actual == condition.value
+        case Match.SAME_LETTERS:
+            return str(actual).lower() == str(condition.value).lower()
+        case Match.AT_LEAST:
+            return bool(actual >= condition.value)  # type: ignore[operator] # a range compares numbers only
+        case Match.AT_MOST:
+            return bool(actual <= condition.value)  # type: ignore[operator] # as above
+        case _:
+            assert_never(condition.filter.match)

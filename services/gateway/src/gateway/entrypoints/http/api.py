@@ -1,0 +1,62 @@
+"""The HTTP application: routes, gate and frame put around each other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from common.clock import Clock
+from gateway.core.access import Access
+from gateway.core.cursor import CursorSigner
+from gateway.core.ports import OfferReader, StatusReader
+from gateway.entrypoints.http.auth import RequireToken
+from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
+from gateway.entrypoints.http.frame import PROBES, Frame
+from gateway.entrypoints.http.health import add_health, add_status
+from gateway.entrypoints.http.offers import add_offers
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application answers with."""
+
+    offers: OfferReader
+    status: StatusReader
+    access: Access
+    cursors: CursorSigner
+    clock: Clock
+    new_id: Callable[[], str]
+    """Makes request ids."""
+    schema_head: str
+    """The revision that the database must have."""
+    version: str
+    docs_open: bool
+
+
+def build_api(parts: Parts) -> FastAPI:
+    """Return the application; it opens nothing and needs no lifespan."""
+    app = FastAPI(
+        title="feedmill gateway",
+        version=parts.version,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: _hand_up},
+    )
+    add_offers(app, parts.offers, parts.cursors)
+    add_status(app, parts.status, version=parts.version)
+    add_health(app, parts.status, schema_head=parts.schema_head)
+    add_docs(app)
+    open_paths = PROBES | DOCS_PATHS if parts.docs_open else PROBES
+    app.add_middleware(RequireToken, access=parts.access, open_paths=open_paths)
+    app.add_middleware(Frame, clock=parts.clock, new_id=parts.new_id)
+    return app
+
+
+async def _hand_up(_request: Request, error: Exception) -> Response:
+    """Leave every error to the frame, which knows the one map to HTTP."""
+    raise error

@@ -1,0 +1,53 @@
+"""The gate: every path needs a token except those that are named open."""
+
+from collections.abc import Collection
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.core.access import Access
+from gateway.core.errors import MalformedRequestError
+from gateway.entrypoints.http.frame import CALLER
+
+_SCHEME: Final = "bearer "
+
+
+class RequireToken:
+    """ASGI middleware that lets requests pass by their token.
+
+    Closed by default: a path that does not exist, and a route that somebody adds, needs a token too.
+    """
+
+    def __init__(self, app: ASGIApp, *, access: Access, open_paths: Collection[str]) -> None:
+        self._app = app
+        self._access = access
+        self._open_paths = frozenset(open_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with the caller's id in its scope.
+
+        Raises:
+            UnauthorizedError: No valid token.
+            MalformedRequestError: More than one credential.
+        """
+        if scope["type"] == "http" and scope["path"] not in self._open_paths:
+            scope[CALLER] = await self._access.admit(credential(scope["headers"]))
+        await self._app(scope, receive, send)
+
+
+def credential(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """Return the token of `Authorization: Bearer` or `X-API-Key`; None where there is none of that form.
+
+    Raises:
+        MalformedRequestError: More than one of them was sent, so it is not clear who asks.
+    """
+    sent = [(name, value) for name, value in headers if name in {b"authorization", b"x-api-key"}]
+    if len(sent) > 1:
+        raise MalformedRequestError("one credential is expected, not several")
+    if not sent:
+        return None
+    name, value = sent[0]
+    text = value.decode("latin-1")
+    if name == b"x-api-key":
+        return text.strip()
+    return text[len(_SCHEME) :].strip() if text[: len(_SCHEME)].lower() == _SCHEME else None

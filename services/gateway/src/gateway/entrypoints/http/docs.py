@@ -1,0 +1,80 @@
+"""`/openapi.json`, and `/docs`: the same contract as one page to read, without scripts and without other servers."""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from string import Template
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+
+from gateway.entrypoints.http.docs_html import render
+from gateway.entrypoints.http.models import Problem
+from gateway.entrypoints.http.routes import DirectRoute, json_response
+
+DOCS_PATHS: Final = frozenset({"/docs", "/openapi.json"})
+DESCRIPTION: Final = """The catalogue of feedmill: offers of several marketplaces in one shape.
+
+Every request but the probes needs a token: `Authorization: Bearer <token>` or `X-API-Key: <token>`.
+Unknown query parameters are refused, so that a typing error never returns everything.
+Errors are `application/problem+json` (RFC 9457); each carries the `request_id` that the log has too."""
+TAGS: Final = (
+    {"name": "offers", "description": "The catalogue"},
+    {"name": "status", "description": "The installation"},
+    {"name": "health", "description": "Probes, open without a token"},
+)
+_MODEL_PATH: Final = "#/components/schemas/{model}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Documents:
+    schema: str
+    page: str
+    policy: str
+
+
+def add_docs(app: FastAPI) -> None:
+    """Serve the documentation of the routes that were added before."""
+
+    @cache
+    def documents() -> _Documents:
+        schema = openapi(app)
+        style = _resource("docs_page.css")
+        page = Template(_resource("docs_page.html")).substitute(style=style, body=render(schema))
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        return _Documents(json.dumps(schema, ensure_ascii=False), page, f"{policy}; frame-ancestors 'none'")
+
+    async def docs(_request: Request) -> Response:
+        made = documents()
+        return Response(made.page, media_type="text/html", headers={"Content-Security-Policy": made.policy})
+
+    async def openapi_json(_request: Request) -> Response:
+        return json_response(documents().schema)
+
+    for path, endpoint in (("/docs", docs), ("/openapi.json", openapi_json)):
+        app.router.routes.append(DirectRoute(path, endpoint, methods=["GET"], include_in_schema=False))
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description, with the ways to send a token and the shape of problems."""
+    schema = get_openapi(
+        title=app.title, version=app.version, description=DESCRIPTION, routes=app.router.routes, tags=[*TAGS]
+    )
+    components = schema["components"]
+    problem = Problem.model_json_schema(ref_template=_MODEL_PATH)
+    components["schemas"].update(problem.pop("$defs", {}), Problem=problem)
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "16 characters 0-9 A-Z a-z"},
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    schema["security"] = [{"bearer": []}, {"api_key": []}]
+    return schema
+
+
+def _resource(name: str) -> str:
+    return resources.files("gateway.entrypoints.http").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,139 @@
+"""Every error as an RFC 9457 problem; the one place where HTTP status codes live."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+from starlette.exceptions import HTTPException
+
+from common.errors import UnavailableError
+from gateway.core.errors import (
+    AmbiguousOfferError,
+    BodyRefusedError,
+    InvalidCursorError,
+    InvalidParametersError,
+    MalformedRequestError,
+    NotFoundError,
+    QueryTimeoutError,
+    TooLongError,
+    UnauthorizedError,
+)
+
+PROBLEM_JSON: Final = "application/problem+json"
+OK: Final = HTTPStatus.OK.value
+NOT_MODIFIED: Final = HTTPStatus.NOT_MODIFIED.value
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """A kind of problem: its status and name, and what a client can do about it."""
+
+    status: HTTPStatus
+    name: str
+    title: str
+    advice: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        """The problem's type: a place in the documentation."""
+        return f"/docs#problem-{self.name}"
+
+
+MALFORMED: Final = ProblemKind(
+    HTTPStatus.BAD_REQUEST, "malformed-request", "Malformed request", "Send one credential, no body, UTF-8."
+)
+INVALID_CURSOR: Final = ProblemKind(
+    HTTPStatus.BAD_REQUEST,
+    "invalid-cursor",
+    "Invalid cursor",
+    "Start again without `cursor`, and change nothing but `limit` from page to page.",
+)
+UNAUTHORIZED: Final = ProblemKind(
+    HTTPStatus.UNAUTHORIZED,
+    "unauthorized",
+    "A valid token is needed",
+    "Send `Authorization: Bearer <token>`. The answer is the same for a missing, wrong, expired or revoked token.",
+    {"WWW-Authenticate": 'Bearer realm="feedmill"'},
+)
+NOT_FOUND: Final = ProblemKind(HTTPStatus.NOT_FOUND, "not-found", "Not found", "Check the path and the id.")
+METHOD_NOT_ALLOWED: Final = ProblemKind(
+    HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", "`Allow` names the methods."
+)
+AMBIGUOUS: Final = ProblemKind(
+    HTTPStatus.CONFLICT,
+    "ambiguous-offer",
+    "The id exists on several platforms",
+    "Ask again with `?platform=`, one of the listed `platforms`.",
+)
+TOO_LONG: Final = ProblemKind(
+    HTTPStatus.REQUEST_URI_TOO_LONG, "uri-too-long", "Address too long", "Shorten the address to 4,096 bytes."
+)
+INVALID_PARAMETERS: Final = ProblemKind(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "invalid-parameters",
+    "Invalid parameters",
+    "`errors` names each parameter and what is wrong with it; an unknown name is refused, not ignored.",
+)
+INTERNAL: Final = ProblemKind(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "internal",
+    "Internal error",
+    "The log has the cause under the `request_id`.",
+)
+TIMEOUT: Final = ProblemKind(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "query-timeout",
+    "The query took too long",
+    "Narrow it with a filter, or try again later.",
+    {"Retry-After": "5"},
+)
+UNAVAILABLE: Final = ProblemKind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Not available now", "Try again later.", {"Retry-After": "5"}
+)
+KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
+    BodyRefusedError: MALFORMED,
+    MalformedRequestError: MALFORMED,
+    TooLongError: TOO_LONG,
+    UnauthorizedError: UNAUTHORIZED,
+    InvalidParametersError: INVALID_PARAMETERS,
+    InvalidCursorError: INVALID_CURSOR,
+    NotFoundError: NOT_FOUND,
+    AmbiguousOfferError: AMBIGUOUS,
+    QueryTimeoutError: TIMEOUT,
+    UnavailableError: UNAVAILABLE,
+}
+_BY_STATUS: Final = {kind.status: kind for kind in (MALFORMED, NOT_FOUND, METHOD_NOT_ALLOWED)}
+ALL_KINDS: Final = tuple({kind.name: kind for kind in (*KINDS.values(), METHOD_NOT_ALLOWED, INTERNAL)}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One answer that is an error."""
+
+    kind: ProblemKind
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def problem(error: Exception, *, request_id: str) -> Problem:
+    """Return the answer for an error; one that is not ours becomes a 500 that tells nothing."""
+    kind = _kind(error)
+    content: dict[str, object] = {"type": kind.type, "title": kind.title, "status": kind.status.value}
+    if kind is not INTERNAL and not isinstance(error, HTTPException):
+        content["detail"] = str(error)
+    if isinstance(error, InvalidParametersError):
+        content["errors"] = [{"name": fault.name, "reason": fault.reason} for fault in error.faults]
+    if isinstance(error, AmbiguousOfferError):
+        content["platforms"] = list(error.platforms)
+    content["request_id"] = request_id
+    own = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return Problem(kind, json.dumps(content, ensure_ascii=False).encode(), {**kind.headers, **own})
+
+
+def _kind(error: Exception) -> ProblemKind:
+    if isinstance(error, HTTPException):
+        return _BY_STATUS.get(HTTPStatus(error.status_code), INTERNAL)
+    return next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)

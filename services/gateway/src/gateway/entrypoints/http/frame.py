@@ -1,0 +1,121 @@
+"""What surrounds every request: its id, bounds, protective headers, errors as problems, and one line in the log."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common.clock import Clock
+from common.log import fields
+from gateway.core.errors import BodyRefusedError, TooLongError
+from gateway.entrypoints.http.error_map import INTERNAL, PROBLEM_JSON, problem
+
+MAX_ADDRESS_BYTES: Final = 4096
+PROBES: Final = frozenset({"/health/live", "/health/ready"})
+CALLER: Final = "feedmill.caller"
+"""Where the id of the caller's token stands in the scope."""
+
+_OUR_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"private, no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_log = logging.getLogger("gateway.access")
+_failures = logging.getLogger(__name__)
+
+
+class Frame:
+    """ASGI middleware around everything that the gateway answers.
+
+    Args:
+        app: What answers.
+        clock: For durations.
+        new_id: Makes a request id where the client sent none that is fit.
+    """
+
+    def __init__(self, app: ASGIApp, *, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._app = app
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = self._clock.monotonic()
+        headers = Headers(scope=scope)
+        sent_id = headers.get("x-request-id", "")
+        request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else self._new_id()
+        answer = _Answer(send, request_id, without_body=scope["method"] == "HEAD")
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        try:
+            _check_bounds(scope, headers)
+            await self._app(inner, receive, answer.send)
+        except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the client gets a problem
+            await self._fail(error, answer)
+        elapsed_ms = (self._clock.monotonic() - started) * 1000
+        _note(inner, answer, elapsed_ms)
+
+    async def _fail(self, error: Exception, answer: "_Answer") -> None:
+        said = problem(error, request_id=answer.request_id)
+        if said.kind is INTERNAL:
+            _failures.error(fields("request failed", request_id=answer.request_id), exc_info=error)
+        if answer.status is None:
+            await answer.respond(said.kind.status.value, said.body, said.headers)
+
+
+def _check_bounds(scope: Scope, headers: Headers) -> None:
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_ADDRESS_BYTES:
+        raise TooLongError(f"path and query may have {MAX_ADDRESS_BYTES} bytes")
+    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+        raise BodyRefusedError("a body is not expected here")
+
+
+def _note(scope: Scope, answer: "_Answer", elapsed_ms: float) -> None:
+    route = getattr(scope.get("route"), "path", "-")
+    level = logging.DEBUG if route in PROBES else logging.INFO
+    if _log.isEnabledFor(level):
+        line = fields(
+            "request",
+            method=scope["method"],
+            route=route,
+            status=answer.status,
+            ms=f"{elapsed_ms:.1f}",
+            caller=scope.get(CALLER, "-"),
+            id=answer.request_id,
+        )
+        _log.log(level, line)
+
+
+class _Answer:
+    """The sending side of one request: adds our headers and remembers the status."""
+
+    def __init__(self, send: Send, request_id: str, *, without_body: bool) -> None:
+        self._send = send
+        self._without_body = without_body
+        self.request_id = request_id
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            present = {name for name, _ in message["headers"]}
+            added = [header for header in _OUR_HEADERS if header[0] not in present]
+            message["headers"] = [*message["headers"], *added, (b"x-request-id", self.request_id.encode())]
+        elif self._without_body:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    async def respond(self, status: int, body: bytes, headers: Any) -> None:
+        """Send a whole problem."""
+        named = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        named += [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": status, "headers": named})
+        await self.send({"type": "http.response.body", "body": body})

@@ -1,0 +1,50 @@
+"""Probes, open without a token, and the status, which needs one."""
+
+import json
+
+from fastapi import FastAPI, Request, Response
+
+from common.errors import UnavailableError
+from gateway.core import parameters
+from gateway.core.parameters import NO_PARAMETERS
+from gateway.core.ports import StatusReader
+from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE
+from gateway.entrypoints.http.models import Health, Status
+from gateway.entrypoints.http.routes import add_route, json_response, query_pairs
+
+OK_BODY = '{"status":"ok"}'
+
+
+def add_health(app: FastAPI, reader: StatusReader, *, schema_head: str) -> None:
+    """Serve the probes; ready means that the schema is at `schema_head`."""
+
+    async def live(request: Request) -> Response:
+        """Tell that the process answers."""
+        parameters.read(query_pairs(request), NO_PARAMETERS)
+        return json_response(OK_BODY)
+
+    async def ready(request: Request) -> Response:
+        """Tell whether requests can be served: the database answers and its schema is the one of this version."""
+        parameters.read(query_pairs(request), NO_PARAMETERS)
+        revision = await reader.schema_revision()
+        if revision != schema_head:
+            raise UnavailableError(f"the database's schema is at {revision}, {schema_head} is needed")
+        return json_response(OK_BODY)
+
+    live_problems = (INVALID_PARAMETERS,)
+    ready_problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
+    add_route(app, "/health/live", live, answer=Health, problems=live_problems, tag="health", needs_token=False)
+    add_route(app, "/health/ready", ready, answer=Health, problems=ready_problems, tag="health", needs_token=False)
+
+
+def add_status(app: FastAPI, reader: StatusReader, *, version: str) -> None:
+    """Serve the status."""
+
+    async def status(request: Request) -> Response:
+        """Tell how the installation is doing: offers, pages, gaps, runs, positions and the last operations."""
+        parameters.read(query_pairs(request), NO_PARAMETERS)
+        body = await reader.status()
+        return json_response(f'{{"version":{json.dumps(version)},{body.removeprefix("{")}')
+
+    problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
+    add_route(app, "/status", status, answer=Status, problems=problems, tag="status")

@@ -1,0 +1,167 @@
+"""The answers as they are documented; tests hold real answers against them, so no field is missing or too many."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """An answer has exactly the documented fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OfferItem(Answer):
+    """An offer in a list. A missing value is null; codes are canonical English, whatever the source's language."""
+
+    platform: Annotated[str, Field(examples=["che168"])]
+    inner_id: Annotated[str, Field(description="Identity on the platform", examples=["50837332"])]
+    mark: Annotated[str | None, Field(examples=["BMW"])]
+    model: Annotated[str | None, Field(examples=["1 Series"])]
+    title: Annotated[str | None, Field(examples=["BMW 1 Series 2022 125i"])]
+    complectation: Annotated[str | None, Field(examples=["125i"])]
+    year: Annotated[int | None, Field(examples=[2022])]
+    first_registration: Annotated[date | None, Field(description="First day of the month where no day is known")]
+    price: Annotated[float | None, Field(description="In units of `currency`; 0 is a value", examples=[98000])]
+    currency: Annotated[str | None, Field(examples=["CNY"])]
+    km_age: Annotated[int | None, Field(description="Kilometres; 0 is a value", examples=[0])]
+    color: Annotated[str | None, Field(examples=["white"])]
+    engine_type: Annotated[str | None, Field(examples=["gasoline"])]
+    transmission_type: Annotated[str | None, Field(examples=["automatic"])]
+    body_type: Annotated[str | None, Field(examples=["sedan"])]
+    drive_type: Annotated[str | None, Field(examples=["fwd"])]
+    displacement_l: Annotated[float | None, Field(description="Litres", examples=[2.0])]
+    power_hp: Annotated[float | None, Field(description="Metric horsepower", examples=[192])]
+    power_kw: Annotated[float | None, Field(examples=[141])]
+    province: str | None
+    city: Annotated[str | None, Field(examples=["Shanghai"])]
+    seller_type: Annotated[str | None, Field(examples=["dealer"])]
+    is_dealer: bool | None
+    url: Annotated[str | None, Field(description="The offer on its marketplace; http or https only")]
+    images: Annotated[list[str], Field(description="URLs")]
+    offer_created: date | None
+    updated_at: datetime
+
+
+class OfferList(Answer):
+    """One page of offers."""
+
+    items: list[OfferItem]
+    next_cursor: Annotated[
+        str | None, Field(description="Send it as `cursor` for the next page; null: this is the last")
+    ]
+
+
+class OfferDetail(OfferItem):
+    """One offer in full."""
+
+    active: Annotated[bool, Field(description="false: withdrawn; lists do not show it")]
+    complete: Annotated[bool, Field(description="false: known from partial events only; lists do not show it")]
+    address: str | None
+    salon_id: str | None
+    section: str | None
+    description: str | None
+    vin: str | None
+    specid: str | None
+    options: list[str]
+    normalized_data: Annotated[dict[str, Any], Field(description="Everything, with the key technical parameters")]
+    source_created_at: datetime | None
+    created_at: datetime
+
+
+class PlatformCount(Answer):
+    """Offers of one platform."""
+
+    platform: str
+    active: Annotated[int, Field(description="Active and complete: what the list shows")]
+    total: int
+
+
+class Gap(Answer):
+    """A page that could not be fetched and will be tried again."""
+
+    id: int
+    platform: str
+    kind: str
+    position: int
+    attempts: int
+    next_attempt_at: datetime | None
+    error: str | None
+
+
+class SyncPosition(Answer):
+    """How far a platform's changes are read."""
+
+    platform: str
+    last_successful_date: date | None
+    last_change_id: int | None
+    updated_at: datetime
+
+
+class FetchRun(Answer):
+    """The last run of its kind on a platform."""
+
+    platform: str
+    kind: str
+    run_id: str
+    status: str
+    position: int | None
+    pages: int
+    records: int
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class Operation(Answer):
+    """A line of the operations log."""
+
+    operation_type: str
+    platform: str | None
+    started_at: datetime
+    duration_s: float
+    status: str
+    details: str | None
+    counts: dict[str, Any]
+
+
+class Status(Answer):
+    """How the installation is doing, as of `now`."""
+
+    version: Annotated[str, Field(examples=["0.1.0"])]
+    now: datetime
+    offers: list[PlatformCount]
+    unprocessed: Annotated[int, Field(description="Landed records that are not normalised")]
+    quarantined: Annotated[int, Field(description="Records that could not be landed")]
+    pages_open: Annotated[int, Field(description="Pages that were published and are not landed yet")]
+    gaps_open: Annotated[int, Field(description="Pages that could not be fetched")]
+    gaps: Annotated[list[Gap], Field(description="The first 20 of them")]
+    sync_state: list[SyncPosition]
+    runs: Annotated[list[FetchRun], Field(description="The last of each platform and kind")]
+    operations: Annotated[list[Operation], Field(description="The last 10")]
+
+
+class Health(Answer):
+    """A probe's good news."""
+
+    status: Annotated[str, Field(examples=["ok"])]
+
+
+class ParameterFault(Answer):
+    """One parameter and what is wrong with it."""
+
+    name: str
+    reason: str
+
+
+class Problem(Answer):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, Field(examples=["/docs#problem-invalid-parameters"])]
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[ParameterFault] | None = None
+    platforms: list[str] | None = None
+    request_id: Annotated[str, Field(description="Also in the header X-Request-Id and in the log")]

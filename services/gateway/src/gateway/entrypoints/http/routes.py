@@ -1,0 +1,115 @@
+"""Routes that FastAPI documents and that are called directly: no dependency is solved and no answer validated.
+
+Answers are JSON texts made by PostgreSQL; a test holds them against the documented models.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from gateway.core.errors import Fault, InvalidParametersError
+from gateway.core.parameters import NO_PARAMETERS, Parameter
+from gateway.entrypoints.http.error_map import INTERNAL, OK, PROBLEM_JSON, UNAUTHORIZED, ProblemKind
+
+Handler = Callable[[Request], Awaitable[Response]]
+MAX_PAIRS: Final = 64
+
+
+class DirectRoute(APIRoute):
+    """A route whose endpoint takes the request and returns the response."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint itself: FastAPI's own handler costs more than our answer takes to make."""
+        return self.endpoint
+
+
+def add_route(
+    app: FastAPI,
+    path: str,
+    handler: Handler,
+    *,
+    answer: type[BaseModel],
+    problems: Sequence[ProblemKind],
+    parameters: Mapping[str, Parameter] = NO_PARAMETERS,
+    tag: str,
+    needs_token: bool = True,
+) -> None:
+    """Serve GET `path` by `handler` and document it; its name is the operation id, its docstring the description."""
+    common = (UNAUTHORIZED, INTERNAL) if needs_token else (INTERNAL,)
+    extra: dict[str, Any] = {"parameters": [*_in_path(path), *map(_in_query, parameters.values())]}
+    if not needs_token:
+        extra["security"] = []
+    app.router.routes.append(
+        DirectRoute(
+            path,
+            handler,
+            methods=["GET"],
+            response_model=answer,
+            status_code=OK,
+            response_description="Done",
+            responses=_documented((*problems, *common)),
+            operation_id=getattr(handler, "__name__", path),
+            tags=[tag],
+            openapi_extra=extra,
+        )
+    )
+
+
+def query_pairs(request: Request) -> list[tuple[str, str]]:
+    """Return the names and values of the query string, in its order.
+
+    Raises:
+        InvalidParametersError: It is not UTF-8 or has too many pairs.
+    """
+    raw: bytes = request.scope["query_string"]
+    if not raw:
+        return []
+    try:
+        text = raw.decode()
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PAIRS)
+    except UnicodeDecodeError as error:
+        raise InvalidParametersError([Fault("", "the query is not UTF-8")]) from error
+    except ValueError as error:
+        raise InvalidParametersError([Fault("", f"at most {MAX_PAIRS} parameters are expected")]) from error
+
+
+def json_response(body: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON text as it is."""
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _in_query(parameter: Parameter) -> dict[str, Any]:
+    schema = dict(parameter.kind.schema)
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    described = {"name": parameter.name, "in": "query", "required": False, "description": parameter.description}
+    example = {} if parameter.example is None else {"example": parameter.example}
+    return {**described, "schema": schema, **example}
+
+
+def _in_path(path: str) -> list[dict[str, Any]]:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _documented(kinds: Sequence[ProblemKind]) -> dict[int | str, dict[str, Any]]:
+    documented: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        entry = documented.setdefault(
+            kind.status.value, {"description": "", "content": {PROBLEM_JSON: {"examples": {}}}}
+        )
+        entry["description"] = "; ".join(filter(None, (entry["description"], kind.title)))
+        content = entry["content"][PROBLEM_JSON]
+        content["schema"] = {"$ref": "#/components/schemas/Problem"}
+        example = {
+            "type": kind.type,
+            "title": kind.title,
+            "status": kind.status.value,
+            "request_id": "8f14e45fceea167a",
+        }
+        content["examples"][kind.name] = {"value": example}
+    return documented
