@@ -126,6 +126,8 @@ class InitialLoad:
             with suppress(UnavailableError, FetcherError, TimeoutError):
                 async with asyncio.timeout(LAST_WORD_S):
                     await self._ports.operations.record(self._operation(is_ok=True, details=_said(outcome)))
+        if outcome.ending is not Ending.ALREADY_DONE:
+            _log.log(logging.WARNING if outcome.gaps else logging.INFO, _said(outcome))
         return outcome
 
     async def _within_grace(self, work: Coroutine[Any, Any, T]) -> T | None:
@@ -150,7 +152,6 @@ class InitialLoad:
             await self._give_up(error)
             raise
         if outcome.ending is not Ending.ALREADY_DONE:
-            _log.info(_said(outcome))
             operation = self._operation(is_ok=outcome.gaps == 0, details=_said(outcome))
             await self._patiently(lambda: self._ports.operations.record(operation))
         return outcome

@@ -144,7 +144,7 @@ class PageWalk:
             await asyncio.wait({pending, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
-        return await pending if pending.done() else None
+        return None if self._stop.is_set() else await pending
 
     def _following(self, read: ReadPage | FailedPage) -> int | None:
         if isinstance(read, ReadPage):
@@ -161,9 +161,10 @@ class PageWalk:
         if isinstance(read, ReadPage):
             await self._publish(read)
             return
-        self.counts.gaps += 1
-        await self._patiently(lambda: self._store.save_failure(self.run, read))
-        _log.error(fields(f"page {read.position} is dead, noted as a gap", error=read.error, tries=read.attempts))
+        if read is not self._known.get(read.position):
+            self.counts.gaps += 1
+            await self._patiently(lambda: self._store.save_failure(self.run, read))
+            _log.error(fields(f"page {read.position} is dead, noted as a gap", error=read.error, tries=read.attempts))
         if self._dead_in_row >= self._limits.dead_pages_to_stop:
             raise LoadStoppedError(
                 f"{self.run.platform}: {self._dead_in_row} pages in a row are dead, the last one {read.position}:"

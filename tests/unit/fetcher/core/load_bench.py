@@ -1,0 +1,70 @@
+"""A load with every port faked, ready to be broken."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from tests.contract.fetcher.fakes import FakeDisplay, FakePublisher, FakeStore, FakeUpstream
+
+from common.testing.clock import VirtualClock
+from fetcher.core.initial_load import InitialLoad, LoadPlan, LoadPorts, Outcome
+from fetcher.core.ports import Run
+from fetcher.core.retry import RetryPolicy
+from fetcher.core.walk import WalkLimits
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class LoadBench:
+    """The parts of a load. Each `load()` is a new process on the same outside world."""
+
+    clock: VirtualClock = field(default_factory=lambda: VirtualClock(START))
+    upstream: FakeUpstream = field(init=False)
+    publisher: FakePublisher = field(default_factory=FakePublisher)
+    store: FakeStore = field(default_factory=FakeStore)
+    display: FakeDisplay = field(default_factory=FakeDisplay)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self.upstream = FakeUpstream(self.clock)
+        self.store.journal = self.publisher.journal
+
+    def loading(self, *, max_pages: int | None = None, again: bool = False, interval_s: float = 0.0) -> InitialLoad:
+        """Return a load that has not begun."""
+        plan = LoadPlan(
+            platform="che168",
+            day_zone=ZoneInfo("Europe/Moscow"),
+            policy=RetryPolicy(),
+            limits=WalkLimits(max_pages=max_pages),
+            min_interval_s=interval_s,
+            again=again,
+        )
+        self.seed += 1
+        ports = LoadPorts(
+            upstream=self.upstream,
+            publisher=self.publisher,
+            store=self.store,
+            operations=self.store,
+            display=self.display,
+            clock=self.clock,
+            chance=random.Random(self.seed),  # noqa: S311 - spreads retries, guards nothing
+        )
+        return InitialLoad(plan, ports, stop=self.stop)
+
+    async def load(self, *, max_pages: int | None = None, again: bool = False, interval_s: float = 0.0) -> Outcome:
+        """Load until the end of the call."""
+        return await self.loading(max_pages=max_pages, again=again, interval_s=interval_s).run()
+
+    @property
+    def published(self) -> list[int]:
+        """Positions of the messages, in order."""
+        return [message.position for message in self.publisher.messages]
+
+    @property
+    def run(self) -> Run:
+        """The newest run."""
+        return list(self.store.runs.values())[-1]

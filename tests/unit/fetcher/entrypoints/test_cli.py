@@ -1,0 +1,62 @@
+"""Arguments in, exit codes out."""
+
+import logging
+
+import pytest
+
+from common.errors import ConfigurationError, FeedmillError, UnavailableError
+from fetcher.core.errors import AlreadyRunningError, LoadStoppedError
+from fetcher.entrypoints.cli import Exit, InitialLoadCommand, execute, parse, worst
+
+pytestmark = pytest.mark.unit
+
+COMMAND = InitialLoadCommand(None, None, again=False)
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["initial-load"], InitialLoadCommand(None, None, again=False)),
+        (["initial-load", "--platform", "encar"], InitialLoadCommand("encar", None, again=False)),
+        (["initial-load", "--max-pages", "3", "--again"], InitialLoadCommand(None, 3, again=True)),
+    ],
+)
+def test_arguments_are_understood(argv: list[str], expected: InitialLoadCommand) -> None:
+    assert parse(argv) == expected
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["load"], ["initial-load", "--max-pages", "0"], ["initial-load", "--max-pages", "x"]], ids=str
+)
+def test_wrong_arguments_are_usage_errors(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        parse(argv)
+    assert ending.value.code == 2
+    assert "usage: fetcher" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("database.port: not a number"), 2),
+        (AlreadyRunningError("a fetcher is already running for che168"), 75),
+        (LoadStoppedError("che168: page 3: http_401"), 1),
+        (UnavailableError("database 127.0.0.1:5432/feedmill"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_expected_failure_is_one_line_and_a_code(
+    error: FeedmillError, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: InitialLoadCommand) -> Exit:
+        raise error
+
+    with caplog.at_level(logging.ERROR):
+        assert execute(COMMAND, fail) == code
+    assert [(record.message, record.exc_info) for record in caplog.records] == [(str(error), None)]
+
+
+def test_the_worst_of_several_platforms_counts() -> None:
+    assert worst([]) is Exit.DONE
+    assert worst([Exit.DONE, Exit.ALREADY_RUNNING]) is Exit.ALREADY_RUNNING
+    assert worst([Exit.ALREADY_RUNNING, Exit.WITH_ERRORS, Exit.DONE]) is Exit.WITH_ERRORS
