@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sandbox.upstream import catalogue
@@ -83,8 +84,9 @@ class SpecPool:
     commercial: tuple[Spec, ...]
 
     @classmethod
+    @lru_cache(maxsize=2)
     def of(cls, seed: int, quirks: Quirks) -> "SpecPool":
-        """Make the trims of a seed; a trim costs about 10 KB."""
+        """Make the trims of a seed, about 3 MB in all; the last two pools are kept."""
         dice = random.Random(seed)  # noqa: S311 - test data, not a secret
         specids = iter(range(_FIRST_SPECID, 80_000, 7))
 
