@@ -1,0 +1,52 @@
+"""The migrated schema and the one that `tables` would create agree where the automatic comparison does not look."""
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from common.db import migrate
+from common.db.engine import url
+from common.db.tables import metadata
+from common.settings import DatabaseSettings
+
+CONSTRAINTS = """
+    SELECT conrelid::regclass::text || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version' ORDER BY 1
+"""
+"""Every primary key, unique and check constraint, with its text."""
+
+INDEXES = """
+    SELECT indexdef FROM pg_indexes
+    WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1
+"""
+"""Every index, with its expressions and its predicate."""
+
+
+async def listed(settings: DatabaseSettings, query: str) -> list[str]:
+    """Return the only column of `query`."""
+    connection = await asyncpg.connect(
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        password=settings.password.get_secret_value() or None,
+        database=settings.name,
+    )
+    try:
+        return [row[0] for row in await connection.fetch(query)]
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("query", [CONSTRAINTS, INDEXES], ids=["constraints", "indexes"])
+async def test_constraints_and_indexes_are_those_of_the_tables(empty_database: DatabaseSettings, query: str) -> None:
+    engine = create_async_engine(url(empty_database))
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    from_tables = await listed(empty_database, query)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+    await engine.dispose()
+    await migrate.upgrade(empty_database)
+    migrated = await listed(empty_database, query)
+    assert migrated == from_tables
+    assert len(migrated) > len(metadata.tables)
