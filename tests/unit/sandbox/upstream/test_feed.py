@@ -124,3 +124,13 @@ def test_late_arrivals_stand_first_and_shift_the_others() -> None:
     after = [listing.row(n).key for n in range(103)]
     assert after[:3] == [Key(Family.LATE, 2), Key(Family.LATE, 1), Key(Family.LATE, 0)]
     assert after[3:] == before
+
+
+@pytest.mark.parametrize("offers", range(20, 90))
+def test_repeats_and_shells_name_offers_of_the_list_only(offers: int) -> None:
+    feed = ChangeFeed(offers=offers, events=0, seed=1)
+    quirks = NO_QUIRKS.with_rate("repeated_inner_id", 0.1).with_rate("empty_shell", 0.1)
+    listing = Listing(feed, 0, quirks)
+    rows = [listing.row(number) for number in range(listing.rows)]
+    assert {row.key for row in rows} == {row.key for row in rows if not row.is_shell}
+    assert len({row.key for row in rows}) == offers
