@@ -1,0 +1,173 @@
+"""The whole road as real processes: a stand-in upstream, the fetcher, normalizers, and what came of it."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import asyncpg
+import httpx
+
+from common.settings import DatabaseSettings
+from sandbox.stack import Vhost
+from sandbox.upstream.server import UpstreamProcess
+
+POLL_S = 0.05
+STOP_WITHIN_S = 10.0
+UPSTREAM_WAIT_S = 30.0
+
+
+@dataclass
+class Service:
+    """One of our processes, in a session of its own, with its output in a file."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it by SIGTERM and return its exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def said(self) -> str:
+        """Return what it printed so far."""
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+
+@dataclass
+class Road:
+    """Addresses of one test's own database, virtual host and upstream, and the processes on them."""
+
+    database: DatabaseSettings
+    vhost: Vhost
+    upstream: UpstreamProcess
+    folder: Path
+    platform: str = "che168"
+    services: list[Service] = field(default_factory=list)
+
+    def environment(self, user: str) -> dict[str, str]:
+        """Return the whole environment of a service that uses the broker as `user`."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        return kept | {
+            "PYTHONWARNINGS": "error",
+            "DB_HOST": self.database.host,
+            "DB_PORT": str(self.database.port),
+            "DB_USER": self.database.user,
+            "DB_PASSWORD": self.database.password.get_secret_value(),
+            "DB_NAME": self.database.name,
+            "RABBITMQ_URL": self.vhost.urls[user],
+            "CHE168_BASE_URL": self.upstream.base_url,
+            "CHE168_API_KEY": self.upstream.api_key,
+            "FEEDMILL__PLATFORMS__CHE168__MIN_INTERVAL_S": "0",
+            "SECRET_KEY": "0123456789abcdef0123456789abcdef",
+        }
+
+    def start(self, service: str, *arguments: str, **extra: str) -> Service:
+        """Start one of our commands in the road's folder."""
+        output = self.folder / f"{service}-{len(self.services)}.log"
+        with output.open("wb") as file:
+            process = self._spawn(file, service, *arguments, **extra)
+        self.services.append(Service(service, process, output))
+        return self.services[-1]
+
+    def _spawn(self, file: IO[bytes], service: str, *arguments: str, **extra: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own programs
+            [sys.executable, "-m", service, *arguments],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=self.environment(service) | extra,
+            cwd=self.folder,
+            start_new_session=True,
+        )
+
+    async def load(self, *arguments: str, within_s: float = 120) -> int:
+        """Run `fetcher initial-load` to its end and return its exit code."""
+        fetcher = self.start("fetcher", "initial-load", *arguments)
+        await until(lambda: fetcher.process.poll() is not None, within_s=within_s, what="the first load")
+        return fetcher.process.returncode
+
+    async def landed(self, *, within_s: float = 60) -> None:
+        """Wait until the ledger has pages and none of them is open."""
+        async with self.connection() as connection:
+
+            async def none_open() -> bool:
+                row = await connection.fetchrow(LEDGER)
+                return bool(row is not None and row["pages"] and not row["open"])
+
+            await until(none_open, within_s=within_s, what="every page of the ledger landed")
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """Lend a connection to the test's own database."""
+        connection = await asyncpg.connect(
+            host=self.database.host,
+            port=self.database.port,
+            user=self.database.user,
+            password=self.database.password.get_secret_value(),
+            database=self.database.name,
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def truth(self) -> dict[str, Mapping[str, Any]]:
+        """Return the upstream's true state of each offer that its list shows, by inner id."""
+        listed: dict[str, Mapping[str, Any]] = {}
+        after: str | None = ""
+        async with httpx.AsyncClient(timeout=UPSTREAM_WAIT_S) as client:
+            while after is not None:
+                query: dict[str, str | int] = {"limit": 1000, "platform": self.platform} | (
+                    {"after": after} if after else {}
+                )
+                page = (await client.get(f"{self.upstream.admin}/truth", params=query)).raise_for_status().json()
+                listed |= {item["inner_id"]: item for item in page["result"] if item["listed"] and item["active"]}
+                after = page["next_after"]
+        return listed
+
+    def stop(self) -> None:
+        """End every process that still runs."""
+        for service in self.services:
+            if service.process.poll() is None:
+                service.kill()
+
+
+LEDGER = """
+SELECT count(*) AS pages, count(*) FILTER (WHERE status <> 'landed') AS open, coalesce(sum(records), 0) AS records,
+       coalesce(sum(landed), 0) AS landed, coalesce(sum(quarantined), 0) AS quarantined
+FROM feed_pages
+"""
+
+
+async def until(condition: Callable[[], Any], *, within_s: float, what: str) -> None:
+    """Poll a condition, which may be a coroutine function, until it holds.
+
+    Raises:
+        AssertionError: It does not hold within `within_s`.
+    """
+    deadline = time.monotonic() + within_s  # noqa: TID251 - waits for real processes
+    while True:
+        held = condition()
+        if asyncio.iscoroutine(held):
+            held = await held
+        if held:
+            return
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"  # noqa: TID251 - as above
+        await asyncio.sleep(POLL_S)  # noqa: TID251 - as above
