@@ -33,7 +33,7 @@ async def _upstream(clock: VirtualClock) -> AsyncIterator[Upstream]:
     opened: list[httpx.AsyncClient] = []
 
     def start(**options: object) -> httpx.AsyncClient:
-        settings = replace(UpstreamOptions(offers=100), **options)  # type: ignore[arg-type]
+        settings = replace(UpstreamOptions(offers=100), **options)  # type: ignore[arg-type]  # options of several types
         opened.append(client_of(create_app(settings, clock=clock)))
         return opened[-1]
 
