@@ -1,0 +1,73 @@
+"""A container is healthy while the servers that its service needs can be reached."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from common import probe
+from common.errors import ConfigurationError, UnavailableError
+from common.settings import BrokerSettings, DatabaseSettings, Settings
+from sandbox.stack import Stack
+
+PASSWORD = "S3cr3t-Value"
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port whose listener never says a word."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        yield silent.getsockname()[1]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port on which nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def a_broker(port: int) -> BrokerSettings:
+    """Return settings of a broker at `port`."""
+    return BrokerSettings(url=SecretStr(f"amqp://fetcher:{PASSWORD}@127.0.0.1:{port}/feedmill"))
+
+
+async def test_servers_that_answer_are_healthy(stack: Stack, empty_database: DatabaseSettings) -> None:
+    broker = BrokerSettings(url=SecretStr(stack.env()["RABBITMQ_URL_FETCHER"]))
+    await probe.servers_answer(Settings(database=empty_database, rabbitmq=broker))
+
+
+async def test_a_broker_that_is_away_is_named(empty_database: DatabaseSettings, closed_port: int) -> None:
+    settings = Settings(database=empty_database, rabbitmq=a_broker(closed_port))
+    with pytest.raises(UnavailableError, match=f"broker 127.0.0.1:{closed_port}") as caught:
+        await probe.servers_answer(settings)
+    assert PASSWORD not in str(caught.value)
+
+
+async def test_a_database_that_is_away_is_named(closed_port: int) -> None:
+    with pytest.raises(UnavailableError, match=f"database 127.0.0.1:{closed_port}/feedmill"):
+        await probe.database_answers(DatabaseSettings(port=closed_port, password=SecretStr(PASSWORD)))
+
+
+async def test_a_database_that_says_nothing_costs_the_connect_timeout(silent_port: int) -> None:
+    mute = DatabaseSettings(port=silent_port, connect_timeout_s=0.2)
+    with pytest.raises(UnavailableError, match="Timeout"):
+        await asyncio.wait_for(probe.database_answers(mute), timeout=10)
+
+
+async def test_a_database_that_does_not_exist_is_no_healthy_one(empty_database: DatabaseSettings) -> None:
+    absent = empty_database.model_copy(update={"name": "no_such_catalogue"})
+    with pytest.raises(UnavailableError, match="no_such_catalogue"):
+        await probe.database_answers(absent)
+
+
+async def test_a_port_that_is_no_number_is_a_wrong_setting() -> None:
+    broker = BrokerSettings(url=SecretStr(f"amqp://fetcher:{PASSWORD}@host:port/feedmill"))
+    with pytest.raises(ConfigurationError, match="RABBITMQ_URL") as caught:
+        await probe.broker_answers(broker, timeout_s=1)
+    assert PASSWORD not in str(caught.value)
