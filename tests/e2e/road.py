@@ -134,9 +134,9 @@ class Road:
         after: str | None = ""
         async with httpx.AsyncClient(timeout=UPSTREAM_WAIT_S) as client:
             while after is not None:
-                query: dict[str, str | int] = {"limit": 1000, "platform": self.platform} | (
-                    {"after": after} if after else {}
-                )
+                query = {"limit": "1000", "platform": self.platform}
+                if after:
+                    query["after"] = after
                 page = (await client.get(f"{self.upstream.admin}/truth", params=query)).raise_for_status().json()
                 listed |= {item["inner_id"]: item for item in page["result"] if item["listed"] and item["active"]}
                 after = page["next_after"]
