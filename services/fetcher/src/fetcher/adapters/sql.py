@@ -49,7 +49,7 @@ WITH moved AS (
   INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records, attempts, fetched_at)
   SELECT moved.platform, 'page', $3, $1, message.id, 'fetched', message.records, $8, $9
     FROM moved, unnest($6::text[], $7::int[]) AS message (id, records)
-   ORDER BY message.id
+   ORDER BY message.id COLLATE "C"
   ON CONFLICT (message_id) DO UPDATE
      SET status = CASE WHEN feed_pages.status = 'landed' THEN 'landed' ELSE 'fetched' END,
          records = EXCLUDED.records, attempts = EXCLUDED.attempts, fetched_at = EXCLUDED.fetched_at,

@@ -1,0 +1,195 @@
+"""Which bodies are a page, and what becomes of odd rows."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fetcher.adapters.autoapi import read_change_id, read_offers
+from fetcher.core.errors import Cause, UpstreamError
+from fetcher.core.feed import UpstreamPage
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROW = b'{"id":7,"inner_id":"55651236","change_type":"added","created_at":"2025-08-05T08:18:10.679Z","data":{"price":1}}'
+ZEROS = b"0" * 30
+DATA = Path(__file__).parents[4] / "../shared/data"
+
+
+def body(*rows: bytes, meta: bytes = b'{"page":3,"next_page":4,"limit":20}') -> bytes:
+    """Return a body of `/offers?page=3`."""
+    return b'{"result":[' + b",".join(rows) + b'],"meta":' + meta + b"}"
+
+
+def read(given: bytes) -> UpstreamPage:
+    """Read it as page 3."""
+    return read_offers(given, 3, fetched_at=NOW)
+
+
+def test_a_page_is_read() -> None:
+    page = read(body(ROW))
+    (row,) = page.rows
+    assert (page.position, page.next_position, page.fetched_at, page.notes) == (3, 4, NOW, "")
+    assert (row.inner_id, row.change_type, row.source_id) == ("55651236", "added", "7")
+    assert row.created_at == "2025-08-05T08:18:10.679Z"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{ "price" : 1.10 }',
+        b'{"id":18446744073709551616}',
+        b'{"a":1,"a":2}',
+        '{"mark":"宝马","n":"\\u4e2d"}'.encode(),
+        b"[]",
+        b'"text"',
+        b"null",
+    ],
+    ids=["blanks and zeros", "beyond 64 bits", "same key twice", "Chinese and escapes", "list", "text", "null"],
+)
+def test_data_stays_byte_for_byte(data: bytes) -> None:
+    page = read(body(b'{"inner_id":"1","change_type":"added","data":' + data + b"}"))
+    assert bytes(page.rows[0].data) == data
+
+
+@pytest.mark.parametrize(
+    ("meta", "following"),
+    [
+        (b'{"next_page":4}', 4),
+        (b'{"next_page":9}', 9),
+        (b'{"next_page":null}', None),
+        (b'{"page":"3","next_page":4}', 4),
+    ],
+    ids=["next", "leap", "end", "page as text"],
+)
+def test_next_page_is_followed(meta: bytes, following: int | None) -> None:
+    assert read(body(ROW, meta=meta)).next_position == following
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        pytest.param(b"", Cause.NOT_JSON, id="empty body"),
+        pytest.param(b"   ", Cause.NOT_JSON, id="blanks"),
+        pytest.param(b"<html><body>Just a moment</body></html>", Cause.NOT_JSON, id="HTML"),
+        pytest.param(body(ROW)[:-9], Cause.NOT_JSON, id="cut"),
+        pytest.param(body(ROW) + b"{}", Cause.NOT_JSON, id="trailing bytes"),
+        pytest.param(b'{"error":"something"}', Cause.WRONG_SHAPE, id="an error under 200"),
+        pytest.param(b'{"items":[],"total":0}', Cause.WRONG_SHAPE, id="another API"),
+        pytest.param(b"[]", Cause.WRONG_SHAPE, id="a bare list"),
+        pytest.param(b"null", Cause.WRONG_SHAPE, id="null"),
+        pytest.param(b'{"result":{},"meta":{"next_page":4}}', Cause.WRONG_SHAPE, id="result is an object"),
+        pytest.param(b'{"result":null,"meta":{"next_page":4}}', Cause.WRONG_SHAPE, id="result is null"),
+        pytest.param(b'{"result":[]}', Cause.WRONG_SHAPE, id="no meta"),
+        pytest.param(b'{"result":[],"meta":null}', Cause.WRONG_SHAPE, id="meta is null"),
+        pytest.param(body(ROW, meta=b"{}"), Cause.WRONG_SHAPE, id="next_page is absent"),
+        pytest.param(body(ROW, meta=b'{"next_page":3}'), Cause.WRONG_SHAPE, id="next_page stands still"),
+        pytest.param(body(ROW, meta=b'{"next_page":2}'), Cause.WRONG_SHAPE, id="next_page goes back"),
+        pytest.param(body(ROW, meta=b'{"next_page":0}'), Cause.WRONG_SHAPE, id="next_page is zero"),
+        pytest.param(body(ROW, meta=b'{"next_page":-1}'), Cause.WRONG_SHAPE, id="next_page is negative"),
+        pytest.param(body(ROW, meta=b'{"next_page":"4"}'), Cause.WRONG_SHAPE, id="next_page is text"),
+        pytest.param(body(ROW, meta=b'{"next_page":4.5}'), Cause.WRONG_SHAPE, id="next_page is a fraction"),
+        pytest.param(body(ROW, meta=b'{"next_page":true}'), Cause.WRONG_SHAPE, id="next_page is a boolean"),
+        pytest.param(
+            body(ROW, meta=b'{"next_page":9999999999999999999}'), Cause.WRONG_SHAPE, id="next_page fits no table"
+        ),
+        pytest.param(body(ROW, meta=b'{"page":2,"next_page":4}'), Cause.WRONG_SHAPE, id="another page"),
+        pytest.param(b"[" * 100_000 + b"]" * 100_000, Cause.WRONG_SHAPE, id="nested too deeply"),
+        pytest.param(b"\x80\xff" + body(ROW), Cause.BAD_ENCODING, id="no known encoding"),
+    ],
+)
+def test_what_is_no_page_has_a_cause(given: bytes, cause: Cause) -> None:
+    with pytest.raises(UpstreamError) as failure:
+        read(given)
+    assert failure.value.cause is cause
+
+
+@pytest.mark.parametrize(
+    ("row", "inner_id", "change_type"),
+    [
+        pytest.param(b'{"inner_id":55651236,"change_type":"added"}', "55651236", "added", id="a number as identity"),
+        pytest.param(b'{"inner_id":1%s,"change_type":"added"}' % ZEROS, "1" + ZEROS.decode(), "added", id="long"),
+        pytest.param(b'{"change_type":"added","data":{}}', None, "added", id="no identity"),
+        pytest.param(b'{"inner_id":null,"change_type":"added"}', None, "added", id="identity is null"),
+        pytest.param(b'{"inner_id":1.5,"change_type":"added"}', None, "added", id="identity is a fraction"),
+        pytest.param(b'{"inner_id":true,"change_type":"added"}', None, "added", id="identity is a boolean"),
+        pytest.param(b'{"inner_id":"1","change_type":null}', "1", "", id="no kind of change"),
+        pytest.param(b'{"inner_id":"1"}', "1", "", id="kind of change is absent"),
+        pytest.param(b'{"inner_id":"1","change_type":"exploded"}', "1", "exploded", id="an unknown kind of change"),
+        pytest.param(b'{"inner_id":"1","change_type":"added","created_at":5}', "1", "added", id="time is a number"),
+        pytest.param(b'"row"', None, "", id="no object at all"),
+    ],
+)  # fmt: skip
+def test_an_odd_row_is_kept_beside_its_neighbours(row: bytes, inner_id: str | None, change_type: str) -> None:
+    page = read(body(ROW, row, ROW))
+    assert [found.inner_id for found in page.rows] == ["55651236", inner_id, "55651236"]
+    assert page.rows[1].change_type == change_type
+
+
+def test_a_row_that_is_no_object_is_kept_as_data() -> None:
+    assert bytes(read(body(b'"row"')).rows[0].data) == b'"row"'
+
+
+@pytest.mark.parametrize(
+    ("data", "kept", "notes"),
+    [
+        pytest.param(b'{"price":NaN}', b'{"price":"NaN"}', "not_a_number × 1", id="NaN"),
+        pytest.param(
+            b'{"a":-Infinity,"b":Infinity}', b'{"a":"-Infinity","b":"Infinity"}', "not_a_number × 2", id="inf"
+        ),
+        pytest.param(b'{"t":"a\nb"}', b'{"t":"a\\u000ab"}', "control_character × 1", id="raw line break"),
+        pytest.param(b'{"t":"\\ud800x"}', b'{"t":"\\ufffdx"}', "lone_surrogate × 1", id="lone surrogate"),
+        pytest.param(
+            b'{"t":"NaN \\\\ud83d \\ud83d\\ude00","p":NaN}',
+            b'{"t":"NaN \\\\ud83d \\ud83d\\ude00","p":"NaN"}',
+            "not_a_number × 1",
+            id="what only looks like a flaw stays",
+        ),
+    ],
+)
+def test_what_is_almost_json_is_repaired_and_noted(data: bytes, kept: bytes, notes: str) -> None:
+    page = read(body(b'{"inner_id":"1","change_type":"added","data":' + data + b"}"))
+    assert bytes(page.rows[0].data) == kept
+    assert page.notes == notes
+
+
+def test_gbk_bytes_are_read() -> None:
+    text = '{"result":[{"inner_id":"1","change_type":"added","data":{"mark":"宝马"}}],"meta":{"next_page":null}}'
+    page = read(text.encode("gb18030"))
+    assert json.loads(bytes(page.rows[0].data)) == {"mark": "宝马"}
+    assert page.notes == "read as GB 18030"
+
+
+def test_a_byte_order_mark_is_no_flaw() -> None:
+    assert read(b"\xef\xbb\xbf" + body(ROW)).notes == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [(b'{"change_id":3294715}', 3294715), (b'{"change_id":0}', 0), (b'{"change_id":"42"}', 42)],
+    ids=["number", "zero", "text"],
+)
+def test_a_change_id_is_read(given: bytes, found: int) -> None:
+    assert read_change_id(given) == found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [b'{"change_id":null}', b'{"change_id":-1}', b'{"change_id":"x"}', b'{"change_id":1.5}', b"{}", b"[]"],
+    ids=["null", "negative", "word", "fraction", "absent", "list"],
+)
+def test_what_is_no_change_id_has_the_wrong_shape(given: bytes) -> None:
+    with pytest.raises(UpstreamError) as failure:
+        read_change_id(given)
+    assert failure.value.cause is Cause.WRONG_SHAPE
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the documented payloads are not here")
+@pytest.mark.parametrize("path", sorted(DATA.glob("autoapi_*_offers_docs_*.json")), ids=lambda path: path.stem)
+def test_the_documented_payloads_are_pages(path: Path) -> None:
+    given = json.loads(path.read_bytes())
+    page = read_offers(path.read_bytes(), given["meta"]["page"], fetched_at=NOW)
+    assert [json.loads(bytes(row.data)) for row in page.rows] == [row["data"] for row in given["result"]]
+    assert page.next_position == given["meta"]["next_page"]
