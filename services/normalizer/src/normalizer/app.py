@@ -16,7 +16,7 @@ from yarl import URL
 
 from common import log, topology
 from common.clock import SystemClock
-from common.db.engine import create_engine
+from common.db.session import create_pool
 from common.log import fields
 from common.settings import PlatformSettings
 from normalizer.adapters.postgres import PostgresStore
@@ -98,11 +98,9 @@ class App:
 
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[PostgresStore]:
-        engine = create_engine(self._settings.database, application=self._name)
-        try:
-            yield PostgresStore(engine)
-        finally:
-            await engine.dispose()
+        database = self._settings.database
+        async with create_pool(database, application=self._name) as pool:
+            yield PostgresStore(pool, acquire_within_s=database.connect_timeout_s)
 
     def _lander(self, store: PostgresStore) -> Lander:
         return Lander(store, {name: profile(platform) for name, platform in self._settings.platforms.items()})

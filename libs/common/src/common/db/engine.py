@@ -8,7 +8,7 @@ import asyncpg
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from common.db.session import server_settings
+from common.db.session import exchange_json_as_bytes, server_settings
 from common.settings import DatabaseSettings
 
 
@@ -48,29 +48,11 @@ def create_engine(settings: DatabaseSettings, *, application: str) -> AsyncEngin
 
 
 def _exchange_json_as_bytes(connection: Any, _record: object) -> None:
-    """Hand JSON over as bytes in both directions, so that no number or key is decoded and written anew.
+    """Listen after SQLAlchemy's own codecs and replace them.
 
-    Listens after SQLAlchemy's own codecs and replaces them. A JSON column read through SQLAlchemy is therefore bytes
-    as well; written through it, it still takes objects.
+    A JSON column read through SQLAlchemy is therefore bytes as well; written through it, it still takes objects.
     """
-
-    async def set_codecs(driver: "asyncpg.Connection[Any]") -> None:
-        await driver.set_type_codec("jsonb", schema="pg_catalog", encoder=_jsonb, decoder=_unjsonb, format="binary")
-        await driver.set_type_codec("json", schema="pg_catalog", encoder=_bytes, decoder=bytes, format="binary")
-
-    connection.run_async(set_codecs)
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode()
-
-
-def _jsonb(value: str | bytes) -> bytes:
-    return b"\x01" + _bytes(value)
-
-
-def _unjsonb(value: bytes) -> bytes:
-    return bytes(value[1:])
+    connection.run_async(exchange_json_as_bytes)
 
 
 @asynccontextmanager

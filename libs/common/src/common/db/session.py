@@ -1,5 +1,9 @@
 """What every database session sets, whoever opens it. Free of SQLAlchemy, which a lean process need not load."""
 
+from typing import Any
+
+import asyncpg
+
 from common.settings import DatabaseSettings
 
 
@@ -13,3 +17,43 @@ def server_settings(settings: DatabaseSettings, *, application: str) -> dict[str
         "idle_in_transaction_session_timeout": "60000",
         "jit": "off",
     }
+
+
+async def exchange_json_as_bytes(driver: "asyncpg.Connection[Any]") -> None:
+    """Hand JSON over as bytes in both directions, so that no number or key is decoded and written anew."""
+    await driver.set_type_codec("jsonb", schema="pg_catalog", encoder=_jsonb, decoder=_unjsonb, format="binary")
+    await driver.set_type_codec("json", schema="pg_catalog", encoder=_bytes, decoder=bytes, format="binary")
+
+
+def create_pool(settings: DatabaseSettings, *, application: str) -> "asyncpg.Pool[Any]":
+    """Make a pool of bare asyncpg connections, entered with `async with`; it connects on first use.
+
+    Args:
+        settings: Where, and the bounds in seconds.
+        application: What `pg_stat_activity` shows: `normalizer@host`.
+    """
+    return asyncpg.create_pool(
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        password=settings.password.get_secret_value() or None,
+        database=settings.name,
+        min_size=0,
+        max_size=settings.pool_size,
+        timeout=settings.connect_timeout_s,
+        command_timeout=settings.statement_timeout_s,
+        server_settings=server_settings(settings, application=application),
+        init=exchange_json_as_bytes,
+    )
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
+
+
+def _jsonb(value: str | bytes) -> bytes:
+    return b"\x01" + _bytes(value)
+
+
+def _unjsonb(value: bytes) -> bytes:
+    return bytes(value[1:])

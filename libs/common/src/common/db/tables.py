@@ -30,6 +30,23 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from common.db.states import ACTIVE, INACTIVE
+
+__all__ = [
+    "ACTIVE",
+    "INACTIVE",
+    "api_tokens",
+    "catalog_changes",
+    "feed_pages",
+    "fetch_runs",
+    "metadata",
+    "operations_log",
+    "processed_data",
+    "quarantine",
+    "raw_data",
+    "sync_state",
+]
+
 metadata: Final = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -38,10 +55,6 @@ metadata: Final = MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
-
-ACTIVE: Final = 0
-INACTIVE: Final = 1
-"""`active_status`: 0 on sale, 1 not; numbers of the brief."""
 
 
 def _moment(name: str, *, now: bool = False, nullable: bool = False) -> Column[Any]:
