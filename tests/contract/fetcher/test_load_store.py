@@ -1,0 +1,200 @@
+"""What every `LoadStore` promises: on the fake, and on PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.contract.fetcher.fakes import FakeStore
+from tests.contract.fetcher.stores import opened_store
+
+from common.events import ChangeId
+from common.settings import DatabaseSettings
+from fetcher.adapters.postgres import PostgresStore
+from fetcher.core.errors import RunTakenOverError
+from fetcher.core.ports import FailedPage, Operation, Run, RunStatus, SavedPage
+
+pytestmark = pytest.mark.contract
+
+Store = FakeStore | PostgresStore
+NOW = datetime(2026, 11, 21, 7, 28, tzinfo=UTC)
+RUN = Run("r1", "che168", ChangeId(1000))
+
+
+@pytest.fixture(params=["fake", "postgresql"])
+def place(request: pytest.FixtureRequest) -> DatabaseSettings | None:
+    """Where the store keeps things: in memory, or in a database of the test's own."""
+    settings: DatabaseSettings | None = None if request.param == "fake" else request.getfixturevalue("database")
+    return settings
+
+
+@pytest.fixture
+async def store(place: DatabaseSettings | None) -> AsyncIterator[Store]:
+    """Both implementations, one after the other."""
+    if place is None:
+        yield FakeStore()
+        return
+    async with opened_store(place) as opened:
+        yield opened
+
+
+def a_page(position: int, *, records: int = 20, following: int | None = -1, parts: int = 1) -> SavedPage:
+    """Return a page; by default its next is the one after it."""
+    keys = [f"che168:page:{position}:r1" + (f":{part}" if part else "") for part in range(parts)]
+    return SavedPage(position, position + 1 if following == -1 else following, dict.fromkeys(keys, records), 1, NOW)
+
+
+def a_failure(position: int, *, attempts: int = 1, next_attempt_at: datetime | None = None) -> FailedPage:
+    """Return a page that failed."""
+    return FailedPage(position, f"che168:page:{position}:r1", attempts, NOW, next_attempt_at, "timeout")
+
+
+async def begun(store: Store, *pages: SavedPage) -> Run:
+    """Save a run with these pages and return it as it is held."""
+    await store.start_run(RUN, NOW)
+    run = RUN
+    for page in pages:
+        await store.save_page(run, page)
+        run = run.after(page)
+    return run
+
+
+async def test_there_is_no_run_at_first(store: Store) -> None:
+    assert await store.latest_run("che168") is None
+    assert await store.previous_total("che168") is None
+
+
+async def test_a_new_run_is_found_again(store: Store) -> None:
+    await begun(store)
+    assert await store.latest_run("che168") == RUN
+    assert await store.latest_run("encar") is None
+
+
+async def test_a_saved_page_moves_the_run(store: Store) -> None:
+    run = await begun(store, a_page(1), a_page(2, records=7))
+    assert await store.latest_run("che168") == run
+    assert (run.position, run.next_position, run.pages, run.records) == (2, 3, 2, 27)
+
+
+async def test_a_page_of_several_messages_counts_once(store: Store) -> None:
+    run = await begun(store, a_page(1, parts=3))
+    assert await store.latest_run("che168") == run
+    assert (run.pages, run.records) == (1, 60)
+
+
+async def test_a_page_saved_twice_counts_once(store: Store) -> None:
+    run = await begun(store)
+    await store.save_page(run, a_page(1))
+    await store.save_page(run, a_page(1))
+    held = await store.latest_run("che168")
+    assert held == run.after(a_page(1))
+
+
+async def test_a_page_read_again_never_moves_the_run_back(store: Store) -> None:
+    run = await begun(store, a_page(1), a_page(2), a_page(3))
+    await store.save_page(run, a_page(2, records=19))
+    assert await store.latest_run("che168") == run
+
+
+async def test_a_page_behind_a_gap_moves_the_run(store: Store) -> None:
+    run = await begun(store, a_page(1), a_page(4))
+    assert (run.position, run.pages) == (4, 2)
+    assert await store.latest_run("che168") == run
+
+
+async def test_the_last_page_names_no_next(store: Store) -> None:
+    await begun(store, a_page(1, following=None))
+    held = await store.latest_run("che168")
+    assert held is not None
+    assert (held.position, held.next_position) == (1, None)
+
+
+async def test_a_run_that_moved_elsewhere_is_not_written(store: Store) -> None:
+    await begun(store, a_page(1), a_page(2), a_page(3))
+    stale = replace(RUN, position=1, next_position=2, pages=1, records=20)
+    with pytest.raises(RunTakenOverError):
+        await store.save_page(stale, a_page(2))
+    held = await store.latest_run("che168")
+    assert held is not None
+    assert (held.position, held.pages) == (3, 3)
+
+
+async def test_a_finished_run_is_not_written(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await store.finish_run(run)
+    with pytest.raises(RunTakenOverError):
+        await store.save_page(run, a_page(2))
+
+
+async def test_an_empty_page_moves_the_run(store: Store) -> None:
+    run = await begun(store, SavedPage(1, None, {}, 1, NOW))
+    assert await store.latest_run("che168") == run
+    assert (run.position, run.records) == (1, 0)
+
+
+async def test_a_finished_run_is_done_and_counts_as_the_last_total(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await store.finish_run(run)
+    await store.finish_run(run)
+    held = await store.latest_run("che168")
+    assert held is not None
+    assert (held.status, held.next_position) == (RunStatus.DONE, None)
+    assert await store.previous_total("che168") == 20
+
+
+async def test_a_failed_run_can_be_reopened(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await store.fail_run(run.run_id)
+    failed = await store.latest_run("che168")
+    assert failed is not None
+    assert failed.status is RunStatus.FAILED
+    await store.reopen_run(run.run_id)
+    assert await store.latest_run("che168") == run
+
+
+async def test_a_finished_run_is_not_reopened(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await store.finish_run(run)
+    await store.reopen_run(run.run_id)
+    held = await store.latest_run("che168")
+    assert held is not None
+    assert held.status is RunStatus.DONE
+
+
+async def test_the_newest_run_is_the_latest(store: Store) -> None:
+    await store.finish_run(await begun(store, a_page(1)))
+    second = Run("r2", "che168", ChangeId(2000))
+    await store.start_run(second, NOW + timedelta(hours=1))
+    assert await store.latest_run("che168") == second
+
+
+async def test_failures_are_open_until_the_page_is_saved(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    waiting = a_failure(2, next_attempt_at=NOW + timedelta(minutes=12))
+    await store.save_failure(run, waiting)
+    assert await store.open_failures("r1") == [waiting]
+    gap = replace(waiting, attempts=21, next_attempt_at=None)
+    await store.save_failure(run, gap)
+    await store.save_failure(run, a_failure(3))
+    assert await store.open_failures("r1") == [gap, a_failure(3)]
+    await store.save_page(run, a_page(3))
+    assert await store.open_failures("r1") == [gap]
+    await store.save_page(run.after(a_page(3)), a_page(2))
+    assert await store.open_failures("r1") == []
+
+
+async def test_a_gap_that_comes_back_empty_is_closed(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await store.save_failure(run, a_failure(2))
+    await store.save_page(run, SavedPage(2, None, {}, 1, NOW))
+    assert await store.open_failures("r1") == []
+
+
+async def test_a_failure_of_a_page_that_is_here_is_not_noted(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await store.save_failure(run, a_failure(1))
+    assert await store.open_failures("r1") == []
+
+
+async def test_the_diary_takes_a_row(store: Store) -> None:
+    await store.record(Operation("che168", NOW, 1.5, is_ok=True, details="done", counts={"pages": 3}))
