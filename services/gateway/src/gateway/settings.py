@@ -55,7 +55,7 @@ def load_settings() -> GatewaySettings:
     """
     settings = load(GatewaySettings)
     if len(settings.gateway.secret_key.get_secret_value()) < MIN_SECRET_CHARACTERS:
-        raise ConfigurationError(f"SECRET_KEY: at least {MIN_SECRET_CHARACTERS} characters are needed")
+        raise ConfigurationError(f"SECRET_KEY is missing or shorter than {MIN_SECRET_CHARACTERS} characters")
     return settings
 
 

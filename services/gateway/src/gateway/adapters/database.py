@@ -31,6 +31,7 @@ _AWAY: Final = (
     asyncpg.UndefinedTableError,  # 42P01: not migrated yet
     asyncpg.InternalClientError,
 )
+_TOO_LONG: Final = "the query took longer than it may; narrow it with a filter"
 
 
 class Database:
@@ -93,8 +94,11 @@ class Database:
             raise UnavailableError(_said(error)) from error
         try:
             yield lent
-        except (asyncpg.QueryCanceledError, TimeoutError) as error:
-            raise QueryTimeoutError("the query took longer than it may; narrow it with a filter") from error
+        except asyncpg.QueryCanceledError as error:
+            raise QueryTimeoutError(_TOO_LONG) from error
+        except TimeoutError as error:
+            lent.terminate()  # the server did not end the statement itself, so it would not hear a cancellation either
+            raise QueryTimeoutError(_TOO_LONG) from error
         except _AWAY as error:
             raise UnavailableError(_said(error)) from error
         finally:

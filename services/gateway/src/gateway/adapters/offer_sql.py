@@ -117,6 +117,8 @@ def stretches(query: OfferQuery, after: Position | None) -> Sequence[Stretch]:
     field = query.sort.field
     if field is None:
         return [_stretch(query, None, after)]
+    if any(condition.filter.field == field for condition in query.conditions):
+        return [_stretch(query, None, after)]  # a missing value meets no condition
     without_value = _stretch(query, f"p.{field} IS NULL", None if after is None or after.key is not None else after)
     if after is not None and after.key is None:
         return [without_value]

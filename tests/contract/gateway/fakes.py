@@ -1,0 +1,208 @@
+"""The gateway's outside in memory, and its application put together with it.
+
+The fakes are the meaning of the ports in plain Python; the contract suites hold the real adapters against them.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from typing import Any, Final
+
+import httpx
+
+from common.clock import Clock
+from common.db.tables import ACTIVE
+from common.errors import FeedmillError
+from common.testing.clock import VirtualClock
+from gateway.core import tokens
+from gateway.core.access import Access
+from gateway.core.cursor import CursorSigner
+from gateway.core.ports import KnownToken, OfferPage, StoredOffer, TokenListing
+from gateway.core.query import OfferQuery, Position, matches
+from gateway.entrypoints.http.api import Parts, build_api
+from gateway.entrypoints.http.models import OfferDetail, OfferItem
+
+KEY: Final = b"0123456789abcdef0123456789abcdef"
+TOKEN: Final = tokens.new_token(lambda alphabet: alphabet[7])
+OTHER_TOKEN: Final = tokens.new_token(lambda alphabet: alphabet[8])
+MOMENT: Final = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+class FakeOffers:
+    """OfferReader on a list of rows as `a_processed_offer` builds them; ids are their places, from 1."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]] = (), *, failure: FeedmillError | None = None) -> None:
+        self._rows = [{"id": number, **row} for number, row in enumerate(rows, start=1)]
+        self.failure = failure
+
+    async def page(self, query: OfferQuery, after: Position | None) -> OfferPage:
+        """Return one page."""
+        self._fail()
+        listed = [row for row in self._rows if row["active_status"] == ACTIVE and row["is_complete"]]
+        met = [row for row in listed if all(matches(c, row.get(c.filter.field)) for c in query.conditions)]
+        ordered = sorted(met, key=lambda row: _rank(query, row["id"], row.get(query.sort.field or "")))
+        if after is not None:
+            start = _rank(query, after.id, None if after.key is None else Decimal(after.key))
+            ordered = [r for r in ordered if _rank(query, r["id"], r.get(query.sort.field or "")) > start]
+        shown = ordered[: query.limit]
+        last = _position(query, shown[-1]) if len(ordered) > len(shown) else None
+        return OfferPage([_json(row, OfferItem) for row in shown], last)
+
+    async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredOffer]:
+        """Return what has this id."""
+        self._fail()
+        same = [row for row in self._rows if row["inner_id"] == inner_id and platform in {None, row["platform"]}]
+        return [
+            StoredOffer(r["platform"], _json(r, OfferDetail)) for r in sorted(same, key=lambda r: str(r["platform"]))
+        ]
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+def _rank(query: OfferQuery, number: int, value: Decimal | None) -> tuple[bool, Decimal, int]:
+    sign = -1 if query.sort.descending else 1
+    return value is None and query.sort.field is not None, sign * Decimal(value or 0), sign * number
+
+
+def _position(query: OfferQuery, row: Mapping[str, Any]) -> Position:
+    value = None if query.sort.field is None else row.get(query.sort.field)
+    return Position(None if value is None else str(value), row["id"])
+
+
+def _json(row: Mapping[str, Any], model: type[OfferItem]) -> str:
+    url = row.get("url") or ""
+    made = {"active": row["active_status"] == ACTIVE, "complete": row["is_complete"]}
+    made["url"] = url if url.startswith(("http://", "https://")) else None
+    moments = {"updated_at": MOMENT, "created_at": MOMENT}
+    known = {**moments, **row, **made}
+    return json.dumps({name: known.get(name) for name in model.model_fields}, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
+
+
+@dataclass
+class FakeTokens:
+    """TokenLookup and TokenRegistry on a list; `clock` is the database's clock."""
+
+    clock: Clock = field(default_factory=VirtualClock)
+    rows: list[TokenListing] = field(default_factory=list)
+    digests: dict[str, int] = field(default_factory=dict)
+    failure: FeedmillError | None = None
+    lookups: int = 0
+    _ids: "count[int]" = field(default_factory=lambda: count(1))
+
+    async def find(self, digest: str) -> KnownToken | None:
+        """Return the valid token with this digest."""
+        self.lookups += 1
+        if self.failure is not None:
+            raise self.failure
+        found = next((row for row in self.rows if row.id == self.digests.get(digest)), None)
+        return KnownToken(found.id, found.expires_at) if found is not None and self._is_active(found) else None
+
+    async def mark_used(self, used_at: Mapping[int, datetime]) -> None:
+        """Write when each token was last used."""
+        if self.failure is not None:
+            raise self.failure
+        for place, row in enumerate(self.rows):
+            moment = used_at.get(row.id)
+            if moment is not None and (row.last_used_at is None or row.last_used_at < moment):
+                self.rows[place] = replace(row, last_used_at=moment)
+
+    @asynccontextmanager
+    async def transaction(self) -> "AsyncIterator[FakeTokens]":
+        """Open a transaction; an error undoes it."""
+        before = list(self.rows), dict(self.digests)
+        try:
+            yield self
+        except BaseException:
+            self.rows, self.digests = before
+            raise
+
+    async def any_exist(self) -> bool:
+        """Return whether any token was ever made."""
+        return bool(self.rows)
+
+    async def add(self, digests: Sequence[str], *, description: str | None, expires_at: datetime | None) -> None:
+        """Add tokens."""
+        for digest in digests:
+            number = next(self._ids)
+            self.digests[digest] = number
+            self.rows.append(TokenListing(number, description, self.clock.now(), expires_at, None, active=True))
+
+    async def all_tokens(self) -> Sequence[TokenListing]:
+        """Return every token, by id."""
+        return [replace(row, active=self._is_active(row)) for row in self.rows]
+
+    async def revoke(self, token_id: int) -> bool:
+        """Let a token expire now."""
+        for place, row in enumerate(self.rows):
+            if row.id == token_id:
+                now = self.clock.now()
+                self.rows[place] = replace(row, expires_at=min(row.expires_at or now, now))
+                return True
+        return False
+
+    def _is_active(self, row: TokenListing) -> bool:
+        return row.expires_at is None or row.expires_at > self.clock.now()
+
+
+class FakeStatus:
+    """StatusReader that knows what it is told."""
+
+    def __init__(self, revision: str | None = "0001", *, failure: FeedmillError | None = None) -> None:
+        self.revision = revision
+        self.failure = failure
+
+    async def status(self) -> str:
+        """Return an empty installation."""
+        empty: dict[str, list[object]] = {"offers": [], "gaps": [], "sync_state": [], "runs": [], "operations": []}
+        zero = dict.fromkeys(("unprocessed", "quarantined", "pages_open", "gaps_open"), 0)
+        return json.dumps({"now": MOMENT.isoformat(), **empty, **zero})
+
+    async def schema_revision(self) -> str | None:
+        """Return the revision."""
+        if self.failure is not None:
+            raise self.failure
+        return self.revision
+
+
+async def some_tokens(clock: Clock, *plain: str) -> FakeTokens:
+    """Return a store that knows these tokens."""
+    store = FakeTokens(clock)
+    await store.add([tokens.digest(token, KEY) for token in plain], description=None, expires_at=None)
+    return store
+
+
+async def some_parts(**known: Any) -> Parts:
+    """Return the parts of an application on fakes, with `TOKEN` valid, apart from what `known` says."""
+    clock = known.get("clock") or VirtualClock()
+    access = known.get("access") or Access(await some_tokens(clock, TOKEN), key=KEY, clock=clock, cache_ttl_s=4)
+    parts: dict[str, Any] = {
+        "offers": FakeOffers(),
+        "status": FakeStatus(),
+        "access": access,
+        "cursors": CursorSigner(KEY),
+        "clock": clock,
+        "new_id": lambda: "id-1",
+        "schema_head": "0001",
+        "version": "0.1.0",
+        "docs_open": True,
+    }
+    return Parts(**(parts | known))
+
+
+def a_client(parts: Parts, *, token: str | None = TOKEN) -> httpx.AsyncClient:
+    """Return a client of the application; it raises nothing that the application should have answered."""
+    transport = httpx.ASGITransport(app=build_api(parts), raise_app_exceptions=True)
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers)

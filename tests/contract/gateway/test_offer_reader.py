@@ -1,0 +1,216 @@
+"""OfferReader: the same suite on the fake and on PostgreSQL, and any list read through both alike."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.contract.gateway.fakes import FakeOffers
+
+from common.settings import DatabaseSettings
+from common.testing.offers import a_processed_offer, store_offers
+from gateway.adapters.database import Database
+from gateway.adapters.offers import PostgresOffers
+from gateway.core.cursor import CursorSigner
+from gateway.core.ports import OfferReader
+from gateway.core.query import DEFAULT_LIMIT, OfferQuery, Sort, read_query
+from gateway.entrypoints.http.models import OfferDetail, OfferItem
+
+pytestmark = pytest.mark.contract
+
+Rows = Sequence[Mapping[str, Any]]
+Filled = Callable[[Rows], Awaitable[OfferReader]]
+
+
+@pytest.fixture
+async def real_reader(module_database: DatabaseSettings) -> AsyncIterator[Filled]:
+    """A PostgreSQL reader of exactly the given rows, with ids from 1."""
+    opened = Database(module_database, application="test")
+    await opened.open()
+
+    async def filled(rows: Rows) -> OfferReader:
+        await opened.fetch("TRUNCATE processed_data RESTART IDENTITY")
+        await store_offers(module_database, rows)
+        return PostgresOffers(opened)
+
+    yield filled
+    await opened.close()
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def reader_of(request: pytest.FixtureRequest) -> Filled:
+    """Makes a reader of the given rows: the fake and the real one in turn."""
+    if request.param == "postgres":
+        real: Filled = request.getfixturevalue("real_reader")
+        return real
+
+    async def filled(rows: Rows) -> OfferReader:
+        return FakeOffers(rows)
+
+    return filled
+
+
+def query_of(**parameters: object) -> OfferQuery:
+    """Return the query of these parameters."""
+    return read_query([(name, str(value)) for name, value in parameters.items()])[0]
+
+
+async def ids(reader: OfferReader, **parameters: object) -> list[str]:
+    """Return the ids of all pages, read one after another through signed cursors."""
+    query, cursors = query_of(**parameters), CursorSigner(b"k" * 32)
+    page = await reader.page(query, None)
+    items = list(page.items)
+    while page.last is not None:
+        page = await reader.page(query, cursors.verify(query, cursors.sign(query, page.last)))
+        assert page.items, "a cursor leads to at least one offer"
+        items += page.items
+    return [json.loads(item)["inner_id"] for item in items]
+
+
+THREE = [
+    a_processed_offer(inner_id="1", mark="BMW", price=Decimal(300), year=2020, km_age=5, color="red", city=None),
+    a_processed_offer(inner_id="2", mark="bmw", price=None, year=None, km_age=None, color="Red", platform="encar"),
+    a_processed_offer(inner_id="3", mark="Audi", price=Decimal("100.50"), year=2018, km_age=0, model="A4"),
+]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, ["3", "2", "1"]),
+        ({"mark": "BmW"}, ["2", "1"]),
+        ({"mark": "BMW%"}, []),
+        ({"mark": "BM_"}, []),
+        ({"mark": "'; DROP TABLE processed_data; --"}, []),
+        ({"model": "a4"}, ["3"]),
+        ({"platform": "encar"}, ["2"]),
+        ({"price_from": "100.50"}, ["3", "1"]),
+        ({"price_from": "100.51"}, ["1"]),
+        ({"price_to": 300}, ["3", "1"]),
+        ({"year_from": 2018, "year_to": 2019}, ["3"]),
+        ({"km_age_to": 0}, ["3"]),
+        ({"color": "RED"}, ["2", "1"]),
+        ({"city": "shanghai"}, ["3", "2"]),
+        (
+            {"engine_type": "gasoline", "transmission_type": "AUTOMATIC", "body_type": "Sedan", "drive_type": "fwd"},
+            [*"321"],
+        ),
+        ({"sort": "price"}, ["3", "1", "2"]),
+        ({"sort": "-price"}, ["1", "3", "2"]),
+        ({"sort": "-year", "limit": 1}, ["1", "3", "2"]),
+        ({"sort": "km_age", "limit": 2}, ["3", "1", "2"]),
+    ],
+    ids=str,
+)
+async def test_a_list_holds_what_meets_all_conditions_in_order(
+    reader_of: Filled, parameters: dict[str, object], expected: list[str]
+) -> None:
+    assert await ids(await reader_of(THREE), **parameters) == expected
+
+
+async def test_a_list_leaves_out_withdrawn_and_incomplete_offers(reader_of: Filled) -> None:
+    rows = [
+        a_processed_offer(inner_id="1", active_status=1),
+        a_processed_offer(inner_id="2", is_complete=False),
+        a_processed_offer(inner_id="3"),
+    ]
+    assert await ids(await reader_of(rows)) == ["3"]
+
+
+async def test_the_last_page_says_so_also_when_it_is_full(reader_of: Filled) -> None:
+    reader = await reader_of([a_processed_offer(inner_id=str(n)) for n in range(4)])
+    first = await reader.page(query_of(limit=2), None)
+    assert first.last is not None
+    second = await reader.page(query_of(limit=2), first.last)
+    assert (len(second.items), second.last) == (2, None)
+
+
+async def test_an_offer_is_found_on_its_platform_or_on_all_withdrawn_or_not(reader_of: Filled) -> None:
+    rows = [
+        a_processed_offer(inner_id="7", platform="encar", active_status=1),
+        a_processed_offer(inner_id="7", platform="che168", is_complete=False),
+        a_processed_offer(inner_id="8", platform="dongchedi"),
+    ]
+    reader = await reader_of(rows)
+    everywhere = await reader.find("7", None)
+    assert [offer.platform for offer in everywhere] == ["che168", "encar"]
+    assert [(json.loads(o.body)["active"], json.loads(o.body)["complete"]) for o in everywhere] == [
+        (True, False),
+        (False, True),
+    ]
+    assert [offer.platform for offer in await reader.find("7", "encar")] == ["encar"]
+    assert await reader.find("7", "dongchedi") == []
+    assert await reader.find("9", None) == []
+
+
+async def test_answers_are_as_documented(reader_of: Filled) -> None:
+    reader = await reader_of([a_processed_offer(inner_id="1", price=Decimal("98000.00"))])
+    item = OfferItem.model_validate_json((await reader.page(OfferQuery(), None)).items[0])
+    detail = OfferDetail.model_validate_json((await reader.find("1", "che168"))[0].body)
+    assert (item.price, item.km_age, item.images) == (
+        98000,
+        0,
+        ["https://2sc2.autoimg.cn/escimg/auto/g31/car.jpg.webp"],
+    )
+    assert (detail.options, detail.normalized_data) == (["Sunroof"], {"seats": 5})
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example/1", "https://a.example/1"),
+        ("http://a.example", "http://a.example"),
+        ("javascript:alert(1)", None),
+        ("//a.example", None),
+        (None, None),
+    ],
+)
+async def test_only_web_addresses_are_given_out(reader_of: Filled, url: str | None, shown: str | None) -> None:
+    reader = await reader_of([a_processed_offer(inner_id="1", url=url)])
+    assert json.loads((await reader.page(OfferQuery(), None)).items[0])["url"] == shown
+
+
+few = st.integers(0, 3)
+offers = st.builds(
+    a_processed_offer,
+    platform=st.sampled_from(["che168", "encar"]),
+    mark=st.sampled_from(["BMW", "bmw", "Audi", None]),
+    model=st.sampled_from(["X5", "x5", "A4", "", None]),
+    price=st.none() | st.sampled_from([Decimal(0), Decimal("0.01"), Decimal(5), Decimal("999999999999.99")]),
+    year=st.none() | few.map(lambda n: 2020 + n),
+    km_age=st.none() | few,
+    color=st.sampled_from(["white", "червоний", None]),
+    active_status=st.sampled_from([0, 0, 0, 1]),
+    is_complete=st.sampled_from([True, True, True, False]),
+)
+parameter_sets = st.fixed_dictionaries(
+    {"sort": st.sampled_from(list(Sort)), "limit": st.integers(1, 5)},
+    optional={
+        "platform": st.sampled_from(["che168", "encar"]),
+        "mark": st.sampled_from(["bmw", "AUDI"]),
+        "model": st.sampled_from(["X5", "a4"]),
+        "price_from": st.sampled_from(["0", "0.01", "5"]),
+        "price_to": st.sampled_from(["0", "4.99", "999999999999.99"]),
+        "year_from": few.map(lambda n: 2020 + n),
+        "km_age_to": few,
+        "color": st.sampled_from(["WHITE", "ЧЕРВОНИЙ"]),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(offers, max_size=25), parameters=parameter_sets)
+async def test_any_list_read_page_by_page_is_the_one_of_the_model(
+    real_reader: Filled, rows: list[dict[str, Any]], parameters: dict[str, object]
+) -> None:
+    numbered = [row | {"inner_id": str(number)} for number, row in enumerate(rows)]
+    model = FakeOffers(numbered)
+    expected = await ids(model, **(parameters | {"limit": 100}))
+    assert await ids(await real_reader(numbered), **parameters) == expected
+
+
+def test_the_default_page_is_what_the_documentation_says() -> None:
+    assert query_of().limit == DEFAULT_LIMIT

@@ -1,0 +1,98 @@
+"""The database goes away, hangs or is locked: a 503 in seconds, and all is well by itself when it is back."""
+
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import httpx
+import pytest
+from tests.integration.gateway.conftest import Served, Wire
+
+from common.clock import SystemClock
+from common.settings import DatabaseSettings
+
+pytestmark = pytest.mark.integration
+
+PATHS = ("/health/ready", "/offers", "/offers/1", "/status")
+
+
+async def answers(client: httpx.AsyncClient) -> dict[str, int]:
+    """Return the status of each path; each answer takes less than 5 s."""
+    statuses = {}
+    for path in PATHS:
+        started = SystemClock().monotonic()
+        statuses[path] = (await client.get(path)).status_code
+        assert SystemClock().monotonic() - started < 5, path
+    return statuses
+
+
+WELL = {"/health/ready": 200, "/offers": 200, "/offers/1": 404, "/status": 200}
+AWAY = dict.fromkeys(PATHS, 503)
+
+
+async def test_a_gateway_starts_without_its_database_and_recovers(served: Served, wire: Wire) -> None:
+    await wire.cut()
+    client = await served(port=wire.port)
+    assert await answers(client) == AWAY
+    assert (await client.get("/health/live")).status_code == 200
+    await wire.restore()
+    assert await answers(client) == WELL
+
+
+async def test_a_database_that_restarts_costs_at_most_the_requests_of_that_time(served: Served, wire: Wire) -> None:
+    client = await served(port=wire.port, pool_size=2)
+    assert await answers(client) == WELL
+    await wire.cut()
+    assert await answers(client) == AWAY
+    await wire.restore()
+    assert await answers(client) == WELL
+
+
+@pytest.mark.parametrize("pool_size", [1, 3])
+async def test_a_database_that_hangs_is_given_up_in_time(served: Served, wire: Wire, pool_size: int) -> None:
+    client = await served(port=wire.port, pool_size=pool_size, statement_timeout_s=0.3, connect_timeout_s=0.5)
+    assert await answers(client) == WELL
+    wire.stall()
+    assert await answers(client) == AWAY
+    await wire.restore()
+    assert await answers(client) == WELL
+
+
+async def test_a_query_over_its_time_is_ended_by_the_server(served: Served, database: DatabaseSettings) -> None:
+    client = await served(statement_timeout_s=0.3)
+    blocker = await asyncpg.connect(
+        host=database.host,
+        port=database.port,
+        user=database.user,
+        password=database.password.get_secret_value(),
+        database=database.name,
+    )
+    try:
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE processed_data")
+            answer = await client.get("/offers")
+            assert (answer.status_code, answer.json()["type"]) == (503, "/docs#problem-query-timeout")
+            still = await blocker.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gateway@test' AND state = 'active'"
+                " AND datname = current_database()"
+            )
+            assert still == 0
+    finally:
+        await blocker.close()
+    assert (await client.get("/offers")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("statement", "detail"),
+    [
+        ("DROP TABLE alembic_version", "the database has no schema, or an old one: run `feedmill migrate`"),
+        ("UPDATE alembic_version SET version_num = '0000'", "the database's schema is at 0000, 0001 is needed"),
+    ],
+    ids=["missing", "old"],
+)
+async def test_a_database_without_the_right_schema_is_not_ready(
+    served: Served, run_sql: Callable[[str], Awaitable[None]], statement: str, detail: str
+) -> None:
+    client = await served()
+    await run_sql(statement)
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["detail"]) == (503, detail)

@@ -1,0 +1,106 @@
+"""Queries become SQL whose every value is bound and whose every name is ours."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.adapters.offer_sql import DETAIL_FIELDS, LIST_FIELDS, Stretch, stretches
+from gateway.core.query import FILTERS, PARAMETERS, OfferQuery, Position, Sort, read_query
+from gateway.entrypoints.http.models import OfferDetail, OfferItem
+
+pytestmark = pytest.mark.unit
+
+
+def of(after: Position | None = None, /, **parameters: Any) -> list[Stretch]:
+    """Return the stretches of these parameters."""
+    return list(stretches(read_query(parameters.items())[0], after))
+
+
+def conditions(stretch: Stretch) -> list[str]:
+    """Return what stands after WHERE."""
+    return stretch.sql.split("WHERE ")[1].split(" ORDER BY")[0].split(" AND ")[2:]
+
+
+def order(stretch: Stretch) -> str:
+    """Return the order of the walk."""
+    return stretch.sql.split("ORDER BY ")[1].split(" LIMIT")[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "where", "values"),
+    [
+        ({}, [], ()),
+        ({"platform": "encar"}, ["p.platform = $1"], ("encar",)),
+        ({"mark": "BMW"}, ["lower(p.mark) = lower($1)"], ("BMW",)),
+        ({"price_from": "1.50"}, ["p.price >= $1"], (Decimal("1.50"),)),
+        ({"km_age_to": "7", "year_from": "2019"}, ["p.year >= $1", "p.km_age <= $2"], (2019, 7)),
+    ],
+    ids=str,
+)
+def test_filters_become_conditions(parameters: dict[str, str], where: list[str], values: tuple[object, ...]) -> None:
+    (stretch,) = of(**parameters)
+    assert (conditions(stretch), stretch.values) == (where, values)
+    assert f"LIMIT ${len(values) + 1}" in stretch.sql
+
+
+def test_only_listed_offers_are_read_in_every_stretch() -> None:
+    for stretch in of(sort="price"):
+        assert "WHERE p.active_status = 0 AND p.is_complete AND" in stretch.sql
+
+
+def test_the_newest_come_by_id_alone() -> None:
+    (stretch,) = of(Position(None, 9))
+    assert (conditions(stretch), stretch.values, order(stretch)) == (["p.id < $1"], (9,), "p.id DESC")
+
+
+@pytest.mark.parametrize(("sort", "sign", "direction"), [("price", ">", "ASC"), ("-price", "<", "DESC")])
+def test_after_a_value_come_greater_or_smaller_ones_and_then_those_without(
+    sort: str, sign: str, direction: str
+) -> None:
+    with_value, without = of(Position("5.50", 9), sort=sort)
+    assert conditions(with_value) == ["p.price IS NOT NULL", f"(p.price, p.id) {sign} ($1, $2)"]
+    assert with_value.values == (Decimal("5.50"), 9)
+    assert order(with_value) == order(without) == f"p.price {direction}, p.id {direction}"
+    assert (conditions(without), without.values) == (["p.price IS NULL"], ())
+
+
+def test_after_an_offer_without_the_value_only_such_come() -> None:
+    (without,) = of(Position(None, 9), sort="-year")
+    assert (conditions(without), without.values) == (["p.year IS NULL", "p.id < $1"], (9,))
+
+
+def test_a_whole_number_is_bound_as_one() -> None:
+    assert of(Position("2020", 9), sort="year")[0].values == (2020, 9)
+
+
+@given(st.text("abc'\"\\;%_-$0{}", min_size=1, max_size=30), st.sampled_from(Sort))
+def test_no_text_of_a_caller_gets_into_the_sql(text: str, sort: Sort) -> None:
+    for with_text, plain in zip(of(mark=text, sort=sort), of(mark="BMW", sort=sort), strict=True):
+        assert with_text.sql == plain.sql
+        assert text in with_text.values
+
+
+def test_every_filter_is_bound_once() -> None:
+    pairs = {f.parameter.name: str(PARAMETERS[f.parameter.name].example) for f in FILTERS}
+    (stretch,) = of(**pairs)
+    assert len(stretch.values) == len(FILTERS)
+    assert re.findall(r"\$(\d+)", stretch.sql) == [str(number) for number in range(1, len(FILTERS) + 2)]
+
+
+def test_answers_have_the_documented_fields() -> None:
+    assert list(LIST_FIELDS) == list(OfferItem.model_fields)
+    assert list(DETAIL_FIELDS) == list(OfferDetail.model_fields)
+
+
+def test_a_list_never_reads_what_it_does_not_show() -> None:
+    (stretch,) = stretches(OfferQuery(), None)
+    assert not any(f"p.{name}" in stretch.sql for name in ("description", "normalized_data", "vin"))
+
+
+def test_a_range_of_the_sort_field_needs_one_stretch() -> None:
+    assert len(of(sort="price", price_to="5")) == len(of(Position("1", 2), sort="-price", price_from="5")) == 1
+    assert len(of(sort="price", year_to="2020")) == 2

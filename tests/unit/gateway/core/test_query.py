@@ -1,0 +1,103 @@
+"""Parameters become a query, or every fault is named."""
+
+import contextlib
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.errors import Fault, InvalidParametersError
+from gateway.core.query import FILTERS, PARAMETERS, OfferQuery, Sort, read_query
+
+pytestmark = pytest.mark.unit
+
+
+def faults(*pairs: tuple[str, str]) -> list[Fault]:
+    """Return the faults that these parameters have."""
+    with pytest.raises(InvalidParametersError) as caught:
+        read_query(pairs)
+    return list(caught.value.faults)
+
+
+def test_no_parameters_ask_for_the_newest_twenty() -> None:
+    assert read_query([]) == (OfferQuery((), Sort.NEWEST, 20), None)
+
+
+def test_values_arrive_in_their_types_and_in_the_order_of_the_filters() -> None:
+    pairs = [("price_to", "98000.50"), ("year_from", "2019"), ("mark", "BMW"), ("cursor", "abc"), ("limit", "100")]
+    query, cursor = read_query(pairs)
+    assert [(c.filter.parameter.name, c.value) for c in query.conditions] == [
+        ("mark", "BMW"),
+        ("year_from", 2019),
+        ("price_to", Decimal("98000.50")),
+    ]
+    assert (query.limit, cursor) == (100, "abc")
+
+
+@pytest.mark.parametrize("name", [f.parameter.name for f in FILTERS])
+def test_the_example_of_each_filter_is_accepted(name: str) -> None:
+    query, _ = read_query([(name, str(PARAMETERS[name].example))])
+    assert [c.filter.parameter.name for c in query.conditions] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("limit", "0"),
+        ("limit", "101"),
+        ("limit", "-1"),
+        ("limit", "1e2"),
+        ("limit", " 5"),
+        ("limit", "٥"),
+        ("limit", "9" * 500),
+        ("limit", ""),
+        ("year_from", "20x"),
+        ("year_to", "10000"),
+        ("km_age_to", "2147483648"),
+        ("price_from", "-1"),
+        ("price_from", "1.234"),
+        ("price_from", "NaN"),
+        ("price_from", "Infinity"),
+        ("price_from", "1e999"),
+        ("price_to", "1000000000000"),
+        ("sort", "price,id"),
+        ("sort", "PRICE"),
+        ("mark", ""),
+        ("mark", "x" * 101),
+        ("mark", "BMW\x00"),
+        ("mark", "BMW\x1b[31m"),
+        ("mark", "BMW\n"),
+        ("mark", "BMW\x85"),
+        ("platform", "Che168"),
+        ("platform", "che168' OR true"),
+        ("cursor", "x" * 201),
+    ],
+    ids=ascii,
+)
+def test_a_value_out_of_bounds_is_a_fault_of_its_parameter(name: str, text: str) -> None:
+    assert [fault.name for fault in faults((name, text))] == [name]
+
+
+def test_an_unknown_parameter_is_named_with_the_one_that_was_meant() -> None:
+    assert faults(("prise_from", "1")) == [Fault("prise_from", "unknown parameter; did you mean price_from?")]
+    assert faults(("q", "1")) == [Fault("q", "unknown parameter")]
+
+
+def test_an_unknown_name_is_shown_short_and_printable() -> None:
+    assert faults(("\x1b" + "x" * 99, "1"))[0].name == "'\\x1b" + "x" * 35
+
+
+def test_a_parameter_given_twice_is_a_fault_even_with_one_value() -> None:
+    assert faults(("mark", "BMW"), ("mark", "BMW")) == [Fault("mark", "given more than once")]
+
+
+def test_all_faults_are_named_at_once() -> None:
+    assert [fault.name for fault in faults(("x", "1"), ("limit", "0"), ("sort", "?"))] == ["x", "limit", "sort"]
+
+
+@given(st.text(min_size=1, max_size=50))
+def test_any_text_is_read_or_refused_and_never_fails_otherwise(text: str) -> None:
+    for name in PARAMETERS:
+        with contextlib.suppress(InvalidParametersError):
+            read_query([(name, text)])

@@ -1,0 +1,57 @@
+"""The secret key is needed and named; the documentation is open on loopback only."""
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import ConfigurationError
+from common.settings import FLAT_NAMES
+from gateway.settings import GatewaySection, load_settings
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in FLAT_NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("key", [None, "", "hunter2", "x" * 31])
+def test_a_missing_or_short_key_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, key: str | None) -> None:
+    if key is not None:
+        monkeypatch.setenv("SECRET_KEY", key)
+    with pytest.raises(ConfigurationError, match="SECRET_KEY is missing or shorter than 32 characters") as caught:
+        load_settings()
+    assert not key or key not in str(caught.value)
+
+
+def test_the_environment_says_where_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "x" * 32)
+    monkeypatch.setenv("API_HOST", "0.0.0.0")  # noqa: S104 - what a container sets; nothing listens here
+    monkeypatch.setenv("API_PORT", "6000")
+    settings = load_settings()
+    assert (settings.gateway.host, settings.gateway.port, settings.key) == ("0.0.0.0", 6000, b"x" * 32)  # noqa: S104 - as above
+
+
+def test_the_defaults_are_the_documented_address() -> None:
+    assert (GatewaySection().host, GatewaySection().port) == ("127.0.0.1", 5555)
+
+
+@pytest.mark.parametrize(
+    ("host", "access", "is_open"),
+    [
+        ("127.0.0.1", "auto", True),
+        ("127.0.0.9", "auto", True),
+        ("::1", "auto", True),
+        ("localhost", "auto", True),
+        ("0.0.0.0", "auto", False),  # noqa: S104 - nothing listens here
+        ("192.168.1.5", "auto", False),
+        ("localhost.example", "auto", False),
+        ("0.0.0.0", "open", True),  # noqa: S104 - as above
+        ("127.0.0.1", "token", False),
+    ],
+)
+def test_the_documentation_is_open_on_loopback_unless_said_otherwise(host: str, access: str, *, is_open: bool) -> None:
+    assert GatewaySection.model_validate({"host": host, "docs_access": access}).docs_open is is_open
