@@ -55,21 +55,27 @@ _BY_NAME: Final = {chinese: name for name, chinese in PARAMETERS.values() if chi
 _BY_ID: Final = {identity: name for identity, (name, _) in PARAMETERS.items()}
 
 
+class _Value(msgspec.Struct, gc=False):
+    specid: Any = None
+    value: Any = None
+
+
 class _Item(msgspec.Struct, gc=False):
     id: Any = None
     name: Any = None
     value: Any = None
     content: Any = None
+    valueitems: list[_Value] | None = None
 
 
 class _Group(msgspec.Struct, gc=False):
-    paramitems: list[_Item] = []
-    data: list[_Item] = []
+    paramitems: list[_Item] | None = None
+    data: list[_Item] | None = None
 
 
 class _Table(msgspec.Struct, gc=False):
     specid: Any = None
-    paramtypeitems: list[_Group] = []
+    paramtypeitems: list[_Group] | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -116,16 +122,29 @@ def _known(raw: bytes, specid: str | None) -> Iterator[tuple[str, str]]:
     if specid is not None and own is not None and own != specid:
         return
     for group in groups:
-        for item in group.paramitems or group.data:
-            name = _BY_ID.get(item.id) if isinstance(item.id, int) else _BY_NAME.get(str(item.name))
-            value = values.text(item.content if item.value is None else item.value)
-            if name is not None and value is not None:
+        for item in group.paramitems or group.data or []:
+            name = _BY_ID.get(item.id) if type(item.id) is int else _name(item)
+            if name is not None and (value := values.text(_value(item, specid))) is not None:
                 yield name, value
+
+
+def _name(item: _Item) -> str | None:
+    identity = values.whole(item.id, low=0, high=1_000_000)
+    return _BY_NAME.get(str(item.name)) if identity is None else _BY_ID.get(identity)
+
+
+def _value(item: _Item, specid: str | None) -> Any:
+    """Return the value; of a table that lists several trims side by side, the one of this trim or the only one."""
+    if item.valueitems is None:
+        return item.content if item.value is None else item.value
+    if len(item.valueitems) == 1 and specid is None:
+        return item.valueitems[0].value
+    return next((v.value for v in item.valueitems if specid is not None and values.text(v.specid) == specid), None)
 
 
 def _flat(raw: bytes) -> Iterator[tuple[str, str]]:
     """Read the flat object of the Russian documentation, under the source's own names."""
-    for name, value in _decode_any(raw).items():
-        found = values.text(value)
-        if found is not None and name not in {"specid", "paramtypeitems", "result"}:
+    for key, value in _decode_any(raw).items():
+        name, found = values.name(key), values.text(value)
+        if name is not None and found is not None and name not in {"specid", "paramtypeitems", "result"}:
             yield _BY_NAME.get(name, name), found

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from normalizer.core.merge import join, split
 from normalizer.core.offers import configuration, values, vocabulary
 from normalizer.core.offers.record import Offer, PlatformProfile
 
@@ -18,7 +19,6 @@ MAX_PRICE: Final = 9e11
 MAX_KM: Final = 10_000_000
 MAX_HP: Final = 10_000
 MAX_LITRES: Final = 20
-YEARS: Final = (1900, 2100)
 KW_PER_HP: Final = 0.73549875
 """Metric horsepower, DIN 66036."""
 
@@ -42,18 +42,20 @@ def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[str]]:
     Raises:
         msgspec.DecodeError: `data` is no JSON object; the caller lets no such row through.
     """
-    fields = _decoder(profile).decode(data)
-    reader = _Reader(fields)
+    fields, odd = _fields(data, profile)
+    reader = _Reader(fields, odd)
     extra = _Extra.of(bytes(fields.extra))
     configured = bytes(fields.configuration)
     specid = values.text(fields.specid)
-    parameters = configuration.parameters(_table(configured, bytes(extra.configuration)), specid=specid)
-    registration = values.day(getattr(fields, profile.registration_field))
+    # The top-level field is often only the trim, so the table in `extra` comes first.
+    parameters = configuration.parameters(bytes(extra.configuration), specid=specid)
+    parameters = parameters or configuration.parameters(configured, specid=specid)
+    registration = reader.read(profile.registration_field, values.day)
     power_hp, power_kw = _power(fields, profile, parameters)
     address = reader.text("address")
     offer = Offer(
-        mark=reader.text("mark"),
-        model=reader.text("model"),
+        mark=reader.read("mark", values.name),
+        model=reader.read("model", values.name),
         title=reader.text("title"),
         complectation=reader.text("complectation") or _trim(configured),
         year=_year(reader, registration.year if registration else None, parameters),
@@ -91,9 +93,9 @@ def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[str]]:
 class _Reader:
     """Reads fields and remembers what could not be read."""
 
-    def __init__(self, fields: Any) -> None:
+    def __init__(self, fields: Any, odd: list[str]) -> None:
         self._fields = fields
-        self.odd: list[str] = []
+        self.odd = odd
 
     def read(self, name: str, how: Callable[[Any], Any]) -> Any:
         value = getattr(self._fields, name)
@@ -160,9 +162,23 @@ def _decoder(profile: PlatformProfile) -> msgspec.json.Decoder[Any]:
     return _decoder_for((profile.price_field, profile.power_field, profile.registration_field))
 
 
-def _table(own: bytes, nested: bytes) -> bytes:
-    """Prefer the table in `extra`; the top-level field is often only the trim."""
-    return nested if nested[:1] in {b"{", b'"'} else own
+def _fields(data: bytes, profile: PlatformProfile) -> tuple[Any, list[str]]:
+    """Decode the known fields; those that Python cannot hold, such as `1e400` or 5,000 digits, are left out as odd."""
+    decoder = _decoder(profile)
+    try:
+        return decoder.decode(data), []
+    except (msgspec.ValidationError, RecursionError):
+        found = {name: value for name, value in split(data).items() if name in decoder.type.__struct_fields__}
+        readable = {name: value for name, value in found.items() if name in _RAW or _is_readable(value)}
+        return decoder.decode(join(readable)), [f"{name}:unreadable" for name in found if name not in readable]
+
+
+def _is_readable(value: bytes) -> bool:
+    try:
+        msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _trim(configured: bytes) -> str | None:
@@ -177,12 +193,13 @@ def _trim(configured: bytes) -> str | None:
 
 
 def _price(reader: _Reader, profile: PlatformProfile) -> float | None:
-    price: float | None = reader.read(profile.price_field, lambda value: values.real(value, low=0, high=MAX_PRICE))
+    bound = MAX_PRICE / profile.price_multiplier
+    price: float | None = reader.read(profile.price_field, lambda value: values.real(value, low=0, high=bound))
     return None if price is None else round(price * profile.price_multiplier, 2)
 
 
 def _year(reader: _Reader, registered: int | None, parameters: dict[str, str]) -> int | None:
-    year: int | None = reader.read("year", lambda value: values.whole(value, low=YEARS[0], high=YEARS[1]))
+    year: int | None = reader.read("year", lambda value: values.whole(value, low=values.YEARS[0], high=values.YEARS[1]))
     if year is not None or registered is not None:
         return year or registered
     found = _MODEL_YEAR.search(parameters.get("trim_name", ""))
@@ -225,4 +242,4 @@ def _power(fields: Any, profile: PlatformProfile, parameters: dict[str, str]) ->
 
 
 def _city(address: str | None) -> str | None:
-    return values.text(address.split(",")[0]) if address else None
+    return values.text(re.split("[,，]", address)[0]) if address else None

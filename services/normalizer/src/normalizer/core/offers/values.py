@@ -14,7 +14,15 @@ import msgspec
 
 ABSENT: Final = frozenset({"", "-", "--", "—", "未知", "未上牌", "null", "none", "n/a", "无"})
 LONGEST_ABSENT: Final = max(map(len, ABSENT))
-_NUMBER: Final = re.compile(r"[+-]?\d{1,3}(?:[ ,\u00a0]\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?|[+-]?\.\d+")
+_NUMBER: Final = re.compile(
+    r"([+-]?(?:\d{1,3}(?:[ ,]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)(?![.,' ]?\d)\s*(万?)"
+)
+"""A number at the start of a text and what counts it in ten thousands; `12,5` and `1.234.567` say nothing sure."""
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ud800-\uf8ff\ufeff\ufff9-\ufffb]"
+)
+"""Controls but tab and line feed, format and bidirectional marks, surrogates and private use."""
+_PLAIN_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
 _DATE: Final = re.compile(r"(\d{4})\D(\d{1,2})(?:\D(\d{1,2}))?(?:\D.*)?$")
 _TRUE: Final = frozenset({"true", "1", "yes", "да", "是"})
 _FALSE: Final = frozenset({"false", "0", "no", "нет", "否"})
@@ -22,34 +30,46 @@ _FALSE: Final = frozenset({"false", "0", "no", "нет", "否"})
 MAX_TEXT: Final = 20_000
 """Characters kept of one text field; longer ones are cut."""
 
+MAX_NAME: Final = 200
+"""The same of a field in an index: PostgreSQL refuses an index entry above 2,704 bytes."""
+
+YEARS: Final = (1900, 2100)
+"""Years that a car or an offer can have; `0001-01-01` is how some systems write that there is no date."""
+
 
 def text(value: Any) -> str | None:
     """Return trimmed text without control characters, or None where nothing is said."""
-    if isinstance(value, str):
-        stripped = value.strip()
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    else:
-        stripped = str(value)
+    if not isinstance(value, str):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        value = str(value)
+    stripped = value.strip()
     if len(stripped) <= LONGEST_ABSENT and stripped.casefold() in ABSENT:
         return None
     if not stripped.isprintable():
-        stripped = "".join(c for c in stripped if c in "\n\t" or unicodedata.category(c)[0] != "C")
+        stripped = _INVISIBLE.sub("", stripped)
     return stripped[:MAX_TEXT] or None
 
 
+def name(value: Any) -> str | None:
+    """Return text that fits an index, or None."""
+    found = text(value)
+    return None if found is None else found[:MAX_NAME].rstrip()
+
+
 def number(value: Any) -> float | None:
-    """Return a finite number; `"98000"`, `"1 200"`, `"8,000"`, `"1.4L"` and full-width digits are read."""
+    """Return a finite number; `"98000"`, `"1 200"`, `"8,000"`, `"1.4L"`, `"3.5万"` and full-width digits are read."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return _finite(value)
     if not isinstance(value, str):
         return None
     found = _NUMBER.match(unicodedata.normalize("NFKC", value).strip())
     if found is None:
         return None
-    return _finite(found.group().replace(" ", "").replace(",", "").replace("\u00a0", ""))
+    read = _finite(found[1].replace(" ", "").replace(",", ""))
+    return round(read * 10_000, 4) if read is not None and found[2] else read
 
 
 def whole(value: Any, *, low: int, high: int) -> int | None:
@@ -70,7 +90,7 @@ def boolean(value: Any) -> bool | None:
     """Return a truth value; `"true"` and `"1"` are read."""
     if isinstance(value, bool):
         return value
-    word = str(value).strip().casefold() if isinstance(value, str | int) else ""
+    word = str(value).strip().casefold() if isinstance(value, (str, int)) else ""
     return True if word in _TRUE else False if word in _FALSE else None
 
 
@@ -82,9 +102,10 @@ def day(value: Any) -> date | None:
     if found is None:
         return None
     try:
-        return date(int(found[1]), int(found[2]), int(found[3] or 1))
+        read = date(int(found[1]), int(found[2]), int(found[3] or 1))
     except ValueError:
         return None
+    return read if YEARS[0] <= read.year <= YEARS[1] else None
 
 
 def nested(value: Any) -> Any:
@@ -109,6 +130,8 @@ def url(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     address = value.strip()
+    if _PLAIN_URL.fullmatch(address):
+        return address
     if not address.startswith(("http://", "https://")) or not address.isprintable() or " " in address:
         return None
     try:
