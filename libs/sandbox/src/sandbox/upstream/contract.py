@@ -146,4 +146,4 @@ def _number(request: Request, name: str) -> int:
 
 
 def _envelope(rows: list[bytes], meta: bytes) -> bytes:
-    return b'{"result":[%b],"meta":{%b,"limit":%d}}' % (b",".join(rows), meta, PAGE_SIZE)
+    return b"".join((b'{"result":[', b",".join(rows), b'],"meta":{', meta, b',"limit":%d}}' % PAGE_SIZE))

@@ -171,12 +171,8 @@ class GeneratedSource:
 
     @staticmethod
     def _added(row_id: int, inner_id: int, created: bytes, data: bytes) -> bytes:
-        return b'{"id":%d,"inner_id":"%d","change_type":"added","created_at":"%b","data":%b}' % (
-            row_id,
-            inner_id,
-            created,
-            data,
-        )
+        head = b'{"id":%d,"inner_id":"%d","change_type":"added","created_at":"%b","data":' % (row_id, inner_id, created)
+        return b"".join((head, data, b"}"))
 
     def _event_id(self, number: int) -> int:
         return FIRST_CHANGE_ID + _ID_SPACING * number + number * 7 % _ID_SPACING

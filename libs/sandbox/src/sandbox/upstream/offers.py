@@ -16,7 +16,7 @@ _DATA = (
     b'"complectation":%b,"configuration":%b,"year":%b,"first_registration":%b,"color":%b,"price":%b,"km_age":%b,'
     b'"engine_type":%b,"transmission_type":%b,"body_type":%b,"drive_type":%b,%b,"address":%b,"seller_type":"dealer",'
     b'"is_dealer":%b,"section":%b,"salon_id":"%d","description":%b,"offer_created":"%b","specid":"%d","images":%b,'
-    b'"extra":%b}'
+    b'"extra":'
 )
 _SHELL_FIELDS = (
     *("url", "mark", "model", "complectation", "configuration", "year", "first_registration", "color", "price"),
@@ -110,7 +110,7 @@ class OfferWriter:
         way = (2 if d.language < below["enum_russian"] else 0) + (d.case < below["enum_lower_case"])
         strings = d.numbers < below["numbers_as_strings"]
         price = self._price(d, spec, sight.price_event)
-        return _DATA % (
+        head = _DATA % (
             self._data_id(key, d),
             inner_id,
             salon,
@@ -137,8 +137,8 @@ class OfferWriter:
             day_text((self._born_by_chance_s(d) if sight.born_ms is None else sight.born_ms // 1000) // DAY_S),
             spec.specid + (1 if d.specid < below["specid_mismatch"] else 0),
             self._images(d),
-            self._extra(d, spec),
         )
+        return b"".join((head, self._extra(d, spec), b"}"))
 
     def facts(self, sight: Sight) -> Facts:
         """Return what the filters of `/offers` look at."""

@@ -26,16 +26,20 @@ _LINES = tuple(
         "交强险到明年六月，年检到后年。",
     )
 )
+_DESCRIPTIONS = tuple(
+    b'"%b"' % rb"\n".join(_LINES[(first + 3 * n) % len(_LINES)] for n in range(count))
+    for count in (2, 3, 4, 5)
+    for first in range(len(_LINES))
+)
 _OPTION_NAMES = ("全景天窗", "电动后备厢", "座椅通风", "抬头显示", "车载冰箱", "自适应巡航")
 _HOSTILE = (rb"\u0000", rb"\ud83d")
-_IMAGE = b"https://2sc2.autoimg.cn/escimg/auto/g%d/M%02X/%02X/%02X/1024x768_c42_autohomecar__Chx%04X%04X%02d.jpg.webp"
-_IMAGE_ARGUMENTS = 6
+_IMAGE = b"https://2sc2.autoimg.cn/escimg/auto/g%d/M%02X/%02X/%02X/1024x768_c42_autohomecar__Chx%04X%04X"
 _MOST_IMAGES = 6
 
 
 def _image_template(quote: bytes, count: int) -> bytes:
-    urls = [_IMAGE.replace(b"%02d", b"%02d" % index) for index in range(count)]
-    return b",".join(quote + url + quote for url in urls)
+    """Return `count` addresses with a place for what they have in common."""
+    return b",".join(quote + b"%%b%02d.jpg.webp" % index + quote for index in range(count))
 
 
 _TEMPLATES: dict[str, tuple[bytes, ...]] = {
@@ -47,16 +51,14 @@ _TEMPLATES: dict[str, tuple[bytes, ...]] = {
 
 def images(d: Draws, count: int, shape: Literal["array", "string", "url"]) -> bytes:
     """Return `count` (up to 6) picture addresses as an array, as a JSON string of an array, or as one address."""
-    arguments = (24 + d.images % 12, d.color % 16, d.price % 256, d.km % 256, d.images, d.image_count)
-    return _TEMPLATES[shape][count] % (arguments * count)
+    stem = _IMAGE % (24 + d.images % 12, d.color % 16, d.price % 256, d.km % 256, d.images, d.image_count)
+    return _TEMPLATES[shape][count] % ((stem,) * count)
 
 
 def description(d: Draws, *, is_hostile: bool) -> bytes:
     """Return two to five lines of praise; a hostile one ends in what JSONB cannot hold."""
-    count = len(_LINES)
-    lines = [_LINES[(d.description + n * 3) % count] for n in range(2 + d.description % 4)]
-    text = rb"\n".join(lines)
-    return b'"%b%b"' % (text, _HOSTILE[d.spare % len(_HOSTILE)] if is_hostile else b"")
+    text = _DESCRIPTIONS[d.description % len(_DESCRIPTIONS)]
+    return text[:-1] + _HOSTILE[d.spare % len(_HOSTILE)] + b'"' if is_hostile else text
 
 
 def _options(count: int) -> dict[str, object]:
