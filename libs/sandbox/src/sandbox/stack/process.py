@@ -35,6 +35,12 @@ class ServerProcess(BaseModel):
     started: str
     """Boot id and start time in clock ticks since that boot."""
 
+    @classmethod
+    def of(cls, pid: int) -> "ServerProcess | None":
+        """Return who runs under `pid` now; None when nobody does."""
+        started = _identity(pid)
+        return None if started is None else cls(pid=pid, started=started)
+
     def is_alive(self) -> bool:
         """Say whether it runs; one that has ended and was not yet reaped does not."""
         return _identity(self.pid) == self.started
@@ -93,11 +99,10 @@ def launch(
     """
     words = ["/bin/sh", "-c", _LAUNCH, "sh", str(log), str(folder), *map(str, command)]
     answer = account.run(words, environment=environment)
-    pid = int(answer.stdout.strip() or 0)
-    started = _identity(pid)
-    if started is None:
+    process = ServerProcess.of(int(answer.stdout.strip() or 0))
+    if process is None:
         raise NotReadyError(f"{Path(command[0]).name} ended at once; see {log}")
-    return ServerProcess(pid=pid, started=started)
+    return process
 
 
 def wait_ready(process: ServerProcess, ready: Callable[[], bool], *, name: str, log: Path, patience_s: float) -> None:

@@ -2,8 +2,9 @@
 
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from sandbox.stack.state import DATABASE_OWNER, StackState, StateFile
 
 DEFAULT_FOLDER: Final = PROJECT / ".local" / "stack"
 HEARTBEAT_S: Final = 30
+SERVERS: Final = ("database", "broker")
 _BROKER_PORTS: Final = ("amqp", "management", "prometheus", "distribution")
 
 
@@ -39,19 +41,35 @@ class Stack:
     Args:
         folder: Where everything of it lies; made by `up`.
         preferred_ports: What to try first, by name as in `ports.PREFERRED`; for a name that is missing, a random one.
+        servers: Which of `SERVERS` `up` starts; the program of another need not be installed.
 
     Raises:
         MissingPackageError: RabbitMQ or PostgreSQL is not installed.
         StackError: The state file is not readable.
     """
 
-    def __init__(self, folder: Path = DEFAULT_FOLDER, *, preferred_ports: Mapping[str, int] = PREFERRED) -> None:
+    def __init__(
+        self,
+        folder: Path = DEFAULT_FOLDER,
+        *,
+        preferred_ports: Mapping[str, int] = PREFERRED,
+        servers: Collection[str] = SERVERS,
+    ) -> None:
         self.folder = folder.absolute()
         self._file = StateFile(self.folder)
         self._preferred = preferred_ports
-        self.database = Database(self._file, find_postgres())
-        self.broker = Broker(self._file, find_rabbitmq())
+        self._servers = {name: self._server(name) for name in SERVERS if name in servers}
         self._file.read()
+
+    @cached_property
+    def database(self) -> Database:
+        """The PostgreSQL of this stack."""
+        return Database(self._file, find_postgres())
+
+    @cached_property
+    def broker(self) -> Broker:
+        """The RabbitMQ of this stack."""
+        return Broker(self._file, find_rabbitmq())
 
     @property
     def state(self) -> StackState:
@@ -68,13 +86,14 @@ class Stack:
             StackError: A server did not get ready, or a folder is not ours.
         """
         with self._file.locked():
-            was_running = {"database": self.database.pid, "broker": self.broker.pid}
+            was_running = {name for name, server in self._servers.items() if server.pid}
             self._choose_ports()
             try:
-                self.database.start()
-                self.broker.start()
+                for server in self._servers.values():
+                    server.start()
             except BaseException:
-                self._stop_unless(was_running)
+                for name in self._servers.keys() - was_running:
+                    self._servers[name].stop()
                 raise
             return self._summary()
 
@@ -84,8 +103,9 @@ class Stack:
             return []
         with self._file.locked() as state:
             running = [name for name, process in state.processes.items() if process.is_alive()]
-            self.broker.stop()
-            self.database.stop()
+            for name in reversed(SERVERS):
+                if name in self._servers or name in state.processes:
+                    self._server(name).stop()
             return running
 
     def delete_data(self) -> None:
@@ -157,26 +177,19 @@ class Stack:
         """Remove a database; see `Database.drop_database`."""
         self.database.drop_database(name)
 
+    def _server(self, name: str) -> Database | Broker:
+        return self.database if name == "database" else self.broker
+
     def _choose_ports(self) -> None:
         ports = self.state.ports
-        running = set()
-        if self.database.pid:
-            running.add("database")
-        if self.broker.pid:
+        running = {name for name, process in self.state.processes.items() if process.is_alive()}
+        if "broker" in running:
             running.update(_BROKER_PORTS)
-        if (epmd := self.state.processes.get("epmd")) and epmd.is_alive():
-            running.add("epmd")
         for name in PREFERRED:
             if name not in running:
                 others = [port for other, port in ports.items() if other != name]
                 ports[name] = choose(ports.get(name, self._preferred.get(name)), others)
         self._file.save()
-
-    def _stop_unless(self, was_running: Mapping[str, int | None]) -> None:
-        if not was_running["broker"]:
-            self.broker.stop()
-        if not was_running["database"]:
-            self.database.stop()
 
     def _summary(self) -> list[str]:
         ports, password = self.state.ports, self.state.passwords["operator"]
@@ -185,12 +198,15 @@ class Stack:
         def said(name: str) -> str:
             return f"{ports[name]}" + (f" ({self._preferred[name]} was taken)" if name in moved else "")
 
-        return [
-            f"PostgreSQL on {HOST}:{said('database')}, pid {self.database.pid}",
-            f"RabbitMQ on {HOST}:{said('amqp')}, pid {self.broker.pid}",
-            f"RabbitMQ console http://{HOST}:{said('management')}, user operator, password {password}",
-            f"RabbitMQ metrics http://{HOST}:{said('prometheus')}/metrics",
-        ]
+        lines = {
+            "database": [f"PostgreSQL on {HOST}:{said('database')}, pid {{}}"],
+            "broker": [
+                f"RabbitMQ on {HOST}:{said('amqp')}, pid {{}}",
+                f"RabbitMQ console http://{HOST}:{said('management')}, user operator, password {password}",
+                f"RabbitMQ metrics http://{HOST}:{said('prometheus')}/metrics",
+            ],
+        }
+        return [line.format(server.pid) for name, server in self._servers.items() for line in lines[name]]
 
     def _url(self, user: str, vhost: str) -> str:
         password, port = self.state.passwords[user], self.state.ports["amqp"]
