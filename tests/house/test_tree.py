@@ -71,3 +71,7 @@ def test_there_is_exactly_one_migration_head() -> None:
 
 def test_the_root_is_where_the_configuration_is() -> None:
     assert (ROOT / "pyproject.toml").is_file()
+
+
+def test_tests_mirror_the_source() -> None:
+    assert rules.missing_mirrors(PACKAGES, [path for path in tracked() if path.parts[0] == "tests"]) == []

@@ -1,0 +1,111 @@
+"""The names that people and tests rely on exist: environment, commands, targets, tables, topology, endpoints."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contract.gateway.fakes import some_parts
+from tests.house.tree import ROOT, text
+
+from common import definitions, settings, topology
+from common.db.tables import metadata
+from gateway.entrypoints.http.api import build_api
+
+ENVIRONMENT = """
+    DB_HOST DB_PORT DB_USER DB_PASSWORD DB_NAME RABBITMQ_URL CHE168_API_KEY CHE168_ACCESS_NAME CHE168_BASE_URL
+    SECRET_KEY API_HOST API_PORT FEEDMILL_CONFIG
+"""
+COMMANDS = {
+    "fetcher initial-load": ["--platform", "--max-pages"],
+    "normalizer run": [],
+    "normalizer normalize": ["--batch-size"],
+    "gateway run": [],
+    "gateway tokens create": [],
+    "gateway tokens list": [],
+    "gateway tokens revoke": [],
+    "sandbox upstream": ["--offers", "--seed", "--port", "--recorded"],
+    "sandbox stack up": [],
+    "sandbox stack down": [],
+    "sandbox stack env": [],
+    "feedmill migrate": [],
+}
+TARGETS = """
+    help install up down status logs load normalize tokens test test-unit check bench migrate psql console
+"""
+TABLES = """
+    raw_data processed_data feed_pages sync_state catalog_changes quarantine api_tokens operations_log
+"""
+COLUMNS = {
+    "raw_data": """
+        id platform inner_id source_id change_type created_at data first_loaded_at last_updated_at source active_status
+        is_processed base_seq field_seq active_seq max_seq page_id error_count last_error
+    """,
+    "feed_pages": """
+        platform kind position run_id message_id status records landed quarantined attempts next_attempt_at error
+    """,
+    "sync_state": "platform last_successful_date last_change_id updated_at",
+    "catalog_changes": "change_id platform inner_id change_type changed_at diff",
+    "operations_log": "operation_type started_at duration status details platform counts",
+    "api_tokens": "token expires_at description last_used_at",
+}
+EXCHANGES = "feedmill.raw feedmill.catalog feedmill.dead feedmill.unrouted"
+QUEUES = "normalizer.raw normalizer.raw.dead feedmill.unrouted"
+ENDPOINTS = "/offers /offers/{inner_id} /health/live /health/ready /status"
+
+
+def missing(wanted: str, present: set[str]) -> set[str]:
+    """Return the words of `wanted` that are not present."""
+    return set(wanted.split()) - present
+
+
+def targets(makefile: str) -> set[str]:
+    """Return the targets of a Makefile."""
+    return set(re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, flags=re.MULTILINE))
+
+
+def test_missing_names_are_found() -> None:
+    assert missing("a b", {"a"}) == {"b"}
+    assert targets("up: install ## start\nX := 1\nname:=x\n\tdown:\n") == {"up"}
+
+
+def test_environment() -> None:
+    assert missing(ENVIRONMENT, set(settings.FLAT_NAMES) | settings.OTHER_NAMES) == set()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_command(command: str) -> None:
+    program, *words = command.split()
+    line = [str(Path(sys.executable).with_name(program)), *words, "--help"]
+    shown = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT).stdout  # noqa: S603 - our own command
+    assert shown.startswith(f"usage: {command}")
+    assert [option for option in COMMANDS[command] if option not in shown] == []
+
+
+def test_make_targets() -> None:
+    makefile = text(Path("Makefile"))
+    assert missing(TARGETS, targets(makefile)) == set()
+    assert missing(TARGETS, set(" ".join(re.findall(r"^\.PHONY:(.*)", makefile, flags=re.MULTILINE)).split())) == set()
+
+
+def test_tables_and_the_columns_of_the_brief() -> None:
+    assert missing(TABLES, set(metadata.tables)) == set()
+    for table, columns in COLUMNS.items():
+        assert missing(columns, set(metadata.tables[table].columns.keys())) == set(), table
+
+
+def test_exchanges_and_queues_stand_in_the_code_and_in_the_definitions() -> None:
+    defined: dict[str, list[dict[str, Any]]] = json.loads(text(definitions.TEMPLATE))
+    assert missing(EXCHANGES, set(topology.EXCHANGES)) == set()
+    assert missing(QUEUES, set(topology.QUEUES)) == set()
+    assert {exchange["name"] for exchange in defined["exchanges"]} == set(topology.EXCHANGES)
+    assert {queue["name"] for queue in defined["queues"]} == set(topology.QUEUES)
+    assert [vhost["name"] for vhost in defined["vhosts"]] == [topology.VHOST] == ["feedmill"]
+
+
+async def test_endpoints() -> None:
+    paths = {getattr(route, "path", "") for route in build_api(await some_parts()).routes}
+    assert missing(f"{ENDPOINTS} /docs", paths) == set()
