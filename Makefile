@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 export PYTHON
 LOCAL := $(BIN)/sandbox local
-PLATFORM ?= che168
+PLATFORM ?=
 COUNT ?= 1
 # For `make up` alone: how many offers the stand-in upstream has.
 export SANDBOX_OFFERS
@@ -39,8 +39,8 @@ logs: ## follow the logs (Ctrl-C ends)
 	@$(LOCAL) logs
 
 .PHONY: load
-load: ## first load of PLATFORM (che168); goes on where it stopped
-	@$(LOCAL) run fetcher initial-load --platform $(PLATFORM)
+load: ## first load (of PLATFORM only); goes on where it stopped
+	@$(LOCAL) run fetcher initial-load $(if $(PLATFORM),--platform $(PLATFORM))
 
 .PHONY: normalize
 normalize: ## normalise what is waiting

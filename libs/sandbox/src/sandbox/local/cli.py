@@ -1,0 +1,140 @@
+"""`sandbox local up | down | status | logs | run | psql | console`: the whole of feedmill on this machine."""
+
+import argparse
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from common.clock import SystemClock
+from common.errors import FeedmillError
+from sandbox.local.compose import ComposeRuntime, engine_answers
+from sandbox.local.console import say, show
+from sandbox.local.errors import LocalError
+from sandbox.local.native import NativeRuntime
+from sandbox.local.road import Road
+from sandbox.local.runtime import Invocation, Runtime
+from sandbox.local.state import LocalFolder
+from sandbox.local.surroundings import look_around
+
+ROOT: Final = Path(__file__).resolve().parents[5]
+"""The clone: our packages are installed from it in place."""
+INTERRUPTED: Final = 130
+
+Action = Callable[[argparse.Namespace], int]
+
+
+class Launcher:
+    """The commands on one clone; each returns an exit code.
+
+    Raises:
+        FeedmillError: Settings or state cannot be read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        os.chdir(root)
+        self._root = root
+        self._folder = LocalFolder(root / ".local")
+        self._around = look_around()
+        self._clock = SystemClock()
+
+    def up(self, _options: argparse.Namespace) -> int:
+        """Start what does not run, load the offers, and print what is there."""
+        if self._around.half_a_credential:
+            hint = "CHE168_API_KEY is set, but neither CHE168_ACCESS_NAME nor CHE168_BASE_URL"
+            say(f"{hint}: the stand-in upstream is used", level="WARNING")
+        return Road(self._choose_runtime(), self._folder, clock=self._clock).walk()
+
+    def down(self, _options: argparse.Namespace) -> int:
+        """Stop exactly what `up` started."""
+        with self._folder.locked():
+            ended = self._runtime().stop()
+        say(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
+        return 0
+
+    def status(self, _options: argparse.Namespace) -> int:
+        """Show each server and service; the exit code is 0 only when all are ready."""
+        conditions = self._runtime().conditions()
+        for one in conditions:
+            state = "ready" if one.is_ready else "not ready" if one.pid else "not running"
+            show(f"{one.name:<12} {one.pid or '-':>8}  {state:<12} {one.where}".rstrip())
+        return 0 if conditions and all(one.is_ready for one in conditions) else 1
+
+    def logs(self, _options: argparse.Namespace) -> int:
+        """Follow the logs."""
+        return self._become(self._runtime().logs())
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Become one of our commands, pointed at what `up` started."""
+        return self._become(self._runtime().command(options.words))
+
+    def psql(self, _options: argparse.Namespace) -> int:
+        """Become psql on the database."""
+        return self._become(self._runtime().psql())
+
+    def console(self, _options: argparse.Namespace) -> int:
+        """Show where the broker's console is, and who may open it."""
+        console = self._runtime().console()
+        if console is None:
+            raise LocalError("the broker is not ours: ask its operator for the console")
+        show(f"{console.url}  user {console.user}, password {console.password}")
+        return 0
+
+    def _runtime(self) -> Runtime:
+        """Return the runtime of the last `up`."""
+        if self._folder.state.runtime == "compose":
+            return ComposeRuntime(self._root, self._folder, self._around)
+        return NativeRuntime(self._root, self._folder, self._around, clock=self._clock)
+
+    def _choose_runtime(self) -> Runtime:
+        """Settle on Compose where an engine answers, else on native processes, and keep to it: the data are there."""
+        with self._folder.locked():
+            state, has_engine = self._folder.state, engine_answers(self._around.environment)
+            if state.runtime == "compose" and not has_engine:
+                raise LocalError(
+                    "no Docker engine answers, but the data of the last 'make up' are in its volumes: "
+                    "start it, or remove .local/up.json to begin anew without it"
+                )
+            state.runtime = state.runtime or ("compose" if has_engine else "native")
+            self._folder.save()
+        return self._runtime()
+
+    def _become(self, invocation: Invocation) -> int:
+        os.execvpe(invocation.words[0], list(invocation.words), dict(invocation.environment))  # noqa: S606 - one of the fixed programs above
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `local` and its actions to the command line of `sandbox`."""
+    parser = commands.add_parser("local", help="the whole of feedmill on this machine", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name, action in (
+        ("up", Launcher.up),
+        ("down", Launcher.down),
+        ("status", Launcher.status),
+        ("logs", Launcher.logs),
+        ("run", Launcher.run),
+        ("psql", Launcher.psql),
+        ("console", Launcher.console),
+    ):
+        one = actions.add_parser(name, help=action.__doc__, description=action.__doc__)
+        if name == "run":
+            one.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="such as fetcher initial-load")
+        one.set_defaults(run=_guarded(action))
+
+
+def _guarded(action: Callable[[Launcher, argparse.Namespace], int]) -> Action:
+    """Return `action` with its errors as one line and exit code 1, and with Ctrl-C and SIGTERM as code 130."""
+
+    def run(options: argparse.Namespace) -> int:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            return action(Launcher(ROOT), options)
+        except FeedmillError as error:
+            say(str(error), level="ERROR")
+            return 1
+        except KeyboardInterrupt:
+            say("interrupted; what was started goes on running: make down ends it", level="WARNING")
+            return INTERRUPTED
+
+    return run

@@ -1,0 +1,22 @@
+"""What the launcher says on the terminal; unlike a log it may show passwords and tokens, which are handed out here."""
+
+import sys
+
+
+def say(text: str, *, level: str = "INFO") -> None:
+    """Print one line as the services log theirs."""
+    sys.stdout.write(f"[{level}] {text}\n")
+    sys.stdout.flush()
+
+
+def show(lines: str) -> None:
+    """Print an answer as it is."""
+    sys.stdout.write(lines + "\n")
+    sys.stdout.flush()
+
+
+def last_error(output: str) -> str:
+    """Return what a program said last: its last `[ERROR]` line without the mark, or its last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("[ERROR]")]
+    return (errors or lines or ["it said nothing"])[-1].removeprefix("[ERROR]").strip()

@@ -1,0 +1,247 @@
+"""The whole of feedmill as processes of this machine, beside a private broker and database."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from common import topology
+from common.clock import Clock
+from sandbox.local.children import Children
+from sandbox.local.console import last_error, say
+from sandbox.local.errors import LocalError
+from sandbox.local.http_probe import answers
+from sandbox.local.runtime import LOAD_COMMAND, READY_PATH, Condition, Console, Invocation
+from sandbox.local.services import LOOPBACK, Service, program, upstream_command, upstream_url, upstream_variables
+from sandbox.local.state import LocalFolder
+from sandbox.local.surroundings import Surroundings
+from sandbox.stack import Stack, StackError
+from sandbox.stack.ports import choose, is_free
+from sandbox.stack.programs import find_postgres
+
+UPSTREAM_PORT: Final = 8168
+NOT_STARTED: Final = "nothing runs here: make up"
+_SERVERS: Final = {"database": "PostgreSQL", "broker": "RabbitMQ"}
+_SERVICES: Final = ("upstream", "normalizer", "gateway", "fetcher")
+_DATABASE_NAMES: Final = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME")
+_PSQL_NAMES: Final = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE")
+
+
+class NativeRuntime:
+    """Runtime on private native servers; what the surroundings bring is used as it is and not started."""
+
+    def __init__(self, root: Path, folder: LocalFolder, around: Surroundings, *, clock: Clock) -> None:
+        self._root = root
+        self._folder = folder
+        self._around = around
+        self._children = Children(root, folder, clock=clock)
+        brought = {"database": around.brings_database, "broker": around.brings_broker}
+        self._servers = [name for name in _SERVERS if not brought[name]]
+
+    @cached_property
+    def _stack(self) -> Stack:
+        return Stack(self._folder.path / "stack", servers=self._servers)
+
+    def start(self) -> None:
+        """See Runtime.
+
+        Raises:
+            LocalError: A service did not get ready, or the database could not be migrated.
+            StackError: The broker or the database did not get ready.
+        """
+        if self._servers:
+            say("starting " + " and ".join(_SERVERS[name] for name in self._servers))
+            self._stack.up()
+        self._call("feedmill", "migrate")
+        self._choose_port("gateway", self._around.gateway.port)
+        if not self._around.brings_upstream:
+            self._choose_port("upstream", UPSTREAM_PORT)
+        self._children.bring_up(self._services())
+
+    def stop(self) -> list[str]:
+        """See Runtime."""
+        ended = self._children.stop_all()
+        folder = self._folder.path / "stack"
+        if folder.is_dir():
+            ended += [_SERVERS[name] for name in Stack(folder).down() if name in _SERVERS]
+        return ended
+
+    def conditions(self) -> list[Condition]:
+        """See Runtime."""
+        if not self._has_servers():
+            return [Condition(name, None, is_ready=False) for name in (*_SERVERS.values(), *_SERVICES[:3])]
+        return [*self._server_conditions(), *(self._children.condition(service) for service in self._services())]
+
+    def gateway(self) -> tuple[str, int]:
+        """See Runtime."""
+        return self._around.gateway.reachable_host, self._port("gateway")
+
+    def console(self) -> Console | None:
+        """See Runtime."""
+        if "broker" not in self._servers:
+            return None
+        url = self._stack.env()["RABBITMQ_MANAGEMENT_URL"]
+        return Console(url, "operator", self._stack.state.passwords["operator"])
+
+    def make_tokens(self, count: int, *, only_if_none: bool, description: str) -> None:
+        """See Runtime."""
+        words = ["--count", str(count), "--description", description, "--file", str(self._folder.tokens)]
+        self._call("gateway", "tokens", "create", *words, *(["--if-none"] if only_if_none else []))
+
+    def load(self) -> int:
+        """See Runtime."""
+        loading = self.command(LOAD_COMMAND)
+        return self._children.run("fetcher", loading.words, loading.environment)
+
+    def command(self, words: Sequence[str]) -> Invocation:
+        """See Runtime.
+
+        Raises:
+            LocalError: There is no such command, or what it needs does not run.
+        """
+        name = words[0]
+        path = Path(program(name))
+        if not path.is_file():
+            raise LocalError(f"no command {name!r} in {path.parent}")
+        self._check_servers()
+        if name == "fetcher" and not self._around.brings_upstream and not self._children.is_alive("upstream"):
+            raise LocalError(NOT_STARTED)
+        return Invocation([str(path), *words[1:]], self._environment(name))
+
+    def psql(self) -> Invocation:
+        """See Runtime.
+
+        Raises:
+            LocalError: The database does not run.
+        """
+        self._check_servers()
+        database = self._around.database
+        values = [database.host, str(database.port), database.user, database.password.get_secret_value(), database.name]
+        if "database" in self._servers:
+            values = [self._stack.env()[name] for name in _DATABASE_NAMES]
+        variables = dict(zip(_PSQL_NAMES, values, strict=True))
+        program_path = shutil.which("psql") or str(find_postgres().psql)
+        return Invocation([program_path], {**self._around.environment, **variables})
+
+    def logs(self) -> Invocation:
+        """See Runtime.
+
+        Raises:
+            LocalError: There are none yet.
+        """
+        files = [self._log_of(name) for name in _SERVICES]
+        present = [str(path) for path in files if path.exists()]
+        if not present:
+            raise LocalError(NOT_STARTED)
+        return Invocation(["tail", "-n", "20", "-F", *present], self._around.environment)
+
+    def _log_of(self, name: str) -> Path:
+        log = self._log_folder / f"{name}.log"
+        return log if log.exists() else self._children.output(name)
+
+    @property
+    def _log_folder(self) -> Path:
+        return self._around.log_directory or self._folder.logs
+
+    def _services(self) -> list[Service]:
+        services = [] if self._around.brings_upstream else [self._upstream()]
+        consumer = (program("normalizer"), "run")
+        services.append(Service("normalizer", consumer, self._environment("normalizer"), self._is_consuming))
+        host, port = self.gateway()
+        server = (program("gateway"), "run")
+        environment = {**self._environment("gateway"), "API_PORT": str(port)}
+        services.append(
+            Service(
+                "gateway",
+                server,
+                environment,
+                is_ready=lambda: answers(host, port, READY_PATH, ok_only=True),
+                where=f"http://{host}:{port}",
+            )
+        )
+        return services
+
+    def _upstream(self) -> Service:
+        port = self._port("upstream")
+        return Service(
+            "upstream",
+            upstream_command(self._around, port),
+            self._around.environment,
+            is_ready=lambda: answers(LOOPBACK, port),
+            where=upstream_url(port),
+        )
+
+    def _is_consuming(self) -> bool:
+        """Say whether the normalizer has its consumer; of a broker that is not ours one cannot know."""
+        if "broker" not in self._servers:
+            return True
+        try:
+            consumers = self._stack.broker.management().get("consumers", topology.VHOST)
+        except StackError:
+            return False
+        return any(consumer["queue"]["name"] == topology.RAW_QUEUE for consumer in consumers)
+
+    def _environment(self, command: str) -> dict[str, str]:
+        environment = dict(self._around.environment)
+        ours = self._stack.env() if self._servers else {}
+        if "database" in self._servers:
+            environment |= {name: ours[name] for name in _DATABASE_NAMES}
+        if "broker" in self._servers and (url := ours.get(f"RABBITMQ_URL_{command.upper()}")):
+            environment["RABBITMQ_URL"] = url
+        if self._around.log_directory is None:
+            environment["FEEDMILL__LOG__DIRECTORY"] = str(self._folder.logs)
+        if command == "gateway" and not self._around.gateway.secret_key.get_secret_value():
+            environment["SECRET_KEY"] = self._folder.secret("SECRET_KEY")
+        if command == "fetcher" and not self._around.brings_upstream:
+            environment |= upstream_variables(self._port("upstream"))
+        return environment
+
+    def _call(self, *words: str) -> None:
+        """Run one of our commands to its end.
+
+        Raises:
+            LocalError: Its exit code is not 0; the text is what it said last.
+        """
+        command = [program(words[0]), *words[1:]]
+        done = subprocess.run(  # noqa: S603 - one of our own commands
+            command, env=self._environment(words[0]), cwd=self._root, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise LocalError(f"{' '.join(words[:2])}: {last_error(done.stdout + done.stderr)}")
+
+    def _port(self, name: str) -> int:
+        preferred = {"gateway": self._around.gateway.port, "upstream": UPSTREAM_PORT}
+        return self._folder.state.ports.get(name, preferred[name])
+
+    def _choose_port(self, name: str, preferred: int) -> None:
+        """Settle on a port: that of the running service, else the preferred one, else the last one, else any."""
+        ports = self._folder.state.ports
+        if self._children.is_alive(name) and ports.get(f"{name}_preferred") == preferred:
+            return
+        port = choose(preferred if is_free(preferred) else ports.get(name))
+        if port != preferred:
+            say(f"port {preferred} is taken: {name} listens on {port}", level="WARNING")
+        ports[name], ports[f"{name}_preferred"] = port, preferred
+        self._folder.save()
+
+    def _has_servers(self) -> bool:
+        return not self._servers or (self._folder.path / "stack").is_dir()
+
+    def _check_servers(self) -> None:
+        if not self._has_servers() or any(condition.pid is None for condition in self._server_conditions()):
+            raise LocalError(NOT_STARTED)
+
+    def _server_conditions(self) -> list[Condition]:
+        conditions = []
+        if "database" in self._servers:
+            pid = self._stack.database.pid
+            where = "{DB_HOST}:{DB_PORT}".format_map(self._stack.env())
+            conditions.append(Condition(_SERVERS["database"], pid, is_ready=pid is not None, where=where))
+        if "broker" in self._servers:
+            broker = self._stack.broker
+            ready = broker.pid is not None and broker.is_ready()
+            where = self._stack.env()["RABBITMQ_MANAGEMENT_URL"]
+            conditions.append(Condition(_SERVERS["broker"], broker.pid, is_ready=ready, where=where))
+        return conditions

@@ -1,0 +1,84 @@
+"""From started services to a served catalogue: tokens, the first load, and what people need to know."""
+
+import asyncio
+import shlex
+from typing import Final
+
+from common.clock import Clock
+from sandbox.local.console import say, show
+from sandbox.local.errors import LocalError
+from sandbox.local.http_probe import UnknownTokenError, get_json
+from sandbox.local.landing import Holdings, landed
+from sandbox.local.runtime import Runtime
+from sandbox.local.state import LocalFolder
+
+TOKENS: Final = 20
+DONE: Final = 0
+WITH_ERRORS: Final = 1
+ALREADY_RUNNING: Final = 75
+
+
+class Road:
+    """The way of the offers through one runtime, as `up` walks it."""
+
+    def __init__(self, runtime: Runtime, folder: LocalFolder, *, clock: Clock) -> None:
+        self._runtime = runtime
+        self._folder = folder
+        self._clock = clock
+
+    def walk(self) -> int:
+        """Start everything, load, and print what is there; return the exit code: 0, or 1 when something is missing.
+
+        Raises:
+            FeedmillError: Something did not start, or the load ended without a result; what runs goes on running.
+        """
+        with self._folder.locked():
+            self._runtime.start()
+            self._runtime.make_tokens(TOKENS, only_if_none=True, description="made by make up")
+            token = self._working_token()
+        code = self._load()
+        holdings = asyncio.run(landed(lambda: self._ask(token), clock=self._clock))
+        for level, line in holdings.lines():
+            say(line, level=level)
+        show(self._summary(token))
+        return code
+
+    def _load(self) -> int:
+        code = self._runtime.load()
+        if code == ALREADY_RUNNING:
+            say("another load runs already; what it has brought so far:", level="WARNING")
+            return DONE
+        if code == WITH_ERRORS:
+            say("the load ended with errors: make load goes on with it", level="WARNING")
+        elif code != DONE:
+            raise LocalError(f"the load ended with code {code}; what was started goes on running: make down ends it")
+        return code
+
+    def _working_token(self) -> str:
+        """Return the first handed-out token, or a new one where none is known or it was revoked."""
+        try:
+            token = self._first_token()
+            self._ask(token)
+        except (FileNotFoundError, UnknownTokenError):
+            self._folder.tokens.unlink(missing_ok=True)
+            self._runtime.make_tokens(1, only_if_none=False, description="made by make up, the others were not at hand")
+            return self._first_token()
+        return token
+
+    def _first_token(self) -> str:
+        return self._folder.tokens.read_text(encoding="ascii").split("\n", maxsplit=1)[0]
+
+    def _ask(self, token: str) -> Holdings:
+        host, port = self._runtime.gateway()
+        return Holdings.read(get_json(host, port, "/status", token=token))
+
+    def _summary(self, token: str) -> str:
+        host, port = self._runtime.gateway()
+        base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        call = ["curl", "-H", f"Authorization: Bearer {token}", f"{base}/offers?limit=3"]
+        lines = {"Gateway": f"{base}/offers", "API": f"{base}/docs"}
+        if console := self._runtime.console():
+            lines["Console"] = f"{console.url}  user {console.user}, password {console.password}"
+        lines["Token"] = f"{token}  (all: {self._folder.tokens})"
+        lines["Try"] = shlex.join(call)
+        return "\n" + "\n".join(f"  {name:<8} {text}" for name, text in lines.items()) + "\n"

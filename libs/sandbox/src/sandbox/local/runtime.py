@@ -1,0 +1,79 @@
+"""What the road needs from the way in which the servers and services run: native processes, or Docker Compose."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+LOAD_COMMAND: Final = ("fetcher", "initial-load")
+READY_PATH: Final = "/health/ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The management console of the broker, and who may open it."""
+
+    url: str
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One server or service, as `status` shows it. `pid` is None when it does not run, or where that is unknown."""
+
+    name: str
+    pid: int | None
+    is_ready: bool
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A program to become: words and the whole environment."""
+
+    words: Sequence[str]
+    environment: Mapping[str, str]
+
+
+class Runtime(Protocol):
+    """Starts, asks and stops the whole of feedmill. Every method raises a FeedmillError with one line for people."""
+
+    def start(self) -> None:
+        """Start what does not run, migrate, and return when everything is ready."""
+        ...
+
+    def stop(self) -> list[str]:
+        """Stop exactly what `start` started; return the names of what was running. Data stay."""
+        ...
+
+    def conditions(self) -> list[Condition]:
+        """Return how each server and service is."""
+        ...
+
+    def gateway(self) -> tuple[str, int]:
+        """Return host and port at which this machine reaches the gateway."""
+        ...
+
+    def console(self) -> Console | None:
+        """Return the broker's console; None where the broker is not ours."""
+        ...
+
+    def make_tokens(self, count: int, *, only_if_none: bool, description: str) -> None:
+        """Make access tokens and leave them in the token file."""
+        ...
+
+    def load(self) -> int:
+        """Run the first load in the foreground; return its exit code."""
+        ...
+
+    def command(self, words: Sequence[str]) -> Invocation:
+        """Return how one of our commands, such as `fetcher initial-load`, is run here."""
+        ...
+
+    def psql(self) -> Invocation:
+        """Return how psql is run on the database."""
+        ...
+
+    def logs(self) -> Invocation:
+        """Return how the logs are followed."""
+        ...

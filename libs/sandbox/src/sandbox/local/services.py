@@ -1,0 +1,69 @@
+"""The native services: what each is started with, and how it shows that it is ready."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from common.settings import FLAT_NAMES, OVERRIDE_PREFIX
+from sandbox.local.surroundings import PLATFORM, Surroundings
+
+UPSTREAM_KEY: Final = "sandbox"
+LOOPBACK: Final = "127.0.0.1"
+_SOURCES: Final = ("libs/*/src/**/*.py", "services/*/src/**/*.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A process of ours that keeps running."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    """The whole of it."""
+    is_ready: Callable[[], bool]
+    where: str = ""
+    """What people need to reach it."""
+
+
+def program(name: str) -> str:
+    """Return the path of one of our commands in the virtual environment that runs this."""
+    return str(Path(sys.prefix) / "bin" / name)
+
+
+def made_of(service: Service, root: Path) -> str:
+    """Return a digest of command, settings and source code: a process with another one is out of date."""
+    known = {
+        name: value
+        for name, value in service.environment.items()
+        if name in FLAT_NAMES or name.startswith(OVERRIDE_PREFIX)
+    }
+    configuration = Path(service.environment.get("FEEDMILL_CONFIG") or root / "config.yaml")
+    sources = [file for pattern in _SOURCES for file in root.glob(pattern)]
+    newest = max((file.stat().st_mtime_ns for file in sources), default=0)
+    text = configuration.read_text(encoding="utf-8") if configuration.is_file() else ""
+    everything = json.dumps([service.command, known, text, len(sources), newest], sort_keys=True)
+    return hashlib.sha256(everything.encode()).hexdigest()
+
+
+def upstream_command(around: Surroundings, port: int) -> tuple[str, ...]:
+    """Return how the stand-in upstream is started."""
+    options = {"--offers": around.offers, "--seed": around.seed, "--port": port, "--api-key": UPSTREAM_KEY}
+    return (program("sandbox"), "upstream", *(str(word) for option in options.items() for word in option))
+
+
+def upstream_url(port: int) -> str:
+    """Return the base URL of the stand-in upstream."""
+    return f"http://{LOOPBACK}:{port}/api/v2/{PLATFORM}"
+
+
+def upstream_variables(port: int) -> dict[str, str]:
+    """Return what points a fetcher at the stand-in upstream and lets it ask without a pause."""
+    return {
+        f"{PLATFORM.upper()}_BASE_URL": upstream_url(port),
+        f"{PLATFORM.upper()}_API_KEY": UPSTREAM_KEY,
+        f"{OVERRIDE_PREFIX}PLATFORMS__{PLATFORM.upper()}__MIN_INTERVAL_S": "0",
+    }
