@@ -92,3 +92,7 @@ bench: ## throughput and memory of the whole chain, as ratios to a simple script
 requirements: development ## pin requirements*.txt anew from requirements*.in
 	@$(COMPILE) --output-file requirements.txt requirements.in
 	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
+
+.PHONY: docs
+docs: development ## write docs/events.md anew from the code
+	@$(BIN)/python -m tests.house.events_page

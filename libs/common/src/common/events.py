@@ -67,7 +67,7 @@ class FeedRecord(msgspec.Struct, frozen=True, gc=False):
     """One offer or product as the upstream gave it.
 
     Attributes:
-        inner_id: Identity on the platform; None where the upstream gave none (the record is then quarantined).
+        inner_id: Identity on the platform; null where the upstream gave none (the record is then quarantined).
         change_type: `added`, `changed` or `removed`; anything else is quarantined.
         seq: Version: the event id of `/changes`, or `S0 - 1` in a first load. Rows of `/offers` have ids of
             another number space, which never stand here.

@@ -1,0 +1,183 @@
+"""Writes docs/events.md from the message's own classes: `python -m tests.house.events_page` (`make docs`)."""
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from common import events, topology
+from common.events import ChangeType, FeedRecord, PageFetched, PageKind
+
+PAGE: Final = Path("docs/events.md")
+
+TYPES: Final[dict[object, str]] = {
+    str: "text",
+    int: "whole number",
+    datetime: "RFC 3339 time",
+    msgspec.Raw: "any JSON",
+    types.NoneType: "null",
+    list[FeedRecord]: "list of records",
+}
+
+TEMPLATE: Final = """\
+# Events
+
+<!-- Written by `make docs` from libs/common/src/common/events.py; a test compares the two. Do not edit. -->
+
+{module}
+
+## On the wire
+
+| what | value |
+|---|---|
+| exchange | `{exchange}` (topic) |
+| routing key | `raw.<platform>.<kind>`, such as `{key}` |
+| queue | `{queue}` (quorum), bound with `raw.#` |
+| `message_id` | `<platform>:<kind>:<position>:<run_id>`, parts after the first with `:<part>`; the ledger's key |
+| `content_type` | `{content_type}`, UTF-8 |
+| delivery | persistent, `mandatory`, confirmed before the position is saved |
+| bounds | {bytes} KB a message as sent ({most} KB are read), {records} records |
+
+A field that this version does not know is ignored; a new `schema_version` is a new contract. The order of messages
+does not matter: what a record says is decided by its `seq` (docs/adr/0003-the-merge.md).
+
+## `PageFetched`
+
+{page}
+
+## A record
+
+{record}
+
+### `kind`
+
+{kinds}
+
+### `change_type`
+
+{changes}
+
+## Example
+
+```json
+{example}
+```
+
+## What is no event
+
+A message that cannot be read is moved to `{dead}` with its body as it was and the headers `x-reason`, `x-detail`,
+`x-original-exchange` and `x-original-routing-key`.
+
+| `x-reason` | meaning |
+|---|---|
+| `not_json` | the body is no JSON text |
+| `not_an_event` | JSON, but a field is missing, of another type or out of bounds; `x-detail` names it |
+| `unknown_version` | `schema_version` is another than {version} |
+| `too_many_records` | more than {records} records |
+| `too_large` | more than {most} KB |
+| `unknown_platform` | the normalizer has no settings for this platform |
+"""
+
+
+def render() -> str:
+    """Return the whole page."""
+    module = inspect.getdoc(events) or ""
+    return TEMPLATE.format(
+        module=module.partition("\n\n")[2],
+        exchange=topology.RAW_EXCHANGE,
+        queue=topology.RAW_QUEUE,
+        dead=topology.DEAD_QUEUE,
+        key=topology.routing_key("che168", PageKind.PAGE),
+        content_type=events.CONTENT_TYPE,
+        bytes=events.MAX_MESSAGE_BYTES // 1024,
+        most=events.MAX_MESSAGE_BYTES * 4 // 1024,
+        records=events.MAX_RECORDS,
+        version=events.SCHEMA_VERSION,
+        page="\n".join(_fields(PageFetched)),
+        record="\n".join(_fields(FeedRecord)),
+        kinds="\n".join(_kinds()),
+        changes="\n".join(_values(ChangeType)),
+        example=_example(),
+    )
+
+
+def _fields(struct: type[msgspec.Struct]) -> Iterator[str]:
+    meanings = attributes(inspect.getdoc(struct) or "")
+    hints = typing.get_type_hints(struct, include_extras=True)
+    yield "| field | type | if absent | meaning |"
+    yield "|---|---|---|---|"
+    for field in msgspec.structs.fields(struct):
+        absent = "refused" if field.required else f"`{_plain(field.default)}`"
+        yield f"| `{field.name}` | {type_name(hints[field.name])} | {absent} | {meanings[field.name]} |"
+
+
+def attributes(docstring: str) -> dict[str, str]:
+    """Return name → text of the section `Attributes:`, each text on one line."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in docstring.partition("Attributes:\n")[2].splitlines():
+        start = re.match(r" {4}(\w+): (.*)", line)
+        if start:
+            name, found[start[1]] = start[1], start[2]
+        elif name and line.strip():
+            found[name] += f" {line.strip()}"
+    return found
+
+
+def type_name(hint: Any) -> str:
+    """Return how people name the JSON type of an annotation."""
+    if typing.get_origin(hint) is Annotated:
+        return type_name(typing.get_args(hint)[0])
+    if isinstance(hint, types.UnionType):
+        return " or ".join(type_name(part) for part in typing.get_args(hint))
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return ", ".join(f"`{value}`" for value in hint)
+    return TYPES[hint]
+
+
+def _kinds() -> Iterator[str]:
+    yield "| kind | routing key | `raw_data.source` |"
+    yield "|---|---|---|"
+    for kind in PageKind:
+        yield f"| `{kind}` | `{topology.routing_key('<platform>', kind)}` | `{events.SOURCE_OF_KIND[kind]}` |"
+
+
+def _values(values: type[StrEnum]) -> Iterator[str]:
+    yield (inspect.getdoc(values) or "") + "\n"
+    for value in values:
+        yield f"* `{value}`"
+
+
+def _plain(value: object) -> str:
+    return bytes(value).decode() if isinstance(value, msgspec.Raw) else msgspec.json.encode(value).decode()
+
+
+def _example() -> str:
+    record = FeedRecord(
+        inner_id="50417111",
+        change_type=ChangeType.ADDED,
+        seq=8_350_683,
+        source_id="41",
+        source_created_at="2026-11-20 08:15:00",
+        data=msgspec.Raw(b'{"mark": "Audi", "model": "A4L", "price": "98000", "km_age": 0}'),
+    )
+    page = PageFetched(
+        platform="che168",
+        kind=PageKind.PAGE,
+        run_id="20261121T100000-4f1c22",
+        position=3,
+        fetched_at=datetime(2026, 11, 21, 10, 0, 5, tzinfo=UTC),
+        records=[record],
+    )
+    return msgspec.json.format(events.encode(page), indent=2).decode()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
