@@ -1,5 +1,6 @@
 """What every `LoadStore` promises: on the fake, and on PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -198,3 +199,12 @@ async def test_a_failure_of_a_page_that_is_here_is_not_noted(store: Store) -> No
 
 async def test_the_diary_takes_a_row(store: Store) -> None:
     await store.record(Operation("che168", NOW, 1.5, is_ok=True, details="done", counts={"pages": 3}))
+
+
+async def test_calls_at_the_same_time_take_turns(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await asyncio.gather(
+        store.save_page(run, a_page(2)), store.save_failure(run, a_failure(3)), store.open_failures("r1")
+    )
+    assert await store.latest_run("che168") == run.after(a_page(2))
+    assert await store.open_failures("r1") == [a_failure(3)]

@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _initial_load(command: InitialLoadCommand) -> Exit:
     settings = load(FetcherServiceSettings)
     log.configure(SERVICE, level=settings.log.level, directory=settings.log.directory)
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # logs as an error of its own what it raises
     names = _chosen(settings, command.platform)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_load_all(settings, command, names))

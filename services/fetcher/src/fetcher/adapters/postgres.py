@@ -4,6 +4,7 @@ Lock and writes share the session on purpose: while a statement can be made, the
 a third of this process's memory for eleven statements; asyncpg takes them as they are.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -74,7 +75,7 @@ class SessionAddress:
 
 
 class PostgresStore:
-    """`LoadStore` and `OperationsLog` of one platform; one statement at a time.
+    """`LoadStore` and `OperationsLog` of one platform. Calls at the same time take turns.
 
     After a lost session it makes a new one at the next call and takes the lock again first.
     """
@@ -84,6 +85,7 @@ class PostgresStore:
         self._platform = platform
         self._connection: Connection | None = None
         self._had_lock = False
+        self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Connect and take the platform's lock.
@@ -189,14 +191,15 @@ class PostgresStore:
         await self._call(lambda session: session.execute(sql.RECORD_OPERATION, *values))
 
     async def _call(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
-        session = await self._session()
-        try:
-            return await statement(session)
-        except _AWAY as error:
-            await self._drop()
-            raise UnavailableError(f"{self._address}: {_said(error)}") from error
-        except asyncpg.PostgresError as error:
-            raise SchemaError(f"{self._address}: {_said(error)}; is it migrated?") from error
+        async with self._turn:  # a page may be noted as failed while the one before it is being saved
+            session = await self._session()
+            try:
+                return await statement(session)
+            except _AWAY as error:
+                await self._drop()
+                raise UnavailableError(f"{self._address}: {_said(error)}") from error
+            except asyncpg.PostgresError as error:
+                raise SchemaError(f"{self._address}: {_said(error)}; is it migrated?") from error
 
     async def _session(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
