@@ -27,8 +27,9 @@ def sleeper(tmp_path: Path) -> Iterator[ServerProcess]:
     process.send(signal.SIGKILL)
 
 
-def test_a_launched_process_leads_its_own_session_and_is_nobodys_child_of_ours(sleeper: ServerProcess) -> None:
-    assert os.getsid(sleeper.pid) == sleeper.pid
+def test_a_launched_process_is_in_another_session_and_no_child_of_ours(sleeper: ServerProcess) -> None:
+    assert os.getsid(sleeper.pid) != os.getsid(0)
+    assert os.getpgid(sleeper.pid) != os.getpgid(0)
     parent = Path(f"/proc/{sleeper.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1]
     assert int(parent) != os.getpid()
 

@@ -20,10 +20,9 @@ POLL_S: Final = 0.1
 _START_TIME, _STATE = 19, 0
 """Fields of /proc/PID/stat (proc(5)), counted from behind the name, which may hold blanks."""
 
-_LAUNCH: Final = (
-    """umask 077; log=$1; shift; cd "$1" || exit 1; shift; setsid "$@" >>"$log" 2>&1 </dev/null & echo $!"""
-)
-"""The server becomes a session of its own and a child of init: no terminal, signal or exit of ours reaches it."""
+_LAUNCH: Final = """umask 077; log=$1; shift; cd "$1" || exit 1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!"""
+"""Run in a new session, which the server inherits before its pid is told; the shell ends and the server becomes init's.
+So no terminal, signal or exit of ours reaches it."""
 
 
 class ServerProcess(BaseModel):
@@ -97,7 +96,7 @@ def launch(
     Raises:
         NotReadyError: It ended at once.
     """
-    words = ["/bin/sh", "-c", _LAUNCH, "sh", str(log), str(folder), *map(str, command)]
+    words = ["setsid", "/bin/sh", "-c", _LAUNCH, "sh", str(log), str(folder), *map(str, command)]
     answer = account.run(words, environment=environment)
     process = ServerProcess.of(int(answer.stdout.strip() or 0))
     if process is None:
