@@ -111,30 +111,33 @@ async def test_a_load_is_paused_resumed_left_alone_and_made_again(make: Make) ->
         assert line in command.said
 
 
+HANGS_AT_3: dict[str, object] = {"kind": "hang", "endpoint": "offers", "position": 3}
+
+
 async def test_a_second_start_exits_75_with_one_line(make: Make) -> None:
-    command = make("--delay-ms", "200")
+    command = make(faults=[HANGS_AT_3])
     first = command.start("initial-load")
     await asyncio.to_thread(command.wait_until_said, "Starting page 1 loading")
     assert await asyncio.to_thread(command.run, "initial-load") == 75
     assert "[ERROR] a fetcher is already running for che168\n" in command.said
-    assert await asyncio.to_thread(first.wait, 20) == 0
+    assert first.poll() is None
 
 
-async def test_sigterm_saves_the_page_in_hand_and_exits_0(make: Make) -> None:
-    command = make("--delay-ms", "150")
+async def test_sigterm_keeps_what_is_saved_and_exits_0(make: Make) -> None:
+    command = make(faults=[HANGS_AT_3])
     process = command.start("initial-load")
-    await asyncio.to_thread(command.wait_until_said, "Starting page 1 loading")
+    while await rows(command, "SELECT position FROM fetch_runs") != [(2,)]:
+        assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait, 10) == 0
-    assert await rows(command, "SELECT status FROM fetch_runs") == [("running",)]
-    assert "interrupted" in command.said
+    assert await rows(command, "SELECT status, position FROM fetch_runs") == [("running", 2)]
+    assert "initial load interrupted, che168: 40 records in 2 pages; start again to resume" in command.said
     assert await asyncio.to_thread(command.run, "initial-load") == 0
-    assert sorted({page for page, _ in await published(command)}) == [1, 2, 3, 4, 5]
+    assert [page for page, _ in await published(command)] == [1, 2, 1, 2, 3, 4, 5]
 
 
-async def test_a_second_signal_ends_at_once(make: Make, vhost: Vhost, stack: Stack) -> None:
-    del vhost
-    command = make(faults=[{"kind": "hang", "endpoint": "offers"}], FEEDMILL__FETCHER__STOP_GRACE_S="60")
+async def test_a_second_signal_ends_at_once(make: Make) -> None:
+    command = make(faults=[HANGS_AT_3])
     process = command.start("initial-load")
     await asyncio.to_thread(command.wait_until_said, "Starting page 1 loading")
     async with connection_to(command) as blocker:
@@ -143,11 +146,14 @@ async def test_a_second_signal_ends_at_once(make: Make, vhost: Vhost, stack: Sta
         await asyncio.to_thread(command.wait_until_said, "once more ends at once")
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 5) == 128 + signal.SIGTERM
-    del stack
 
 
 async def test_kill_9_anywhere_loses_nothing(make: Make) -> None:
-    command = make("--delay-ms", "20")
+    command = make(
+        faults=[{"kind": "hang", "endpoint": "offers", "position": page} for page in (2, 3, 5)],
+        FEEDMILL__FETCHER__REQUEST_TIMEOUT_S="2",
+        FEEDMILL__FETCHER__RETRY_INTERVAL_S="0.1",
+    )
     for starts in (1, 2, 3):
         process = command.start("initial-load")
         await asyncio.to_thread(command.wait_until_said, "Starting page", times=starts)
@@ -223,7 +229,7 @@ async def test_an_unknown_platform_is_a_usage_error(make: Make) -> None:
 
 
 async def test_lost_connections_in_mid_run_are_made_anew(make: Make, stack: Stack) -> None:
-    command = make("--offers", "400", "--delay-ms", "50")
+    command = make("--offers", "400", "--delay-ms", "250")
     process = command.start("initial-load")
     query = "SELECT 1 FROM fetch_runs WHERE pages >= 3"
     while not await rows(command, query):
