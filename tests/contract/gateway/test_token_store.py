@@ -16,17 +16,22 @@ pytestmark = pytest.mark.contract
 Store = FakeTokens | PostgresTokens
 
 
-@pytest.fixture(params=["fake", "postgres"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    """An empty store: the fake and the real one in turn."""
-    if request.param == "fake":
-        yield FakeTokens(SystemClock())
-        return
-    settings: DatabaseSettings = request.getfixturevalue("database")
-    opened = Database(settings, application="test")
+@pytest.fixture
+async def real_store(database: DatabaseSettings) -> AsyncIterator[PostgresTokens]:
+    """An empty PostgreSQL store."""
+    opened = Database(database, application="test")
     await opened.open()
     yield PostgresTokens(opened)
     await opened.close()
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """An empty store: the fake and the real one in turn."""
+    if request.param == "fake":
+        return FakeTokens(SystemClock())
+    real: PostgresTokens = request.getfixturevalue("real_store")
+    return real
 
 
 def moment(**ahead: float) -> datetime:

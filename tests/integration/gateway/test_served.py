@@ -1,5 +1,6 @@
 """The whole application on PostgreSQL: offers, tokens, status, and plans that use the indexes."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -92,6 +93,26 @@ async def test_the_database_holds_nothing_that_opens_the_gateway(served: Served,
         for guess in (stored, stored[:16]):
             answer = await client.get("/offers", headers={"Authorization": f"Bearer {guess}"})
             assert answer.status_code == 401
+
+
+async def test_two_makers_of_first_tokens_wait_for_one_another(database: DatabaseSettings) -> None:
+    async with opened(database) as pool:
+        registry, entered = PostgresTokens(pool), asyncio.Event()
+
+        async def second() -> bool:
+            entered.set()
+            async with registry.transaction() as transaction:
+                return await transaction.any_exist()
+
+        async with registry.transaction() as first:
+            waiting = asyncio.create_task(second())
+            await entered.wait()
+            blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'api_tokens'::regclass"
+            while not waiting.done() and (await pool.fetch(blocked))[0]["count"] == 0:
+                pass
+            assert not waiting.done()
+            await first.add(["a" * 64], description=None, expires_at=None)
+        assert await waiting
 
 
 HISTORY = """
