@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from normalizer.core.merge import RawRow, Update, is_shell, merge, split
 
 from common.events import ChangeType, InnerId
+from normalizer.core.merge import RawRow, Update, is_shell, merge, split
 
 RENAMES = {"new_price": "price"}
 NAMES = ["price", "km_age", "energy_type", "new_energy_type", "new_price", "new_", "new_new_energy_type", "x", "new_x"]

@@ -1,5 +1,6 @@
 """Settings of the normalizer: the section `normalizer` of `config.yaml`."""
 
+from math import ceil
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -26,7 +27,7 @@ class NormalizerSection(Section):
     @model_validator(mode="after")
     def prefetch_fills_batches(self) -> "NormalizerSection":
         """Refuse a prefetch with which batches would always wait out their linger."""
-        needed = self.batch_records // 20 * (self.transactions_in_flight + 1)
+        needed = ceil(self.batch_records / 20) * (self.transactions_in_flight + 1)
         if self.prefetch_messages < needed:
             raise ValueError(f"prefetch_messages must be at least {needed} for these batches")
         return self

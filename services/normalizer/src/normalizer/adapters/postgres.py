@@ -194,7 +194,7 @@ class _Loose(msgspec.Struct):
     seq: int
     value: msgspec.Raw
     place: str | None = None
-    hides: msgspec.Raw | None = None
+    hides: msgspec.Raw = msgspec.Raw(b"")  # empty: nothing; an optional field would read a hidden null as nothing
 
 
 class _Versions(msgspec.Struct):
@@ -226,6 +226,7 @@ def _stored(row: Any) -> StoredRow:
             loose=loose,
         ),
         row["page_id"],
+        row["waits"],
     )
 
 
@@ -237,7 +238,7 @@ def _versions(value: bytes | None) -> tuple[dict[str, int], dict[str, LooseField
     except msgspec.ValidationError:
         found = _decode_versions(value)
     loose = {
-        name: LooseField(f.seq, bytes(f.value), f.place, None if f.hides is None else bytes(f.hides))
+        name: LooseField(f.seq, bytes(f.value), f.place, bytes(f.hides) or None)
         for name, f in found.loose.items()
     }
     return found.exact, loose

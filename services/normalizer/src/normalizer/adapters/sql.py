@@ -53,7 +53,8 @@ RETURNING platform, inner_id
 """Insert whole rows of unknown offers, flag included; known ones are left alone. Unique (platform, inner_id)."""
 
 _LOCK: Final = f"""
-SELECT {", ".join(f"raw_data.{name}" for name, _ in RAW_COLUMNS)}
+SELECT {", ".join(f"raw_data.{name}" for name, _ in RAW_COLUMNS)},
+       NOT raw_data.is_processed AND raw_data.error_count = 0 AS waits
 FROM raw_data JOIN unnest($1::text[], $2::text[]) AS wanted(platform, inner_id) USING (platform, inner_id)
 WHERE {{condition}}
 ORDER BY raw_data.platform COLLATE "C", raw_data.inner_id COLLATE "C"

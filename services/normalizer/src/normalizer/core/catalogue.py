@@ -39,7 +39,7 @@ async def write_catalogue(
         TransientError: As the transaction says.
     """
     old = await transaction.listed([_key(row) for row in known]) if known else {}
-    rows = [_catalogue_row(row, profiles[row.platform], counts) for row in sorted((*new, *known), key=_key)]
+    rows = [_catalogue_row(row, profiles, counts) for row in sorted((*new, *known), key=_key)]
     if not rows:
         return
     await transaction.write_catalogue(rows)
@@ -69,9 +69,11 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list
     return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
 
 
-def _catalogue_row(row: RawRow, profile: PlatformProfile, counts: Counter[str]) -> CatalogueRow:
+def _catalogue_row(row: RawRow, profiles: Mapping[str, PlatformProfile], counts: Counter[str]) -> CatalogueRow:
+    if row.platform not in profiles:
+        raise PoisonError(f"{row.platform}/{row.inner_id}: platform is not configured")
     try:
-        offer, odd = normalise(row.data, profile)
+        offer, odd = normalise(row.data, profiles[row.platform])
     except Exception as error:
         # Whatever a value makes our code do, it must cost that one record and never the queue.
         raise PoisonError(f"{row.platform}/{row.inner_id}: {type(error).__name__}: {error}") from error

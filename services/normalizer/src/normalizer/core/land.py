@@ -10,7 +10,7 @@ from common.events import PageFetched
 from common.log import fields
 from normalizer.core.bisect import culprits
 from normalizer.core.catalogue import write_catalogue
-from normalizer.core.errors import PoisonError
+from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.merge import RawRow, Update, merge
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Key, LedgerPage, Reject, Store, StoredRow, Transaction
@@ -164,9 +164,14 @@ async def _write_rows(
     stored = await transaction.lock_rows(known) if known else {}
     changed = []
     for key in known:
-        row = _folded(stored[key].row, key, grouped[key])
-        if row is not stored[key].row:
+        if key not in stored:
+            raise TransientError(f"{key.platform}/{key.inner_id}: the row was deleted while it was landed")
+        before = stored[key]
+        row = _folded(before.row, key, grouped[key])
+        if row is not before.row:
             changed.append(StoredRow(row, page_of[key]))
+        elif before.waits:
+            changed.append(before)
     if changed:
         await transaction.update_rows(changed, processed=processed)
     counts.update(inserted=len(inserted), updated=len(changed), unchanged=len(known) - len(changed))

@@ -46,10 +46,18 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A row of `raw_data` and the page that changed it last."""
+    """A row of `raw_data`.
+
+    Attributes:
+        row: What the merge decides.
+        page_id: The page that changed it last.
+        waits: Whether it was landed but never normalised, neither well nor with an error: whoever landed it was
+            interrupted.
+    """
 
     row: RawRow
     page_id: int
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,7 @@ def _update(page: PageFetched, index: int, record: FeedRecord, renames: dict[str
         fields = split(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _Unusable("data_not_object", str(error)) from error
-    own = fields.get("inner_id")
-    if own is not None and change_type is ChangeType.ADDED and own.strip(b'"') not in {inner_id.encode(), b""}:
+    if change_type is ChangeType.ADDED and _identity(fields.get("inner_id", b"null")) not in {inner_id, ""}:
         raise _Unusable("identity_mismatch", "data.inner_id names another offer")
     return Update(
         inner_id=InnerId(inner_id),
@@ -100,6 +99,15 @@ def _update(page: PageFetched, index: int, record: FeedRecord, renames: dict[str
         created_at=moment(record.source_created_at),
         renames=renames,
     )
+
+
+def _identity(value: bytes) -> str:
+    """Return what `data` says of its identity as text; empty where it says nothing."""
+    try:
+        found = msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError):
+        return "unreadable"
+    return "" if found is None else str(found)
 
 
 def moment(value: str | None) -> datetime | None:

@@ -115,6 +115,8 @@ class RawConsumer:
                 return
             await session.give_back()
             self._give_back.clear()
+            _log.warning("Deliveries given back")
+            await self._clock.sleep(self._how.reconnect_interval_s)
             await self._database_is_back(stop)
 
     async def _connected(self, stop: asyncio.Event) -> "_Session | None":
@@ -146,21 +148,26 @@ class RawConsumer:
                 give_up_after_s=self._how.give_back_after_s,
                 on_retry=_say_retry,
             )
-        except TransientError:
+        except TransientError as error:
+            _log.warning(fields("Database away", after_s=self._how.give_back_after_s, error=error))
+            self._give_back.set()
+            raise
+        except Exception:
+            # A defect of ours may neither lose the batch nor hold it unacknowledged for ever. What comes back again
+            # and again is dead-lettered by the queue's delivery limit.
+            _log.exception("Batch cannot be landed")
             self._give_back.set()
             raise
         took = self._clock.monotonic() - started
         _log.info(fields("Batch landed", **counts, duration_ms=round(took * 1000)))
 
     async def _database_is_back(self, stop: asyncio.Event) -> None:
-        _log.warning(fields("Database away, deliveries given back", after_s=self._how.give_back_after_s))
         while not stop.is_set():
             try:
                 await self._database.ping()
             except TransientError:
                 await self._clock.sleep(DATABASE_POLL_S)
             else:
-                _log.info("Database is back")
                 return
 
 
@@ -223,7 +230,10 @@ class _Session:
         else:
             try:
                 await self._collector.add(page, weight=max(1, len(page.records)))
-            except (CollectorClosedError, TransientError):
+            except CollectorClosedError:
+                return
+            except Exception as failure:  # noqa: BLE001 - the batch said it aloud; its messages stay unacknowledged
+                _log.debug(fields("Message not landed", message_id=message.message_id, error=failure))
                 return
         await _acknowledge(message)
 

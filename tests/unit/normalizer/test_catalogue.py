@@ -1,0 +1,100 @@
+"""What readers of the catalogue are told of a change, and what a row that cannot be normalised costs."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.contract.normalizer.fakes import FakeStore
+
+from common.events import InnerId
+from normalizer.core.catalogue import change_of, difference, write_catalogue
+from normalizer.core.errors import PoisonError
+from normalizer.core.merge import NEVER, RawRow
+from normalizer.core.offers.normalise import normalise
+from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.ports import CatalogueRow, Key, Listed
+
+PROFILES = {"che168": PlatformProfile()}
+
+
+def a_raw_row(*, active: bool = True, complete: bool = True, **data: Any) -> RawRow:
+    return RawRow(
+        platform="che168",
+        inner_id=InnerId("7"),
+        data=json.dumps(data).encode(),
+        change_type="added",
+        source="initial_load",
+        source_id=None,
+        created_at=None,
+        active=active,
+        base_seq=10 if complete else NEVER,
+        base_sight=1 if complete else NEVER,
+        field_seq={},
+        active_seq=10,
+        max_seq=10,
+        loose={},
+    )
+
+
+def a_row(*, active: bool = True, complete: bool = True, **document: Any) -> CatalogueRow:
+    raw = a_raw_row(active=active, complete=complete)
+    return CatalogueRow(raw, normalise(raw.data, PROFILES["che168"])[0], json.dumps(document).encode())
+
+
+def listed(*, visible: bool = True, **document: Any) -> Listed:
+    return Listed(json.dumps(document, indent=1).encode(), visible)
+
+
+@pytest.mark.parametrize(
+    ("old", "row", "expected"),
+    [
+        pytest.param(None, a_row(price=1), ("added", {}), id="new and visible"),
+        pytest.param(None, a_row(active=False), None, id="new and inactive"),
+        pytest.param(None, a_row(complete=False), None, id="new and incomplete"),
+        pytest.param(listed(visible=False), a_row(price=1), ("added", {}), id="comes back"),
+        pytest.param(listed(visible=False), a_row(active=False, price=1), None, id="stays hidden, whatever changes"),
+        pytest.param(listed(price=1), a_row(active=False, price=1), ("removed", {}), id="goes"),
+        pytest.param(listed(price=1), a_row(active=False, price=2), ("removed", {}), id="goes and changes"),
+        pytest.param(listed(price=1), a_row(price=1), None, id="the same, written otherwise"),
+        pytest.param(listed(price=1.0), a_row(price=1), None, id="the same number, written otherwise"),
+        pytest.param(listed(price=1), a_row(price=2), ("changed", {"price": [1, 2]}), id="another price"),
+        pytest.param(
+            listed(price=1), a_row(km_age=0), ("changed", {"price": [1, None], "km_age": [None, 0]}), id="fields"
+        ),
+    ],
+)
+def test_what_readers_see_change(
+    old: Listed | None, row: CatalogueRow, expected: tuple[str, dict[str, Any]] | None
+) -> None:
+    change = change_of(row, old)
+    said = None if change is None else (change.change_type, json.loads(change.diff))
+    assert said == expected
+    assert change is None or change.key == Key("che168", "7")
+
+
+def test_a_difference_names_every_field_with_what_was_and_what_is() -> None:
+    old, new = {"a": 1, "b": [1], "c": None}, {"b": [2], "a": 1, "d": 0}
+    assert difference(old, new) == {"b": [[1], [2]], "d": [None, 0]}
+
+
+async def test_a_row_of_a_platform_that_is_not_configured_is_poison_and_not_a_crash() -> None:
+    stray = replace(a_raw_row(), platform="gone")
+    async with FakeStore().transaction() as transaction:
+        with pytest.raises(PoisonError, match="gone/7"):
+            await write_catalogue(transaction, PROFILES, new=[], known=[stray], counts=Counter())
+
+
+async def test_oddities_are_counted_by_field() -> None:
+    counts: Counter[str] = Counter()
+    async with FakeStore().transaction() as transaction:
+        await write_catalogue(
+            transaction, PROFILES, new=[a_raw_row(color="Mauve"), a_raw_row(color="Mauve")], known=[], counts=counts
+        )
+    assert counts == {"odd.color:unmapped": 2}
+
+
+async def test_nothing_is_written_for_no_rows() -> None:
+    async with FakeStore().transaction() as transaction:
+        await write_catalogue(transaction, PROFILES, new=[], known=[], counts=Counter())

@@ -1,0 +1,143 @@
+"""The traps of `new_` and the shells, one by one (notes: reliability §2.1); the laws are in test_merge_laws.py."""
+
+import json
+from typing import Any
+
+import pytest
+
+from common.events import FeedRecord
+from common.testing.pages import a_change, a_page, a_record, a_removal
+from normalizer.core.merge import RawRow, merge
+from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.records import read
+
+RENAMES = {"new_price": "price"}
+
+
+def after(*records: FeedRecord) -> RawRow:
+    row: RawRow | None = None
+    for _, update in read(a_page(records), {"che168": PlatformProfile(renames=RENAMES)}).updates:
+        row = merge(row, update, platform="che168")
+    assert row is not None
+    return row
+
+
+def a_base(seq: int = 10, **data: Any) -> FeedRecord:
+    return a_record("7", {"inner_id": "7"} | data, seq=seq)
+
+
+def data_after(*records: FeedRecord) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(after(*records).data)
+    found.pop("inner_id", None)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("base", "changed", "expected"),
+    [
+        pytest.param({"price": 1}, {"new_price": 2}, {"price": 2}, id="a configured name"),
+        pytest.param({"mark": "A"}, {"new_price": 2}, {"mark": "A", "price": 2}, id="configured, and not in the base"),
+        pytest.param({"price": 1}, {"price": 3}, {"price": 3}, id="the full name itself"),
+        pytest.param({"price": 1}, {"price": 3, "new_price": 2}, {"price": 2}, id="both: the prefixed one is the news"),
+        pytest.param({"price": 1}, {"new_price": 2, "price": 3}, {"price": 2}, id="both, the other way round"),
+        pytest.param({"price": 1}, {"new_": 5}, {"price": 1, "new_": 5}, id="the prefix alone is a name"),
+        pytest.param(
+            {"km_age": 1}, {"new_km_age": 2}, {"km_age": 2}, id="not configured, but its field is in the base"
+        ),
+        pytest.param({"mark": "A"}, {"new_km_age": 2}, {"mark": "A", "new_km_age": 2}, id="its field is nowhere"),
+        pytest.param(
+            {"energy_type": 1, "new_energy_type": 2},
+            {"new_energy_type": 3},
+            {"energy_type": 1, "new_energy_type": 3},
+            id="a field that is really called new_",
+        ),
+        pytest.param({"price": 1}, {"new_new_price": 2}, {"price": 1, "new_new_price": 2}, id="the prefix twice"),
+        pytest.param({"price": 1}, {"new_price": None}, {"price": None}, id="null is a value: now empty"),
+        pytest.param({"price": 1}, {}, {"price": 1}, id="nothing said"),
+        pytest.param({"price": 1, "x": 2}, {"new_price": 3}, {"price": 3, "x": 2}, id="other fields stay"),
+    ],
+)
+def test_a_partial_record_in_order_and_before_its_base(
+    base: dict[str, Any], changed: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    records = [a_base(**base), a_change("7", 20, **changed)]
+    assert data_after(*records) == expected
+    assert data_after(*reversed(records)) == expected
+
+
+def test_the_prefix_is_stripped_in_changed_records_only() -> None:
+    assert data_after(a_base(price=1, new_price=2)) == {"price": 1, "new_price": 2}
+
+
+def test_a_partial_record_before_any_full_one_makes_an_incomplete_row() -> None:
+    row = after(a_change("7", 20, new_price=2))
+    assert (json.loads(row.data), row.is_complete, row.active) == ({"price": 2}, False, True)
+
+
+def test_a_removal_before_any_full_record_makes_an_incomplete_inactive_row() -> None:
+    row = after(a_removal("7", 20))
+    assert (row.data, row.is_complete, row.active) == (b"{}", False, False)
+
+
+def test_a_full_record_fills_what_a_newer_partial_one_left_open() -> None:
+    row = after(a_change("7", 20, new_price=2), a_base(price=1, mark="A"))
+    assert (json.loads(row.data), row.is_complete) == ({"inner_id": "7", "price": 2, "mark": "A"}, True)
+
+
+def test_a_newer_full_record_replaces_older_partial_ones() -> None:
+    records = [a_base(price=1), a_change("7", 20, new_price=2), a_base(30, price=3)]
+    assert data_after(*records) == data_after(*reversed(records)) == {"price": 3}
+
+
+def test_two_partial_records_each_keep_the_field_they_are_newest_for() -> None:
+    records = [a_change("7", 20, new_price=2, km_age=5), a_change("7", 30, new_price=3)]
+    assert data_after(*records) == data_after(*reversed(records)) == {"price": 3, "km_age": 5}
+
+
+@pytest.mark.parametrize("seq", [10, 9])
+def test_a_partial_record_as_old_as_the_base_says_nothing(seq: int) -> None:
+    assert data_after(a_base(price=1), a_change("7", seq, new_price=2)) == {"price": 1}
+
+
+def test_removed_and_added_again_is_active_and_the_same_history_replayed_stays_so() -> None:
+    history = [a_base(price=1), a_removal("7", 20), a_base(30, price=3)]
+    assert after(*history).active
+    assert after(*history, *history[:2]).active
+
+
+def test_an_added_record_replayed_after_its_removal_stays_removed_and_keeps_its_fields() -> None:
+    row = after(a_base(price=1), a_removal("7", 20), a_base(price=1))
+    assert not row.active
+    assert json.loads(row.data)["price"] == 1
+
+
+def test_an_older_removal_that_comes_late_removes_nothing() -> None:
+    assert after(a_base(30, price=1), a_removal("7", 20)).active
+
+
+def test_a_shell_never_overwrites_a_good_row_but_brings_it_back() -> None:
+    row = after(a_base(price=1), a_removal("7", 20), a_base(30, price="", mark="", images=[]))
+    assert row.active
+    assert json.loads(row.data)["price"] == 1
+
+
+def test_a_shell_alone_is_no_full_record() -> None:
+    assert not after(a_base(price="")).is_complete
+
+
+def test_the_second_sight_of_one_walk_is_ignored() -> None:
+    assert data_after(a_base(price=1), a_base(price=2)) == {"price": 1}
+
+
+def test_numbers_and_keys_are_kept_to_the_last_digit() -> None:
+    exact = b'{"inner_id":"7","n":1.10,"big":18446744073709551616,"e":1E2,"price":98000.50}'
+    assert after(a_record("7", exact, seq=10), a_change("7", 20, km_age=1)).data == exact[:-1] + b',"km_age":1}'
+
+
+def test_what_is_known_already_gives_the_very_same_row() -> None:
+    row = after(a_base(price=1), a_change("7", 20, new_price=2), a_removal("7", 30))
+    updates = read(
+        a_page([a_base(price=1), a_change("7", 20, new_price=2), a_removal("7", 30)]),
+        {"che168": PlatformProfile(renames=RENAMES)},
+    ).updates
+    assert all(merge(row, update, platform="che168") is row for _, update in updates)
