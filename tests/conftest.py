@@ -13,10 +13,14 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from tests.kinds import pytest_collection_modifyitems, pytest_terminal_summary
 
 from common.db import migrate
 from common.settings import DatabaseSettings
 from sandbox.stack import Stack, Vhost
+
+__all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]
+"""Hooks: pytest looks for them here."""
 
 
 @pytest.fixture(scope="session")
