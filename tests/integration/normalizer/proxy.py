@@ -1,0 +1,69 @@
+"""A TCP forwarder that can be cut: a server that is away, without stopping it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+
+class Proxy:
+    """Forwards connections from a free port on loopback to a server's port.
+
+    Args:
+        target: Where the server listens on loopback.
+    """
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = 0
+        self.accepted = 0
+
+    async def open(self) -> None:
+        """Listen; again on the same port after `cut`."""
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Drop every connection and refuse new ones."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.drop()
+
+    def drop(self) -> None:
+        """Drop every connection; new ones are welcome."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        with suppress(OSError):
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            pair = {writer, far_writer}
+            self._writers |= pair
+            ways = [asyncio.create_task(_copy(reader, far_writer)), asyncio.create_task(_copy(far_reader, writer))]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
+            self._writers -= pair
+            for end in pair:
+                end.transport.abort()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+
+@asynccontextmanager
+async def forwarding(target: int) -> AsyncIterator[Proxy]:
+    """Open a proxy in front of a port."""
+    proxy = Proxy(target)
+    await proxy.open()
+    try:
+        yield proxy
+    finally:
+        await proxy.cut()

@@ -1,0 +1,100 @@
+"""Several landers on the same rows at once: no deadlock, no lost update, no doubled effect."""
+
+import asyncio
+from random import Random
+
+import pytest
+from tests.integration.normalizer.road import Rows, a_lander, opened_store
+
+from common.events import PageFetched, PageKind
+from common.settings import DatabaseSettings
+from common.testing.pages import a_change, a_page, a_record
+from normalizer.core.errors import TransientError
+
+pytestmark = pytest.mark.integration
+
+HOT_ROWS = 400
+LANDERS = 4
+BATCHES = 10
+
+
+def a_batch(seed: int) -> list[PageFetched]:
+    """Return changes of 200 of the hot rows, in an order of its own."""
+    chance = Random(seed)  # noqa: S311 - only an order
+    chosen = chance.sample(range(HOT_ROWS), 200)
+    records = [a_change(f"{number:04}", 1000 + seed, new_price=seed, km_age=seed) for number in chosen]
+    return [
+        a_page(records[start : start + 20], kind=PageKind.CHANGE, position=1000 * seed + start)
+        for start in range(0, 200, 20)
+    ]
+
+
+async def deadlocks(rows: Rows) -> int:
+    """Return how many this database has seen; sessions report when they end."""
+    number: int = await rows.connection.fetchval(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
+    return number
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known rows", "unknown rows"])
+async def test_landers_on_the_same_hot_rows_in_any_order_never_deadlock(
+    database: DatabaseSettings, rows: Rows, *, known: bool
+) -> None:
+    failures: list[TransientError] = []
+    async with opened_store(database) as store:
+        if known:
+            offers = [a_record(f"{number:04}", {"mark": "BMW", "price": 1}) for number in range(HOT_ROWS)]
+            await a_lander(store).land([a_page(offers[at : at + 20], position=at + 1) for at in range(0, HOT_ROWS, 20)])
+
+        async def land(first: int) -> None:
+            lander = a_lander(store)
+            for seed in range(first, LANDERS * BATCHES + 1, LANDERS):
+                try:
+                    await lander.land(a_batch(seed))
+                except TransientError as error:
+                    failures.append(error)
+
+        await asyncio.gather(*(land(first) for first in range(1, LANDERS + 1)))
+    assert failures == []
+    assert await deadlocks(rows) == 0
+    newest = {
+        f"{number:04}": max(seed for seed in range(1, LANDERS * BATCHES + 1) if number in chosen(seed))
+        for number in range(HOT_ROWS)
+    }
+    found = await rows.connection.fetch("SELECT inner_id, (data->>'price')::int, (data->>'km_age')::int FROM raw_data")
+    assert {row[0]: (row[1], row[2]) for row in found} == {number: (seed, seed) for number, seed in newest.items()}
+
+
+def chosen(seed: int) -> set[int]:
+    """Return which rows a batch changes."""
+    return set(Random(seed).sample(range(HOT_ROWS), 200))  # noqa: S311 - only an order
+
+
+async def test_the_same_message_landed_twice_at_once_has_its_effect_once(
+    database: DatabaseSettings, rows: Rows
+) -> None:
+    async with opened_store(database) as first, opened_store(database) as second:
+        for position in range(1, 11):
+            page = a_page([a_record(f"{position}-{place}") for place in range(20)], position=position)
+            counts = await asyncio.gather(*(a_lander(store).land([page]) for store in (first, second)))
+            assert sorted(found["inserted"] for found in counts) == [0, 20]
+    assert await rows.count("raw_data") == await rows.count("catalog_changes") == 200
+    assert await rows.ledger() == [("landed", 10, 200, 200, 0)]
+
+
+async def test_a_change_that_lands_while_its_row_is_normalised_is_not_lost(
+    database: DatabaseSettings, rows: Rows
+) -> None:
+    async with opened_store(database) as store:
+        lander = a_lander(store)
+        await lander.land([a_page([a_record("1", {"price": 0, "mark": "BMW"})])])
+        for seq in range(1000, 1030):
+            await rows.connection.execute("UPDATE raw_data SET is_processed = false")
+            keys, _ = await store.pending(limit=10, after=0)
+            page = a_page([a_change("1", seq, new_price=seq)], kind=PageKind.CHANGE, position=seq)
+            await asyncio.gather(lander.normalise(keys), lander.land([page]))
+    found = await rows.connection.fetchrow(
+        "SELECT is_processed, (data->>'price')::int, price::int FROM raw_data JOIN processed_data USING (inner_id)"
+    )
+    assert tuple(found) == (True, 1029, 1029)

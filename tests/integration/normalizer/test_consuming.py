@@ -1,0 +1,220 @@
+"""`RawConsumer` on a real RabbitMQ and PostgreSQL: nothing is acknowledged before it is safe, nothing is lost."""
+
+import asyncio
+from functools import partial
+from urllib.parse import urlsplit
+
+import pytest
+from tests.integration.normalizer.proxy import forwarding
+from tests.integration.normalizer.road import (
+    FailingLanding,
+    Queue,
+    Rows,
+    a_lander,
+    consuming,
+    opened_queue,
+    opened_store,
+    until,
+)
+
+from common import topology
+from common.events import PageFetched
+from common.settings import DatabaseSettings
+from common.testing.pages import a_page, a_record
+from normalizer.core.batch import Limits
+from normalizer.core.errors import TransientError
+from sandbox.stack import Stack, Vhost
+
+pytestmark = pytest.mark.integration
+
+
+def pages(number: int, *, first: int = 1) -> list[PageFetched]:
+    """Return pages of 20 offers each."""
+    return [
+        a_page([a_record(f"{position}-{place}") for place in range(20)], position=position)
+        for position in range(first, first + number)
+    ]
+
+
+async def is_empty(queue: Queue, name: str = topology.RAW_QUEUE) -> bool:
+    return await queue.ready(name) == 0
+
+
+async def holds(queue: Queue, number: int, name: str = topology.RAW_QUEUE) -> bool:
+    return await queue.ready(name) == number
+
+
+async def test_a_backlog_larger_than_the_prefetch_is_landed_whole_and_none_of_it_stays_unacknowledged(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    await queue.publish(*pages(90))
+    async with consuming(vhost, database):
+        await until(partial(rows.are, 1800))
+    assert await queue.ready() == 0
+    assert await rows.ledger() == [("landed", 90, 1800, 1800, 0)]
+    assert await rows.count("catalog_changes") == 1800
+
+
+async def test_nothing_is_acknowledged_before_the_commit_and_a_lost_connection_doubles_nothing(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    address = urlsplit(vhost.urls["normalizer"])
+    async with forwarding(address.port or 0) as proxy:
+        url = vhost.urls["normalizer"].replace(f":{address.port}", f":{proxy.port}")
+        await queue.publish(*pages(3))
+        async with rows.connection.transaction():
+            await rows.connection.execute("LOCK TABLE catalog_changes IN ACCESS EXCLUSIVE MODE")
+            async with consuming(vhost, database, url=url) as consumer:
+                await until(partial(is_empty, queue))
+                assert await rows.count("raw_data") == 0
+                await proxy.cut()
+                await until(partial(holds, queue, 3))
+                await proxy.open()
+                await until(partial(is_empty, queue))
+                assert await rows.count("raw_data") == 0
+                await rows.connection.execute("ROLLBACK; BEGIN")
+                await until(partial(rows.are, 60))
+                await until(partial(is_empty, queue))
+                await consumer.stop()
+        assert await queue.ready() == 0
+    assert await rows.count("catalog_changes") == 60
+    assert await rows.ledger() == [("landed", 3, 60, 60, 0)]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param(b"\x00\xffnot json", "not_json", id="no JSON"),
+        pytest.param(b'{"platform":"che168"}', "not_an_event", id="no event"),
+        pytest.param(b"", "not_json", id="empty"),
+        pytest.param(
+            b'{"platform":"unheard_of","kind":"page","run_id":"r","position":1,'
+            b'"fetched_at":"2026-11-20T12:00:00Z","records":[]}',
+            "unknown_platform",
+            id="a platform that is not configured",
+        ),
+    ],
+)
+async def test_what_is_no_page_of_ours_is_dead_lettered_with_its_reason_and_the_rest_lands(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, body: bytes, reason: str
+) -> None:
+    await queue.publish_body(body, "raw.unheard_of.page", message_id="m7")
+    await queue.publish(*pages(1))
+    async with consuming(vhost, database):
+        await until(partial(rows.are, 20))
+        dead = await queue.take()
+    assert await queue.ready() == 0
+    assert dead.body == body
+    assert dead.delivery_mode == 2
+    assert (dead.message_id, dead.content_type) == ("m7", "application/json")
+    assert dead.headers["x-reason"] == reason
+    assert dead.headers["x-detail"]
+    assert dead.headers["x-origin"] == "test"
+    assert (dead.headers["x-original-exchange"], dead.headers["x-original-routing-key"]) == (
+        topology.RAW_EXCHANGE,
+        "raw.unheard_of.page",
+    )
+
+
+async def test_a_database_that_stays_away_gets_the_deliveries_back_into_the_queue_and_consuming_goes_on_by_itself(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    async with forwarding(database.port) as proxy:
+        settings = database.model_copy(update={"port": proxy.port})
+        async with consuming(vhost, settings, give_back_after_s=0.5):
+            await queue.publish(*pages(1))
+            await until(partial(rows.are, 20))
+            await proxy.cut()
+            await queue.publish(*pages(5, first=2))
+            await until(partial(holds, queue, 5))
+            assert await rows.count("raw_data") == 20
+            await proxy.open()
+            await until(partial(rows.are, 120))
+            await until(partial(is_empty, queue))
+        assert await queue.ready() == 0
+    assert await rows.ledger() == [("landed", 6, 120, 120, 0)]
+    assert await rows.count("catalog_changes") == 120
+
+
+async def test_a_database_hiccup_is_sat_out_with_the_deliveries_in_hand(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    async with forwarding(database.port) as proxy:
+        async with consuming(vhost, database.model_copy(update={"port": proxy.port})):
+            await queue.publish(*pages(1))
+            await until(partial(rows.are, 20))
+            await proxy.cut()
+            await queue.publish(*pages(2, first=2))
+            await until(partial(is_empty, queue))
+            await proxy.open()
+            await until(partial(rows.are, 60))
+        assert await queue.ready() == 0
+
+
+async def test_a_broker_that_crashes_and_comes_back_is_consumed_again(
+    stack: Stack, vhost: Vhost, database: DatabaseSettings, rows: Rows
+) -> None:
+    async with consuming(vhost, database):
+        async with opened_queue(vhost) as queue:
+            await queue.publish(*pages(2))
+            await until(partial(rows.are, 40))
+        await asyncio.to_thread(stack.broker.kill)
+        await asyncio.to_thread(stack.up)
+        async with opened_queue(vhost) as queue:
+            await queue.publish(*pages(2, first=3))
+            await until(partial(rows.are, 80), within_s=30)
+            await until(partial(is_empty, queue))
+    async with opened_queue(vhost) as queue:
+        assert await queue.ready() == 0
+
+
+async def test_stopping_lands_what_is_in_hand_without_waiting_for_the_linger(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    async with consuming(vhost, database, limits=Limits(weight=200, linger_s=60.0)) as consumer:
+        await queue.publish(*pages(3))
+        await until(partial(is_empty, queue))
+        assert await rows.count("raw_data") == 0
+        assert await consumer.stop() < 5
+    assert await rows.count("raw_data") == 60
+    assert await queue.ready() == 0
+
+
+async def test_stopping_gives_back_what_cannot_be_landed_in_time(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    await queue.publish(*pages(3))
+    async with rows.connection.transaction():
+        await rows.connection.execute("LOCK TABLE catalog_changes IN ACCESS EXCLUSIVE MODE")
+        async with consuming(vhost, database, stop_within_s=0.5) as consumer:
+            await until(partial(is_empty, queue))
+            assert await consumer.stop() < 5
+    await until(partial(holds, queue, 3))
+    assert await rows.count("raw_data") == 0
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a defect"), TransientError("away")], ids=["defect", "outage"])
+async def test_whatever_goes_wrong_the_messages_come_again_and_are_landed(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, error: Exception
+) -> None:
+    await queue.publish(*pages(15))
+    async with opened_store(database) as store:
+        landing = FailingLanding(a_lander(store), error, times=3)
+        async with consuming(vhost, database, landing=landing, give_back_after_s=0.01):
+            await until(partial(rows.are, 300))
+            await until(partial(is_empty, queue))
+    assert landing.left == 0
+    assert await queue.ready() == 0
+    assert await rows.count("catalog_changes") == 300
+
+
+async def test_several_consumers_share_a_queue_and_end_in_the_same_rows(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    await queue.publish(*pages(30), *pages(30))
+    async with consuming(vhost, database, prefetch=10), consuming(vhost, database, prefetch=10):
+        await until(partial(is_empty, queue))
+        await until(partial(rows.are, 600))
+    assert await queue.ready() == 0
+    assert await rows.ledger() == [("landed", 30, 600, 600, 0)]
+    assert await rows.count("catalog_changes") == 600
