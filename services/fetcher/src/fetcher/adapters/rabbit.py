@@ -19,6 +19,8 @@ from fetcher.core.errors import TopologyError
 APPLICATION: Final = "fetcher"
 MESSAGE_TYPE: Final = "page_fetched.v1"
 HEARTBEAT_S: Final = 30
+LONGEST_TEXT: Final = 120
+"""Of the client's error texts; longer ones are dumps."""
 
 
 class RabbitPublisher:
@@ -112,8 +114,11 @@ class RabbitPublisher:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, amqp.ChannelInvalidStateError):
+        return "connection lost"
     text = str(error)
-    return type(error).__name__ if not text or len(text) > 120 else f"{type(error).__name__}: {text}"  # noqa: PLR2004 - one line
+    is_line = 0 < len(text) <= LONGEST_TEXT and "\n" not in text
+    return f"{type(error).__name__}: {text}" if is_line else type(error).__name__
 
 
 def _message(page: PageFetched) -> aio_pika.Message:
