@@ -8,10 +8,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
 from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from common.db import migrate
-from common.db.engine import create_engine, url
+from common.db.engine import create_engine
 from common.db.tables import metadata
 from common.errors import ConfigurationError, UnavailableError
 from common.settings import DatabaseSettings
@@ -26,11 +25,8 @@ def differences(connection: Connection, tables: MetaData) -> list[object]:
 
 
 async def compared(settings: DatabaseSettings, tables: MetaData) -> list[object]:
-    """Compare the database with `tables`.
-
-    On a plain engine: reflection wants JSON decoded, and ours hands it over as bytes.
-    """
-    engine = create_async_engine(url(settings))
+    """Compare the database with `tables`."""
+    engine = create_engine(settings, application="test")
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(differences, tables)

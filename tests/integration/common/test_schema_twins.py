@@ -2,10 +2,9 @@
 
 import asyncpg
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from common.db import migrate
-from common.db.engine import url
+from common.db.engine import create_engine
 from common.db.tables import metadata
 from common.settings import DatabaseSettings
 
@@ -39,7 +38,7 @@ async def listed(settings: DatabaseSettings, query: str) -> list[str]:
 
 @pytest.mark.parametrize("query", [CONSTRAINTS, INDEXES], ids=["constraints", "indexes"])
 async def test_constraints_and_indexes_are_those_of_the_tables(empty_database: DatabaseSettings, query: str) -> None:
-    engine = create_async_engine(url(empty_database))
+    engine = create_engine(empty_database, application="test")
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     from_tables = await listed(empty_database, query)

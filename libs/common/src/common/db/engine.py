@@ -1,14 +1,9 @@
-"""The one way to a PostgreSQL pool: SQLAlchemy's engine over asyncpg, with bounds on every wait."""
+"""SQLAlchemy's engine over asyncpg: for migrations and ordinary queries. The hot path uses `common.db.session`."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-import asyncpg
-from sqlalchemy import URL, event
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from common.db.session import exchange_json_as_bytes, server_settings
+from common.db.session import server_settings
 from common.settings import DatabaseSettings
 
 
@@ -25,13 +20,13 @@ def url(settings: DatabaseSettings) -> URL:
 
 
 def create_engine(settings: DatabaseSettings, *, application: str) -> AsyncEngine:
-    """Make a pool; it connects on first use.
+    """Make a pool; it connects on first use. JSON columns take and give objects.
 
     Args:
         settings: Where, and the bounds in seconds.
-        application: What `pg_stat_activity` shows: `normalizer@host`.
+        application: What `pg_stat_activity` shows: `migrate`.
     """
-    engine = create_async_engine(
+    return create_async_engine(
         url(settings),
         pool_size=settings.pool_size,
         max_overflow=0,
@@ -43,26 +38,3 @@ def create_engine(settings: DatabaseSettings, *, application: str) -> AsyncEngin
             "server_settings": server_settings(settings, application=application),
         },
     )
-    event.listen(engine.sync_engine, "connect", _exchange_json_as_bytes)
-    return engine
-
-
-def _exchange_json_as_bytes(connection: Any, _record: object) -> None:
-    """Listen after SQLAlchemy's own codecs and replace them.
-
-    A JSON column read through SQLAlchemy is therefore bytes as well; written through it, it still takes objects.
-    """
-    connection.run_async(exchange_json_as_bytes)
-
-
-@asynccontextmanager
-async def driver_connection(engine: AsyncEngine) -> AsyncIterator["asyncpg.Connection[Any]"]:
-    """Lend the pool's bare asyncpg connection: for arrays, bytes and COPY on the hot path.
-
-    No transaction is open on it; the borrower opens and ends its own.
-    """
-    async with engine.connect() as connection:
-        raw = await connection.get_raw_connection()
-        driver = raw.driver_connection
-        assert driver is not None  # noqa: S101 - only a detached connection has none
-        yield driver
