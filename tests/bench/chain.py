@@ -160,9 +160,8 @@ def measure(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
             slow = baseline(stack, upstream, folder)
             with a_road(stack, upstream, folder, f"bench_chain_{run}") as road:
                 fast = asyncio.run(chain(road))
-            print(
-                f"run {run + 1}: ORM script {slow:,.0f} records/s, chain {fast.per_s:,.0f} records/s: {fast.per_s / slow:.1f} x"
-            )
+            ratio = fast.per_s / slow
+            print(f"run {run + 1}: ORM {slow:,.0f} records/s, chain {fast.per_s:,.0f} records/s: {ratio:.1f} x")
             print(f"  {fast.rows:,} offers: {said(fast)}")
         for normalizers in (1, 2, 3):
             with a_road(stack, upstream, folder, f"bench_drain_{normalizers}") as road:
@@ -170,9 +169,11 @@ def measure(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
                     f"{normalizers} normalizer(s), full queue: {asyncio.run(drained(road, normalizers)):,.0f} records/s"
                 )
     if args.large:
-        with UpstreamProcess("--offers", str(args.large), "--seed", "1") as upstream:
-            with a_road(stack, upstream, folder, "bench_large") as road:
-                large = asyncio.run(chain(road))
+        with (
+            UpstreamProcess("--offers", str(args.large), "--seed", "1") as upstream,
+            a_road(stack, upstream, folder, "bench_large") as road,
+        ):
+            large = asyncio.run(chain(road))
         print(f"{large.rows:,} offers: {large.per_s:,.0f} records/s, {said(large)}")
 
 

@@ -20,7 +20,7 @@ from common.db.engine import url
 from common.db.tables import processed_data, raw_data
 from common.settings import Settings, load
 from normalizer.core.offers.normalise import normalise
-from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.offers.record import FIELDS, PlatformProfile
 
 
 class _Base(DeclarativeBase):
@@ -62,7 +62,7 @@ async def store_processed(engine: AsyncEngine, inner_id: str, profile: PlatformP
     async with AsyncSession(engine) as session:
         raw: Any = await session.scalar(select(RawOffer).where(RawOffer.__table__.c.inner_id == inner_id))
         offer, _ = normalise(json.dumps(raw.data).encode(), profile)
-        document = offer.as_document()
+        document = {name: value for name in FIELDS if (value := getattr(offer, name)) not in (None, [], {})}
         found = await session.scalar(select(ProcessedOffer).where(ProcessedOffer.__table__.c.inner_id == inner_id))
         row: Any = found or ProcessedOffer(platform="che168", inner_id=inner_id)
         for name, value in document.items():

@@ -66,7 +66,7 @@ def test_the_row_observed_on_the_live_api_is_read_to_the_last_quirk() -> None:
     }
     assert {name: getattr(offer, name) for name in expected} == expected
     assert len(offer.images) == 1
-    assert "PRIVATE" not in json.dumps(offer.as_document(), default=str)
+    assert "PRIVATE" not in msgspec.json.encode(offer).decode()
 
 
 @pytest.mark.parametrize(
@@ -260,17 +260,17 @@ def test_what_is_no_object_raises() -> None:
 
 def test_the_document_holds_what_is_said_and_nothing_else() -> None:
     offer = read(mark="BMW", price=0, is_dealer="false", first_registration="2022-09")
-    assert offer.as_document() == {
+    assert msgspec.to_builtins(offer) == {
         "mark": "BMW",
         "price": 0.0,
         "currency": "CNY",
         "is_dealer": False,
-        "first_registration": date(2022, 9, 1),
+        "first_registration": "2022-09-01",
         "year": 2022,
     }
 
 
-FIELDS = [*(name for name in Offer.__dataclass_fields__ if name != "options"), *MORE_FIELDS]
+FIELDS = [*(name for name in Offer.__struct_fields__ if name != "options"), *MORE_FIELDS]
 SCALARS = (
     st.none()
     | st.booleans()
@@ -299,7 +299,7 @@ RAW_VALUES = VALUES.map(json.dumps) | st.sampled_from(["1e400", "-1e-400", "9" *
 def test_no_object_raises_and_everything_fits_its_column(data: dict[str, str]) -> None:
     body = "{" + ",".join(f'"{name}":{value}' for name, value in data.items()) + "}"
     offer, _ = normalise(body.encode(), CHE168)
-    assert b"\\u0000" not in msgspec.json.encode(offer.as_document())
+    assert b"\\u0000" not in msgspec.json.encode(offer)
     assert offer.year is None or 1900 <= offer.year <= 2100
     assert offer.price is None or 0 <= offer.price < 1e12
     assert offer.km_age is None or 0 <= offer.km_age < 2**31

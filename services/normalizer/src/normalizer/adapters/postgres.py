@@ -238,8 +238,7 @@ def _versions(value: bytes | None) -> tuple[dict[str, int], dict[str, LooseField
     except msgspec.ValidationError:
         found = _decode_versions(value)
     loose = {
-        name: LooseField(f.seq, bytes(f.value), f.place, bytes(f.hides) or None)
-        for name, f in found.loose.items()
+        name: LooseField(f.seq, bytes(f.value), f.place, bytes(f.hides) or None) for name, f in found.loose.items()
     }
     return found.exact, loose
 

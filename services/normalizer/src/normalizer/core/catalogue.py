@@ -79,7 +79,7 @@ def _catalogue_row(row: RawRow, profiles: Mapping[str, PlatformProfile], counts:
         raise PoisonError(f"{row.platform}/{row.inner_id}: {type(error).__name__}: {error}") from error
     for name in odd:
         counts[f"odd.{name}"] += 1
-    return CatalogueRow(row, offer, _encode(offer.as_document()))
+    return CatalogueRow(row, offer, _encode(offer))
 
 
 def _key(row: RawRow) -> Key:

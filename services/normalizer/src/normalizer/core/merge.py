@@ -11,9 +11,10 @@ seen twice in one walk) the earlier sight wins. Source: docs/adr/0003, and per-f
 A document is a dict from field name to the field's JSON bytes: values are never decoded, so none is changed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -29,7 +30,8 @@ PREFIX: Final = "new_"
 EMPTY_VALUES: Final = frozenset({b'""', b"null", b"[]", b"{}", b'"[]"', b'"{}"'})
 IDENTITY_FIELDS: Final = frozenset({"id", "inner_id"})
 
-_split = msgspec.json.Decoder(dict[str, msgspec.Raw])
+fields_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+"""Cut a JSON object into views of its top-level fields; raises as `split` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Update:
     Attributes:
         data: The document as bytes; for `changed` the partial document, for `removed` empty.
         sight: Microseconds since 1970 at which the page was fetched, times 1,000, plus the place in the page.
-        fields: The same document split; for a shell (all fields empty) it is empty and `data` is not used.
+        fields: Of a `changed` record the same document split; otherwise empty.
+        is_shell: Every field is empty: `data` is not used.
         renames: Names in a `changed` event → names in the full record, as the platform is configured.
     """
 
@@ -113,7 +116,7 @@ def split(data: bytes) -> Document:
     Raises:
         msgspec.DecodeError: `data` is no JSON object.
     """
-    return {name: bytes(raw) for name, raw in _split.decode(data).items()}
+    return {name: bytes(raw) for name, raw in fields_of(data).items()}
 
 
 def join(document: Document) -> bytes:
@@ -121,9 +124,10 @@ def join(document: Document) -> bytes:
     return b"{" + b",".join(msgspec.json.encode(name) + b":" + value for name, value in document.items()) + b"}"
 
 
-def is_shell(document: Document) -> bool:
+def is_shell(fields: Mapping[str, bytes | msgspec.Raw]) -> bool:
     """Return whether every field but the identity is empty: a shell says nothing and never replaces a good row."""
-    return all(value.strip() in EMPTY_VALUES for name, value in document.items() if name not in IDENTITY_FIELDS)
+    said = (value for name, value in fields.items() if name not in IDENTITY_FIELDS)
+    return all(bytes(value).strip() in EMPTY_VALUES for value in said)
 
 
 def merge(row: RawRow | None, update: Update, *, platform: str) -> RawRow:
@@ -132,12 +136,16 @@ def merge(row: RawRow | None, update: Update, *, platform: str) -> RawRow:
         row = _unknown(update, platform)
     match update.change_type:
         case ChangeType.ADDED:
-            row = _with_active(row, update, active=True)
-            return _with_head(row, update) if update.is_shell else _with_base(row, update)
+            news = _activity(row, update, active=True) | (_head(row, update) if update.is_shell else _base(row, update))
         case ChangeType.CHANGED:
-            return _with_head(_with_fields(row, update), update)
+            news = _fields(row, update) | _head(row, update)
         case ChangeType.REMOVED:
-            return _with_head(_with_active(row, update, active=False), update)
+            news = _activity(row, update, active=False) | _head(row, update)
+    return replace(row, **news) if news else row
+
+
+_News = dict[str, Any]
+"""Fields of a row and their new values; empty: nothing new."""
 
 
 def _unknown(update: Update, platform: str) -> RawRow:
@@ -159,58 +167,54 @@ def _unknown(update: Update, platform: str) -> RawRow:
     )
 
 
-def _with_active(row: RawRow, update: Update, *, active: bool) -> RawRow:
-    if update.seq <= row.active_seq:
-        return row
-    return replace(row, active=active, active_seq=update.seq)
+def _activity(row: RawRow, update: Update, *, active: bool) -> _News:
+    return {"active": active, "active_seq": update.seq} if update.seq > row.active_seq else {}
 
 
-def _with_head(row: RawRow, update: Update, *, also_equal: bool = False) -> RawRow:
+def _head(row: RawRow, update: Update, *, also_equal: bool = False) -> _News:
     if update.seq < row.max_seq or (update.seq == row.max_seq and not also_equal):
-        return row
-    return replace(
-        row,
-        max_seq=update.seq,
-        change_type=update.change_type.value,
-        source=update.source,
-        source_id=update.source_id,
-        created_at=update.created_at,
-    )
+        return {}
+    return {
+        "max_seq": update.seq,
+        "change_type": update.change_type.value,
+        "source": update.source,
+        "source_id": update.source_id,
+        "created_at": update.created_at,
+    }
 
 
-def _with_base(row: RawRow, update: Update) -> RawRow:
+def _base(row: RawRow, update: Update) -> _News:
     """Take a full record iff it is newer than the base, or was seen earlier with the same version."""
     same_version = update.seq == row.base_seq
     if update.seq < row.base_seq or (same_version and update.sight >= row.base_sight):
-        return _with_head(row, update)
-    data, loose = update.data, row.loose
-    field_seq = {name: seq for name, seq in row.field_seq.items() if seq > update.seq}
-    if field_seq or loose:
-        newer = _without_loose(split(row.data), loose)
-        document = update.fields | {name: newer[name] for name in field_seq}
-        loose = {name: field for name, field in loose.items() if field.seq > update.seq}
-        data, loose = _with_loose(document, field_seq, loose)
-    row = replace(row, data=data, base_seq=update.seq, base_sight=update.sight, field_seq=field_seq, loose=loose)
-    return _with_head(row, update, also_equal=True)
+        return _head(row, update)
+    news: _News = {"data": update.data, "base_seq": update.seq, "base_sight": update.sight}
+    if row.field_seq or row.loose:
+        field_seq = {name: seq for name, seq in row.field_seq.items() if seq > update.seq}
+        newer = _without_loose(split(row.data), row.loose)
+        document = split(update.data) | {name: newer[name] for name in field_seq}
+        loose = {name: field for name, field in row.loose.items() if field.seq > update.seq}
+        data, placed = _with_loose(document, field_seq, loose)
+        news |= {"data": data, "field_seq": field_seq, "loose": placed}
+    return news | _head(row, update, also_equal=True)
 
 
-def _with_fields(row: RawRow, update: Update) -> RawRow:
+def _fields(row: RawRow, update: Update) -> _News:
     """Take each field of a partial record iff its version is newer than the base's and than the field's own."""
     if update.seq <= row.base_seq:
-        return row
+        return {}
     exact, prefixed = _named(update)
     exact = {name: value for name, value in exact.items() if update.seq > row.field_seq.get(name, NEVER)}
     prefixed = {
         name: value for name, value in prefixed.items() if name not in row.loose or update.seq > row.loose[name].seq
     }
     if not exact and not prefixed:
-        return row
+        return {}
     document = _without_loose(split(row.data), row.loose) | exact
     field_seq = row.field_seq | dict.fromkeys(exact, update.seq)
-    data, loose = _with_loose(
-        document, field_seq, row.loose | {name: LooseField(update.seq, value) for name, value in prefixed.items()}
-    )
-    return replace(row, data=data, field_seq=field_seq, loose=loose)
+    newest = {name: LooseField(update.seq, value) for name, value in prefixed.items()}
+    data, loose = _with_loose(document, field_seq, row.loose | newest)
+    return {"data": data, "field_seq": field_seq, "loose": loose}
 
 
 def _named(update: Update) -> tuple[Document, Document]:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from common.events import SOURCE_OF_KIND, ChangeType, FeedRecord, InnerId, PageFetched
-from normalizer.core.merge import Update, is_shell, split
+from normalizer.core.merge import Update, fields_of, is_shell
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Reject
 from normalizer.core.repair import repaired
@@ -81,10 +81,10 @@ def _update(page: PageFetched, index: int, record: FeedRecord, renames: dict[str
         raise _Unusable("unknown_change_type", (_clean(record.change_type) or "")[:100])
     data = b"{}" if change_type is ChangeType.REMOVED else repaired(bytes(record.data))
     try:
-        fields = split(data)
+        fields = fields_of(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _Unusable("data_not_object", str(error)) from error
-    if change_type is ChangeType.ADDED and _identity(fields.get("inner_id", b"null")) not in {inner_id, ""}:
+    if change_type is ChangeType.ADDED and _identity(fields) not in {inner_id, ""}:
         raise _Unusable("identity_mismatch", "data.inner_id names another offer")
     return Update(
         inner_id=InnerId(inner_id),
@@ -92,7 +92,7 @@ def _update(page: PageFetched, index: int, record: FeedRecord, renames: dict[str
         seq=record.seq,
         sight=_microseconds(page.fetched_at) * 1000 + min(999, page.part * len(page.records) + index),
         data=data,
-        fields=fields,
+        fields={name: bytes(raw) for name, raw in fields.items()} if change_type is ChangeType.CHANGED else {},
         is_shell=change_type is ChangeType.ADDED and is_shell(fields),
         source=SOURCE_OF_KIND[page.kind],
         source_id=_clean(record.source_id),
@@ -101,10 +101,12 @@ def _update(page: PageFetched, index: int, record: FeedRecord, renames: dict[str
     )
 
 
-def _identity(value: bytes) -> str:
+def _identity(fields: Mapping[str, msgspec.Raw]) -> str:
     """Return what `data` says of its identity as text; empty where it says nothing."""
+    if "inner_id" not in fields:
+        return ""
     try:
-        found = msgspec.json.decode(value)
+        found = msgspec.json.decode(fields["inner_id"])
     except (msgspec.DecodeError, RecursionError):
         return "unreadable"
     return "" if found is None else str(found)
@@ -129,6 +131,6 @@ def _microseconds(value: datetime) -> int:
 
 
 def _clean(value: str | None) -> str | None:
-    if value is None:
-        return None
+    if value is None or value.isprintable():
+        return value and value[:MAX_INNER_ID]
     return "".join(c if c.isprintable() else "\ufffd" for c in value)[:MAX_INNER_ID]

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,48 +25,45 @@ class PlatformProfile:
     renames: dict[str, str] = field(default_factory=lambda: {"new_price": "price"})
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One offer as people filter, sort and read it; None is 'not said'. Units are in the names."""
+class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One offer as people filter, sort and read it; None is 'not said'. Units are in the names.
 
-    mark: str | None
-    model: str | None
-    title: str | None
-    complectation: str | None
-    year: int | None
-    first_registration: date | None
-    color: str | None
-    price: float | None
+    Encoded as JSON it is `normalized_data`: what is not said is left out, dates are ISO text.
+    """
+
+    mark: str | None = None
+    model: str | None = None
+    title: str | None = None
+    complectation: str | None = None
+    year: int | None = None
+    first_registration: date | None = None
+    color: str | None = None
+    price: float | None = None
     currency: str
-    km_age: int | None
-    engine_type: str | None
-    transmission_type: str | None
-    body_type: str | None
-    drive_type: str | None
-    displacement_l: float | None
-    power_hp: float | None
-    power_kw: float | None
-    address: str | None
-    province: str | None
-    city: str | None
-    seller_type: str | None
-    is_dealer: bool | None
-    salon_id: str | None
-    section: str | None
-    description: str | None
-    url: str | None
-    offer_created: date | None
-    vin: str | None
-    specid: str | None
-    images: list[str]
-    options: list[str]
-    parameters: dict[str, str]
-
-    def as_document(self) -> dict[str, Any]:
-        """Return what is said, by column; dates as ISO text. This is `normalized_data`."""
-        document = {name: getattr(self, name) for name in FIELDS}
-        return {name: value for name, value in document.items() if value is not None and value not in ([], {})}
+    km_age: int | None = None
+    engine_type: str | None = None
+    transmission_type: str | None = None
+    body_type: str | None = None
+    drive_type: str | None = None
+    displacement_l: float | None = None
+    power_hp: float | None = None
+    power_kw: float | None = None
+    address: str | None = None
+    province: str | None = None
+    city: str | None = None
+    seller_type: str | None = None
+    is_dealer: bool | None = None
+    salon_id: str | None = None
+    section: str | None = None
+    description: str | None = None
+    url: str | None = None
+    offer_created: date | None = None
+    vin: str | None = None
+    specid: str | None = None
+    images: list[str] = []
+    options: list[str] = []
+    parameters: dict[str, str] = {}
 
 
-FIELDS: Final = tuple(Offer.__dataclass_fields__)
-"""The columns, in the order of the dataclass."""
+FIELDS: Final = Offer.__struct_fields__
+"""The columns, in the order of the class."""
