@@ -1,11 +1,9 @@
 """The composition root: settings in, parts put together, opened and closed in order."""
 
 import asyncio
-import importlib.util
 import logging
 import random
 import socket
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
@@ -47,19 +45,8 @@ def _initial_load(command: InitialLoadCommand) -> Exit:
     log.configure(SERVICE, level=settings.log.level, directory=settings.log.directory)
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # logs as an error of its own what it raises
     names = _chosen(settings, command.platform)
-    _remember_absent("sniffio")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_load_all(settings, command, names))
-
-
-def _remember_absent(module: str) -> None:
-    """Let an import of a module that is not installed fail at once.
-
-    httpcore tries `import sniffio` four times per request; a search of the whole path each time costs more than all
-    else that the fetcher does for a page.
-    """
-    if importlib.util.find_spec(module) is None:
-        sys.modules[module] = None  # type: ignore[assignment]  # documented: a None here makes the import fail
 
 
 def _chosen(settings: FetcherServiceSettings, platform: str | None) -> list[str]:
