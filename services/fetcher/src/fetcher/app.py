@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
