@@ -5,12 +5,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
-export PYTHON
 LOCAL := $(BIN)/sandbox local
 PLATFORM ?=
 COUNT ?= 1
-# For `make up` alone: how many offers the stand-in upstream has.
-export SANDBOX_OFFERS
 
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header
 

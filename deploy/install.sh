@@ -34,17 +34,20 @@ engine_answers() {
   timeout 10 docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1
 }
 
+has_rabbitmq() { [ -d /usr/lib/rabbitmq/lib ]; }
+has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; }
+
 missing_servers() { # print Debian's names of the servers that are not installed
-  if [ ! -d /usr/lib/rabbitmq ] && ! command -v rabbitmq-server >/dev/null; then
-    echo rabbitmq-server
-  fi
-  if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
-    echo postgresql
-  fi
+  has_rabbitmq || echo rabbitmq-server
+  has_postgresql || echo postgresql
 }
 
-servers_are_elsewhere() {
-  { is_given DB_HOST && is_given RABBITMQ_URL; } || engine_answers
+wanted_servers() { # print those of them that nobody else provides
+  local missing
+  missing=$(missing_servers)
+  if is_given RABBITMQ_URL; then missing=${missing/rabbitmq-server/}; fi
+  if is_given DB_HOST; then missing=${missing/postgresql/}; fi
+  if [ -n "${missing//[[:space:]]/}" ] && ! engine_answers; then echo "$missing"; fi
 }
 
 find_python() { # print the first interpreter that is new enough
@@ -79,7 +82,7 @@ missing_packages() { # steps
     case $step in
       runtime | development) missing_python ;;
       native-servers) missing_servers ;;
-      servers) [ -z "$(missing_servers)" ] || servers_are_elsewhere || missing_servers ;;
+      servers) wanted_servers ;;
       *) die "unknown step: $step" ;;
     esac
   done
@@ -120,17 +123,24 @@ install_python() { # requirements file
   fingerprint "$1" >".venv/.made-from-$1"
 }
 
-mkdir -p .local/logs
-exec 9>.local/install.lock
-flock 9 # two starts at once: the second finds everything done
-missing=$(missing_packages "$@")
-if [ -n "$missing" ]; then
-  # shellcheck disable=SC2086 # names, one word each
-  install_packages $missing
+main() { # steps
+  local step missing
+  mkdir -p .local/logs
+  exec 9>.local/install.lock
+  flock 9 # two starts at once: the second finds everything done
+  missing=$(missing_packages "$@")
+  if [ -n "$missing" ]; then
+    # shellcheck disable=SC2086 # names, one word each
+    install_packages $missing
+  fi
+  for step in "$@"; do
+    case $step in
+      runtime) is_current requirements-dev.txt || is_current requirements.txt || install_python requirements.txt ;;
+      development) is_current requirements-dev.txt || install_python requirements-dev.txt ;;
+    esac
+  done
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  main "$@"
 fi
-for step in "$@"; do
-  case $step in
-    runtime) is_current requirements-dev.txt || is_current requirements.txt || install_python requirements.txt ;;
-    development) is_current requirements-dev.txt || install_python requirements-dev.txt ;;
-  esac
-done

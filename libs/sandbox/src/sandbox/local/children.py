@@ -22,6 +22,9 @@ from sandbox.stack.process import ServerProcess, launch, wait_ready
 READY_PATIENCE_S: Final = 60.0
 STOP_PATIENCE_S: Final = 15.0
 KILL_PATIENCE_S: Final = 5.0
+WAIT_STEP_S: Final = 60.0
+MAX_OUTPUT_BYTES: Final = 10 * 1024 * 1024
+"""What a service prints is in its daily log as well, so a long one is emptied by the next `up`."""
 
 
 class Children:
@@ -54,7 +57,7 @@ class Children:
         outdated = [
             name
             for name, started in self._folder.state.services.items()
-            if started.process.is_alive() and digests.get(name) != started.made_of
+            if started.made_of and started.process.is_alive() and digests.get(name) != started.made_of
         ]
         if outdated:
             say(f"settings or code changed: stopping {', '.join(outdated)}")
@@ -66,6 +69,9 @@ class Children:
             self._start(service, digests[service.name])
         for service in services:
             self._wait_until_ready(service)
+            output = self.output(service.name)
+            if output.exists() and output.stat().st_size > MAX_OUTPUT_BYTES:
+                os.truncate(output, 0)
 
     def stop_all(self) -> list[str]:
         """End every recorded process; return the names of those that ran."""
@@ -97,6 +103,12 @@ class Children:
         finally:
             with self._folder.locked():
                 self._forget([name])
+
+    def wait_for_end(self, name: str) -> None:
+        """Return when a program that an earlier launcher left behind in `run` has ended."""
+        started = self._folder.state.services.get(name)
+        while started and not started.process.wait(WAIT_STEP_S):
+            pass
 
     def output(self, name: str) -> Path:
         """Return the file with what a service printed since its last start."""

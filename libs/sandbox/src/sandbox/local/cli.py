@@ -4,11 +4,12 @@ import argparse
 import os
 import signal
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from common.clock import SystemClock
-from common.errors import FeedmillError
+from common.errors import ConfigurationError, FeedmillError
 from sandbox.local.compose import ComposeRuntime, engine_answers
 from sandbox.local.console import say, show
 from sandbox.local.errors import LocalError
@@ -16,7 +17,7 @@ from sandbox.local.native import NativeRuntime
 from sandbox.local.road import Road
 from sandbox.local.runtime import Invocation, Runtime
 from sandbox.local.state import LocalFolder
-from sandbox.local.surroundings import look_around
+from sandbox.local.surroundings import Surroundings, look_around, nothing_given
 
 ROOT: Final = Path(__file__).resolve().parents[5]
 """The clone: our packages are installed from it in place."""
@@ -36,8 +37,11 @@ class Launcher:
         os.chdir(root)
         self._root = root
         self._folder = LocalFolder(root / ".local")
-        self._around = look_around()
         self._clock = SystemClock()
+
+    @cached_property
+    def _around(self) -> Surroundings:
+        return look_around()
 
     def up(self, _options: argparse.Namespace) -> int:
         """Start what does not run, load the offers, and print what is there."""
@@ -47,7 +51,12 @@ class Launcher:
         return Road(self._choose_runtime(), self._folder, clock=self._clock).walk()
 
     def down(self, _options: argparse.Namespace) -> int:
-        """Stop exactly what `up` started."""
+        """Stop exactly what `up` started, whatever the settings have become since."""
+        try:
+            look_around()
+        except ConfigurationError as error:
+            say(f"{error}; stopping nevertheless", level="WARNING")
+            self._around = nothing_given()
         with self._folder.locked():
             ended = self._runtime().stop()
         say(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
@@ -107,6 +116,8 @@ class Launcher:
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `local` and its actions to the command line of `sandbox`."""
     parser = commands.add_parser("local", help="the whole of feedmill on this machine", description=__doc__)
+    where = "folder with .env, config.yaml and .local (default: the clone)"
+    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help=where)
     actions = parser.add_subparsers(dest="action", required=True)
     for name, action in (
         ("up", Launcher.up),
@@ -129,7 +140,7 @@ def _guarded(action: Callable[[Launcher, argparse.Namespace], int]) -> Action:
     def run(options: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            return action(Launcher(ROOT), options)
+            return action(Launcher(options.root.resolve()), options)
         except FeedmillError as error:
             say(str(error), level="ERROR")
             return 1

@@ -4,9 +4,10 @@ import sys
 
 
 def say(text: str, *, level: str = "INFO") -> None:
-    """Print one line as the services log theirs."""
-    sys.stdout.write(f"[{level}] {text}\n")
-    sys.stdout.flush()
+    """Print one line as the services log theirs; errors go to standard error."""
+    stream = sys.stderr if level == "ERROR" else sys.stdout
+    stream.write(f"[{level}] {text}\n")
+    stream.flush()
 
 
 def show(lines: str) -> None:

@@ -53,7 +53,8 @@ class NativeRuntime:
         """
         if self._servers:
             say("starting " + " and ".join(_SERVERS[name] for name in self._servers))
-            self._stack.up()
+            for line in self._stack.up():
+                say(line)
         self._call("feedmill", "migrate")
         self._choose_port("gateway", self._around.gateway.port)
         if not self._around.brings_upstream:
@@ -91,7 +92,10 @@ class NativeRuntime:
         self._call("gateway", "tokens", "create", *words, *(["--if-none"] if only_if_none else []))
 
     def load(self) -> int:
-        """See Runtime."""
+        """See Runtime; a load that an interrupted launcher left behind is waited for."""
+        if self._children.is_alive("fetcher"):
+            say(f"a load runs already, waiting for its end; it writes to {self._log_of('fetcher')}")
+            self._children.wait_for_end("fetcher")
         loading = self.command(LOAD_COMMAND)
         return self._children.run("fetcher", loading.words, loading.environment)
 

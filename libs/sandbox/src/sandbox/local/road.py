@@ -9,7 +9,7 @@ from sandbox.local.console import say, show
 from sandbox.local.errors import LocalError
 from sandbox.local.http_probe import UnknownTokenError, get_json
 from sandbox.local.landing import Holdings, landed
-from sandbox.local.runtime import Runtime
+from sandbox.local.runtime import RoadRuntime
 from sandbox.local.state import LocalFolder
 
 TOKENS: Final = 20
@@ -21,7 +21,7 @@ ALREADY_RUNNING: Final = 75
 class Road:
     """The way of the offers through one runtime, as `up` walks it."""
 
-    def __init__(self, runtime: Runtime, folder: LocalFolder, *, clock: Clock) -> None:
+    def __init__(self, runtime: RoadRuntime, folder: LocalFolder, *, clock: Clock) -> None:
         self._runtime = runtime
         self._folder = folder
         self._clock = clock

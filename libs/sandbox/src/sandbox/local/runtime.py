@@ -1,4 +1,4 @@
-"""What the road needs from the way in which the servers and services run: native processes, or Docker Compose."""
+"""The ways in which servers and services can run, as ports: native processes, or Docker Compose."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,19 +35,11 @@ class Invocation:
     environment: Mapping[str, str]
 
 
-class Runtime(Protocol):
-    """Starts, asks and stops the whole of feedmill. Every method raises a FeedmillError with one line for people."""
+class RoadRuntime(Protocol):
+    """What the road needs. Every method raises a FeedmillError with one line for people."""
 
     def start(self) -> None:
         """Start what does not run, migrate, and return when everything is ready."""
-        ...
-
-    def stop(self) -> list[str]:
-        """Stop exactly what `start` started; return the names of what was running. Data stay."""
-        ...
-
-    def conditions(self) -> list[Condition]:
-        """Return how each server and service is."""
         ...
 
     def gateway(self) -> tuple[str, int]:
@@ -59,11 +51,23 @@ class Runtime(Protocol):
         ...
 
     def make_tokens(self, count: int, *, only_if_none: bool, description: str) -> None:
-        """Make access tokens and leave them in the token file."""
+        """Make access tokens and leave them in the token file; with `only_if_none`, unless any was ever made."""
         ...
 
     def load(self) -> int:
         """Run the first load in the foreground; return its exit code."""
+        ...
+
+
+class Runtime(RoadRuntime, Protocol):
+    """Starts, asks and stops the whole of feedmill."""
+
+    def stop(self) -> list[str]:
+        """Stop exactly what `start` started; return the names of what was running. Data stay."""
+        ...
+
+    def conditions(self) -> list[Condition]:
+        """Return how each server and service is."""
         ...
 
     def command(self, words: Sequence[str]) -> Invocation:

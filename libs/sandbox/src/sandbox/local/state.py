@@ -18,7 +18,7 @@ SECRET_BYTES: Final = 32
 
 
 class StartedService(BaseModel):
-    """A process, and a digest of all that it was started with."""
+    """A process, and a digest of all that it was started with; empty for a program that ends by itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -84,6 +84,19 @@ def look_around() -> Surroundings:
     )
 
 
+def nothing_given() -> Surroundings:
+    """Return surroundings that bring nothing: for what must work although the settings are wrong."""
+    return Surroundings(
+        environment=dict(os.environ),
+        gateway=GatewayAddress(),
+        database=DatabaseSettings(),
+        brings_database=False,
+        brings_broker=False,
+        brings_upstream=False,
+        log_directory=None,
+    )
+
+
 def _is_given(names: tuple[str, ...]) -> bool:
     return any(os.environ.get(name) for name in names)
 

@@ -1,0 +1,116 @@
+"""`up` walks from started services to a served catalogue, and says in its exit code how far it came."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from common.testing.clock import VirtualClock
+from sandbox.local import road
+from sandbox.local.errors import LocalError
+from sandbox.local.http_probe import UnknownTokenError
+from sandbox.local.road import Road
+from sandbox.local.runtime import Console
+from sandbox.local.state import LocalFolder
+
+
+@dataclass
+class _FakeRuntime:
+    """A runtime whose gateway knows the tokens made here, and whose load ends with `load_code`."""
+
+    folder: LocalFolder
+    load_code: int = 0
+    known: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        self.steps.append("start")
+
+    def gateway(self) -> tuple[str, int]:
+        return "::1", 5555
+
+    def console(self) -> Console | None:
+        return Console("http://127.0.0.1:15672", "operator", "word")
+
+    def make_tokens(self, count: int, *, only_if_none: bool, description: str) -> None:
+        assert description
+        if only_if_none and self.known:
+            return
+        self.steps.append(f"make {count} tokens")
+        made = [f"token{len(self.known) + number}" for number in range(count)]
+        self.known += made
+        self.folder.tokens.write_text("".join(f"{token}\n" for token in made))
+
+    def load(self) -> int:
+        self.steps.append("load")
+        return self.load_code
+
+
+@pytest.fixture
+def runtime(folder: LocalFolder, monkeypatch: pytest.MonkeyPatch) -> _FakeRuntime:
+    runtime = _FakeRuntime(folder)
+
+    def get_json(host: str, port: int, path: str, *, token: str) -> object:
+        assert (host, port, path) == ("::1", 5555, "/status")
+        if token not in runtime.known:
+            raise UnknownTokenError("no")
+        counts = {"pages_open": 0, "gaps_open": 0, "unprocessed": 0, "quarantined": 0}
+        return {**counts, "offers": [{"platform": "che168", "active": 4990, "total": 5000}]}
+
+    monkeypatch.setattr(road, "get_json", get_json)
+    return runtime
+
+
+def walk(runtime: _FakeRuntime) -> int:
+    return Road(runtime, runtime.folder, clock=VirtualClock()).walk()
+
+
+def test_the_first_walk_starts_makes_tokens_loads_and_prints_all_that_people_need(
+    runtime: _FakeRuntime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert walk(runtime) == 0
+    assert runtime.steps == ["start", "make 20 tokens", "load"]
+    said = capsys.readouterr().out
+    for expected in (
+        "[INFO] che168: 4,990 offers served, 5,000 in the catalogue",
+        "http://[::1]:5555/docs",
+        "http://127.0.0.1:15672  user operator, password word",
+        "curl -H 'Authorization: Bearer token0' 'http://[::1]:5555/offers?limit=3'",
+    ):
+        assert expected in said
+
+
+def test_a_second_walk_makes_no_tokens(runtime: _FakeRuntime) -> None:
+    walk(runtime)
+    runtime.steps.clear()
+    assert walk(runtime) == 0
+    assert runtime.steps == ["start", "load"]
+
+
+@pytest.mark.parametrize("loss", ["file gone", "token revoked"])
+def test_without_a_token_that_works_one_more_is_made(
+    loss: str, runtime: _FakeRuntime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk(runtime)
+    if loss == "file gone":
+        runtime.folder.tokens.unlink()
+    else:
+        runtime.known[0] = "another"
+    assert walk(runtime) == 0
+    assert runtime.steps[-3:] == ["start", "make 1 tokens", "load"]
+    assert "Bearer token20" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("code", "expected", "said"), [(1, 1, "ended with errors"), (75, 0, "another load runs")])
+def test_a_load_with_errors_shows_in_the_exit_code_and_a_running_one_does_not(
+    code: int, expected: int, said: str, runtime: _FakeRuntime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime.load_code = code
+    assert walk(runtime) == expected
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", [2, -9])
+def test_a_load_that_ends_otherwise_is_an_error(code: int, runtime: _FakeRuntime) -> None:
+    runtime.load_code = code
+    with pytest.raises(LocalError, match=f"ended with code {code}"):
+        walk(runtime)
