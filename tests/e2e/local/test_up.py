@@ -1,0 +1,173 @@
+"""`sandbox local` on this machine, natively: up, look, break, up again, down without a trace."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common import topology
+from sandbox.local.services import program
+from sandbox.local.state import LocalFolder
+from sandbox.stack import Stack
+from sandbox.stack.process import ServerProcess
+
+OFFERS = 300
+
+
+class Machine:
+    """A folder that stands in for a clone, on a machine where no Docker engine answers."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        no_docker = root / "bin" / "docker"
+        no_docker.parent.mkdir()
+        no_docker.write_text("#!/bin/sh\nexit 1\n")
+        no_docker.chmod(0o755)
+        self.environment = {
+            "PATH": f"{no_docker.parent}:{os.environ['PATH']}",
+            "HOME": os.environ.get("HOME", "/"),
+            "SANDBOX_OFFERS": str(OFFERS),
+        }
+
+    def local(self, *words: str, **given: str) -> subprocess.CompletedProcess[str]:
+        """Run `sandbox local` with `words`; `given` are names of the environment."""
+        command = [program("sandbox"), "local", "--root", str(self.root), *words]
+        environment = {**self.environment, **given}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)  # noqa: S603 - own words
+
+    def services(self) -> dict[str, ServerProcess]:
+        """Return the recorded processes of ours."""
+        return {name: one.process for name, one in LocalFolder(self.root / ".local").state.services.items()}
+
+    def processes(self) -> dict[str, ServerProcess]:
+        """Return every recorded process, servers included."""
+        folder = self.root / ".local" / "stack"
+        return {**self.services(), **(Stack(folder).state.processes if folder.exists() else {})}
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    machine = Machine(tmp_path_factory.mktemp("clone"))
+    yield machine
+    machine.local("down")
+    Stack(machine.root / ".local" / "stack").delete_data()
+
+
+@pytest.fixture(scope="module")
+def said(machine: Machine) -> str:
+    """What the first `up` prints; the gateway's port is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = machine.local("up", API_PORT=str(taken.getsockname()[1]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def fetch(url: str, authorization: str) -> Any:
+    request = urllib.request.Request(url, headers={"Authorization": authorization})  # noqa: S310 - an address of ours
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+        return json.load(answer)
+
+
+def test_the_printed_curl_answers_with_offers(said: str) -> None:
+    call = re.search(r"curl -H 'Authorization: (Bearer \w{16})' '(http://\S+)'", said)
+    assert call is not None
+    assert len(fetch(call[2], call[1])["items"]) == 3
+    loaded = re.search(r"che168: ([\d,]+) offers served, ([\d,]+) in the catalogue", said)
+    assert loaded is not None
+    assert int(loaded[2].replace(",", "")) >= OFFERS
+
+
+def test_a_taken_port_is_told_and_another_is_used(said: str) -> None:
+    told = re.search(r"port (\d+) is taken: gateway listens on (\d+)", said)
+    assert told is not None
+    assert told[1] != told[2]
+    assert f"http://127.0.0.1:{told[2]}/offers" in said
+
+
+def test_the_printed_console_shows_queues_and_connections(said: str) -> None:
+    console = re.search(r"Console +(\S+)  user (\w+), password (\w+)", said)
+    assert console is not None
+    login = "Basic " + b64encode(f"{console[2]}:{console[3]}".encode()).decode()
+    queues = fetch(f"{console[1]}/api/queues/{topology.VHOST}", login)
+    assert {queue["name"] for queue in queues} >= set(topology.QUEUES)
+    assert fetch(f"{console[1]}/api/consumers/{topology.VHOST}", login)[0]["queue"]["name"] == topology.RAW_QUEUE
+
+
+@pytest.mark.usefixtures("said")
+def test_status_shows_what_died_and_the_next_up_starts_only_that(machine: Machine) -> None:
+    before = machine.processes()
+    assert machine.local("status").returncode == 0
+    before["normalizer"].end(signal.SIGKILL, patience_s=5)
+    status = machine.local("status")
+    assert status.returncode == 1
+    assert re.search(r"^normalizer +- +not running$", status.stdout, re.MULTILINE)
+    again = machine.local("up", API_PORT=str(LocalFolder(machine.root / ".local").state.ports["gateway_preferred"]))
+    assert again.returncode == 0, again.stderr
+    assert "was finished" in again.stderr
+    after = machine.processes()
+    assert {name for name in after if after[name] != before[name]} == {"normalizer"}
+
+
+@pytest.mark.usefixtures("said")
+def test_commands_run_against_what_was_started(machine: Machine) -> None:
+    made = machine.local("run", "gateway", "tokens", "create", "--count", "2")
+    assert re.fullmatch(r"(\w{16}\n){2}", made.stdout)
+    assert machine.local("run", "feedmill", "migrate").returncode == 0
+    assert machine.local("console").stdout.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.usefixtures("said")
+def test_a_database_of_ones_own_is_used_as_it_is(machine: Machine, tmp_path: Path) -> None:
+    own = Stack(machine.root / ".local" / "stack").env()
+    other = Machine(tmp_path)
+    given = {name: own[name] for name in ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME")}
+    try:
+        done = other.local("up", **given, SECRET_KEY="x" * 40)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "[INFO] starting RabbitMQ\n" in done.stdout
+        assert "database" not in other.processes()
+    finally:
+        other.local("down")
+        Stack(tmp_path / ".local" / "stack").delete_data()
+
+
+@pytest.mark.usefixtures("said")
+def test_down_ends_everything_even_with_wrong_settings_and_leaves_the_data(machine: Machine) -> None:
+    before = machine.processes()
+    assert len(before) == 6
+    (machine.root / ".env").write_text("NO_SUCH_NAME=1\n")
+    down = machine.local("down")
+    assert down.returncode == 0
+    assert "[INFO] stopped: upstream, normalizer, gateway, PostgreSQL, RabbitMQ\n" in down.stdout
+    assert not [name for name, process in before.items() if process.is_alive()]
+    assert machine.processes() == {}
+    assert machine.local("up").stderr == "[ERROR] .env: unknown key NO_SUCH_NAME\n"
+    (machine.root / ".env").unlink()
+    assert machine.local("down").stdout == "[INFO] nothing was running\n"
+    assert (machine.root / ".local" / "stack" / "stack.json").is_file()
+
+
+@pytest.mark.usefixtures("said")
+def test_an_interrupted_up_is_cleaned_by_down(machine: Machine) -> None:
+    driver = [program("sandbox"), "local", "--root", str(machine.root), "up"]
+    with subprocess.Popen(driver, stdout=subprocess.PIPE, text=True, env=machine.environment) as up:  # noqa: S603 - own words
+        assert up.stdout is not None
+        for line in up.stdout:
+            if "starting upstream" in line:
+                break
+        up.send_signal(signal.SIGINT)
+        rest = up.stdout.read()
+    assert up.returncode == 130
+    assert rest.endswith("[WARNING] interrupted; what was started goes on running: make down ends it\n")
+    before = machine.processes()
+    assert machine.local("down").returncode == 0
+    assert not [name for name, process in before.items() if process.is_alive()]
