@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 SERVICE: Final = "normalizer"
 SECOND_SIGNAL: Final = 130
-GC_THRESHOLD: Final = (50_000, 20, 100)
+GC_THRESHOLD: Final = (10_000, 10, 10)
 """Batches make many short-lived objects; the default threshold would scan them all every few records."""
 
 

@@ -13,11 +13,12 @@ from random import Random
 from typing import Any, Final, Protocol
 
 from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from aiormq.exceptions import AMQPError as AiormqError
 from faststream import AckPolicy
 from faststream.message import StreamMessage
-from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
+from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
 from common import topology
 from common.clock import Clock
@@ -221,7 +222,7 @@ class _Session:
         except BROKER_ERRORS as error:
             _log.debug(fields("Broker connection already gone", error=error))
 
-    async def _on_message(self, message: RabbitMessage) -> None:
+    async def _on_message(self, message: AbstractIncomingMessage) -> None:
         try:
             page = _known_page(message.body, self._how.platforms)
         except InvalidEventError as error:
@@ -237,25 +238,24 @@ class _Session:
                 return
         await _acknowledge(message)
 
-    async def _dead_lettered(self, message: RabbitMessage, error: InvalidEventError) -> bool:
+    async def _dead_lettered(self, message: AbstractIncomingMessage, error: InvalidEventError) -> bool:
         """Publish a copy with its reason; False: it was not confirmed, and the message stays unacknowledged."""
-        raw = message.raw_message
         copy = Message(
             message.body,
             headers={
-                **raw.headers,
+                **message.headers,
                 "x-reason": error.reason,
                 "x-detail": error.detail[:500],
-                "x-original-exchange": raw.exchange or "",
-                "x-original-routing-key": raw.routing_key or "",
+                "x-original-exchange": message.exchange or "",
+                "x-original-routing-key": message.routing_key or "",
             },
             delivery_mode=DeliveryMode.PERSISTENT,
-            content_type=raw.content_type,
-            message_id=raw.message_id,
-            correlation_id=raw.correlation_id,
-            timestamp=raw.timestamp,
-            type=raw.type,
-            app_id=raw.app_id,
+            content_type=message.content_type,
+            message_id=message.message_id,
+            correlation_id=message.correlation_id,
+            timestamp=message.timestamp,
+            type=message.type,
+            app_id=message.app_id,
         )
         try:
             await self._broker.publish(
@@ -270,7 +270,9 @@ class _Session:
             _log.warning(fields("Dead letter not confirmed, message given back", error=failure))
             self._give_back.set()
             return False
-        _log.error(fields("Message dead-lettered", reason=error.reason, detail=error.detail, message_id=raw.message_id))
+        _log.error(
+            fields("Message dead-lettered", reason=error.reason, detail=error.detail, message_id=message.message_id)
+        )
         return True
 
 
@@ -281,12 +283,16 @@ def _known_page(body: bytes, platforms: frozenset[str]) -> PageFetched:
     return page
 
 
-async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
-    """Leave the body alone: it is decoded once, by `common.events`."""
-    return message
+async def _undecoded(message: StreamMessage[AbstractIncomingMessage]) -> AbstractIncomingMessage:
+    """Leave the body alone: it is decoded once, by `common.events`.
+
+    FastStream keeps what this returns in its own message. That message itself would be a cycle, and every body would
+    wait for the garbage collector.
+    """
+    return message.raw_message
 
 
-async def _acknowledge(message: RabbitMessage) -> None:
+async def _acknowledge(message: AbstractIncomingMessage) -> None:
     try:
         await message.ack()
     except BROKER_ERRORS as error:
