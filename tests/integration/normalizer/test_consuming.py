@@ -1,12 +1,15 @@
 """`RawConsumer` on a real RabbitMQ and PostgreSQL: nothing is acknowledged before it is safe, nothing is lost."""
 
 import asyncio
+import gc
 from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
+from faststream.rabbit.message import RabbitMessage
 from tests.integration.normalizer.proxy import forwarding
 from tests.integration.normalizer.road import (
+    CLOCK,
     FailingLanding,
     Queue,
     Rows,
@@ -166,6 +169,41 @@ async def test_a_broker_that_crashes_and_comes_back_is_consumed_again(
             await until(partial(is_empty, queue))
     async with opened_queue(vhost) as queue:
         assert await queue.ready() == 0
+
+
+async def test_a_lost_broker_is_said_once_and_its_return_once(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="normalizer")
+    address = urlsplit(vhost.urls["normalizer"])
+    async with forwarding(address.port or 0) as proxy:
+        url = vhost.urls["normalizer"].replace(f":{address.port}", f":{proxy.port}")
+        async with consuming(vhost, database, url=url):
+            await queue.publish(*pages(1))
+            await until(partial(rows.are, 20))
+            await proxy.cut()
+            await CLOCK.sleep(0.5)
+            await proxy.open()
+            await queue.publish(*pages(1, first=2))
+            await until(partial(rows.are, 40))
+    said = [record.message for record in caplog.records if record.message.startswith("Broker")]
+    assert [line.split(" error=")[0] for line in said] == ["Broker connection lost, waiting for it", "Broker is back"]
+
+
+async def test_a_landed_message_is_let_go_at_once_and_not_by_the_garbage_collector(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with consuming(vhost, database):
+            await queue.publish(*pages(20))
+            await until(partial(rows.are, 400))
+            await until(partial(is_empty, queue))
+            await CLOCK.sleep(0.1)
+            assert sum(isinstance(item, RabbitMessage) for item in gc.get_objects()) < 10
+    finally:
+        gc.enable()
 
 
 async def test_stopping_lands_what_is_in_hand_without_waiting_for_the_linger(

@@ -121,9 +121,11 @@ class App:
 
 
 def configure_logging(settings: NormalizerSettings) -> None:
-    """Send log lines where the settings say; FastStream and aio-pika stay quiet below WARNING."""
+    """Send log lines where the settings say; what libraries say at every attempt to reconnect is said once by us."""
     log.configure(SERVICE, level=settings.log.level, directory=settings.log.directory)
     logging.getLogger("faststream").setLevel(logging.WARNING)
+    for repetitive in ("aiormq.connection", "aio_pika.robust_connection", "aio_pika.tools"):
+        logging.getLogger(repetitive).setLevel(logging.CRITICAL)
 
 
 def _stop_on_signals() -> asyncio.Event:

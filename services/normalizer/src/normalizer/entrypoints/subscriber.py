@@ -178,6 +178,8 @@ class _Session:
     def __init__(self, how: Consumption, handle: Any, give_back: asyncio.Event, clock: Clock) -> None:
         self._how = how
         self._give_back = give_back
+        self._is_lost = False
+        self._is_closing = False
         self._collector = Collector[PageFetched](handle, limits=how.limits, in_flight=how.in_flight, clock=clock)
         self._broker = RabbitBroker(
             how.url,
@@ -198,7 +200,10 @@ class _Session:
         subscriber(self._on_message)
 
     async def start(self) -> None:
-        """Connect and consume."""
+        """Connect and consume; a connection that is lost later is made again by itself."""
+        connection = await self._broker.connect()
+        connection.close_callbacks.add(self._on_loss)
+        connection.reconnect_callbacks.add(self._on_return)
         await self._broker.start()
 
     async def finish(self, *, within_s: float) -> None:
@@ -216,7 +221,18 @@ class _Session:
         await self._collector.abort()
         await self._stop_broker()
 
+    def _on_loss(self, _connection: object, error: BaseException | None) -> None:
+        # aio-pika says so at every attempt to reconnect as well.
+        if not self._is_closing and not self._is_lost:
+            self._is_lost = True
+            _log.warning(fields("Broker connection lost, waiting for it", error=f"{type(error).__name__}: {error}"))
+
+    def _on_return(self, _connection: object) -> None:
+        self._is_lost = False
+        _log.info("Broker is back")
+
     async def _stop_broker(self) -> None:
+        self._is_closing = True
         try:
             await self._broker.stop()
         except BROKER_ERRORS as error:
