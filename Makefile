@@ -83,7 +83,7 @@ check: development ## lint, format, types, import contracts, house rules
 .PHONY: bench
 bench: ## throughput and memory of the whole chain, as ratios to a simple script
 	@deploy/install.sh development native-servers
-	@$(BIN)/pytest tests/bench
+	@$(BIN)/python -m tests.bench.chain
 
 .PHONY: requirements
 requirements: development ## pin requirements*.txt anew from requirements*.in
