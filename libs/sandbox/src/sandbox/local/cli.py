@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -147,5 +148,8 @@ def _guarded(action: Callable[[Launcher, argparse.Namespace], int]) -> Action:
         except KeyboardInterrupt:
             say("interrupted; what was started goes on running: make down ends it", level="WARNING")
             return INTERRUPTED
+        except BrokenPipeError:  # whoever read our output has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
 
     return run

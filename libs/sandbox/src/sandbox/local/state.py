@@ -58,7 +58,7 @@ class LocalFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder: two launchers at once wait for each other.
+        """Hold the folder and read its state anew: two launchers at once wait for each other.
 
         Raises:
             LocalError: The folder cannot be written.
@@ -73,7 +73,7 @@ class LocalFolder:
             raise LocalError(f"{error.filename}: {error.strerror}; does it belong to another user?") from error
 
     def save(self) -> None:
-        """Replace the state file as a whole, readable by its owner only."""
+        """Replace the state file as a whole, readable by its owner only; the caller holds the folder."""
         fresh = self.path / f"{_FILE}.new"
         write_private(fresh, self.state.model_dump_json(indent=1))
         fresh.replace(self.path / _FILE)
