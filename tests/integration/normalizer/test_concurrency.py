@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 HOT_ROWS = 400
 LANDERS = 4
-BATCHES = 10
+BATCHES = 6
 
 
 def a_batch(seed: int) -> list[PageFetched]:

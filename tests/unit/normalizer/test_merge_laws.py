@@ -111,7 +111,7 @@ def histories(draw: st.DrawFn) -> list[Event]:
     return events + [Event(5, "added", data, sight=100 + i) for i, data in enumerate(whole)]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(histories(), st.data())
 def test_any_order_and_any_duplication_equal_the_oracle_in_order(events: list[Event], data: st.DataObject) -> None:
     arrived = data.draw(st.permutations(events + data.draw(st.lists(st.sampled_from(events), max_size=4))))
@@ -120,7 +120,7 @@ def test_any_order_and_any_duplication_equal_the_oracle_in_order(events: list[Ev
     assert {key: row[key] for key in ("data", "active", "change_type")} == oracle(events)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(histories(), st.data())
 def test_any_order_ends_in_the_same_versions(events: list[Event], data: st.DataObject) -> None:
     assert seen(merged(data.draw(st.permutations(events)))) == seen(merged(events))
