@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,28 @@ def test_one_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     wait_ready(stubborn, lambda: "ready" in ready.read_text(encoding="ascii"), name="it", log=ready, patience_s=5)
     stubborn.end(signal.SIGTERM, patience_s=0.2)
     assert not stubborn.is_alive()
+
+
+LEADER_GONE = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("ready", flush=True)
+EXIT = {"x86_64": 60, "aarch64": 93}[__import__("platform").machine()]
+ctypes.CDLL(None).syscall(EXIT, 0)
+"""
+
+
+def test_a_process_lives_until_its_last_thread_has_gone(tmp_path: Path) -> None:
+    process = launched(tmp_path, sys.executable, "-c", LEADER_GONE)
+    stat = Path(f"/proc/{process.pid}/stat")
+
+    def leader_is_gone() -> bool:
+        return stat.read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
+
+    wait_ready(process, leader_is_gone, name="it", log=tmp_path / "log", patience_s=5)
+    assert process.is_alive()
+    process.end(signal.SIGKILL, patience_s=5)
+    assert not process.is_alive()
 
 
 def test_a_server_that_ends_while_starting_is_reported_at_once(tmp_path: Path) -> None:

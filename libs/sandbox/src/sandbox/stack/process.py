@@ -17,7 +17,7 @@ from sandbox.stack.account import Account
 from sandbox.stack.errors import NotReadyError
 
 POLL_S: Final = 0.1
-_START_TIME, _STATE = 19, 0
+_START_TIME, _THREADS, _STATE = 19, 17, 0
 """Fields of /proc/PID/stat (proc(5)), counted from behind the name, which may hold blanks."""
 
 _LAUNCH: Final = """umask 077; log=$1; shift; cd "$1" || exit 1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!"""
@@ -123,7 +123,8 @@ def _identity(pid: int) -> str | None:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    if fields[_STATE] in "ZX":
+    # The first thread of a killed process may be gone while others still hold its ports; then it has not ended.
+    if fields[_STATE] == "X" or (fields[_STATE] == "Z" and int(fields[_THREADS]) <= 1):
         return None
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return f"{boot} {fields[_START_TIME]}"
