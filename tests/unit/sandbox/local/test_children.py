@@ -119,7 +119,8 @@ def test_a_program_in_the_foreground_can_be_ended_by_another_launcher(
         other = LocalFolder(folder.path)
         while "fetcher" not in other.state.services:
             other = LocalFolder(folder.path)
-        Children(tmp_path, other, clock=SystemClock()).stop_all()
+        with other.locked():
+            Children(tmp_path, other, clock=SystemClock()).stop_all()
 
     with ThreadPoolExecutor(1) as elsewhere:
         ended = elsewhere.submit(end_from_elsewhere)
