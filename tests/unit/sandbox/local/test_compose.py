@@ -81,6 +81,7 @@ def test_up_waits_for_the_services_and_makes_passwords_once(
     assert first == second
     assert first["COMPOSE_PROFILES"] == "postgres,rabbitmq,sandbox"
     assert first["CHE168_BASE_URL"] == "http://upstream:8168/api/v2/che168"
+    assert first["CHE168_API_KEY"] == "sandbox"  # what the stand-in asks for and what the fetcher sends
     secrets = [first[name] for name in (*(f"RABBITMQ_{name}_PASSWORD" for name in NAMES), "SECRET_KEY", "DB_PASSWORD")]
     assert all(secret.isalnum() and len(secret) >= 32 for secret in secrets)
     assert len(set(secrets)) == 6

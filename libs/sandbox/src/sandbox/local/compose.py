@@ -10,6 +10,7 @@ from typing import Final
 from sandbox.local.console import last_error, say
 from sandbox.local.errors import LocalError
 from sandbox.local.runtime import LOAD_COMMAND, Condition, Console, Invocation
+from sandbox.local.services import UPSTREAM_KEY
 from sandbox.local.state import LocalFolder
 from sandbox.local.surroundings import PLATFORM, Surroundings
 from sandbox.stack.ports import choose, is_free
@@ -137,7 +138,7 @@ class ComposeRuntime:
         given = {name: value for name, value in self._around.environment.items() if value}
         environment = {name: self._folder.secret(name) for name in sorted(made - given.keys())} | given
         if not self._around.brings_upstream:
-            environment["CHE168_BASE_URL"] = UPSTREAM_URL
+            environment |= {"CHE168_BASE_URL": UPSTREAM_URL, "CHE168_API_KEY": UPSTREAM_KEY}
         ports = {name: str(port) for name, port in self._folder.state.ports.items() if name.isupper()}
         chosen = self._profiles if profiles is None else profiles
         return environment | ports | {"COMPOSE_PROFILES": ",".join(chosen)}
