@@ -5,6 +5,7 @@ ids. The values of another `specid` belong to another trim and are not used.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -73,12 +74,29 @@ class _Group(msgspec.Struct, gc=False):
     data: list[_Item] | None = None
 
 
+class _PlainItem(msgspec.Struct, gc=False):
+    id: int
+    value: str
+
+
+class _PlainGroup(msgspec.Struct, gc=False):
+    paramitems: list[_PlainItem]
+
+
+class _PlainTable(msgspec.Struct, gc=False):
+    """The live feed's own shape; it is nearly every table, and its names need not be read."""
+
+    paramtypeitems: list[_PlainGroup]
+    specid: int | str | None = None
+
+
 class _Table(msgspec.Struct, gc=False):
     specid: Any = None
     paramtypeitems: list[_Group] | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_decode_plain = msgspec.json.Decoder(_PlainTable).decode
 _decode_table = msgspec.json.Decoder(_Table).decode
 _decode_groups = msgspec.json.Decoder(list[_Group]).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -97,6 +115,12 @@ def parameters(raw: bytes, *, specid: str | None) -> dict[str, str]:
     if raw[:1] != b"{":
         return {}
     try:
+        return _plain(raw, specid)
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return {}
+    try:
         return dict(_known(raw, specid))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return {}
@@ -109,6 +133,33 @@ def _string(raw: bytes) -> str:
         return ""
 
 
+_short_text = lru_cache(maxsize=8192)(values.text)
+"""The values of parameters are few and come again and again: `前置前驱`, `1998`, `5`."""
+_SHORT: Final = 100
+
+
+def _text(value: str) -> str | None:
+    return _short_text(value) if len(value) <= _SHORT else values.text(value)
+
+
+def _plain(raw: bytes, specid: str | None) -> dict[str, str]:
+    table = _decode_plain(raw)
+    if _is_of_another_trim(table.specid, specid):
+        return {}
+    found = {}
+    for group in table.paramtypeitems:
+        for item in group.paramitems:
+            name = _BY_ID.get(item.id)
+            if name is not None and (value := _text(item.value)) is not None:
+                found[name] = value
+    return found
+
+
+def _is_of_another_trim(specid: Any, wanted: str | None) -> bool:
+    own = values.text(specid)
+    return wanted is not None and own is not None and own != wanted
+
+
 def _known(raw: bytes, specid: str | None) -> Iterator[tuple[str, str]]:
     table = _decode_table(raw)
     result = bytes(table.result)
@@ -118,8 +169,7 @@ def _known(raw: bytes, specid: str | None) -> Iterator[tuple[str, str]]:
     if not groups:
         yield from _flat(raw)
         return
-    own = values.text(table.specid)
-    if specid is not None and own is not None and own != specid:
+    if _is_of_another_trim(table.specid, specid):
         return
     for group in groups:
         for item in group.paramitems or group.data or []:

@@ -4,6 +4,7 @@ An unknown value is kept as it came and counted, so that an operator sees drift.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 _ENGINE: Final = {
@@ -103,5 +104,14 @@ CODES: Final[dict[str, dict[str, str]]] = {
 
 def code(field: str, word: str) -> tuple[str, bool]:
     """Return the canonical code of a word, or the word itself, and whether it was known."""
+    return _code(field, word) if len(word) <= _LONGEST else (word, False)
+
+
+@lru_cache(maxsize=4096)
+def _code(field: str, word: str) -> tuple[str, bool]:
     found = CODES[field].get(" ".join(word.split()).casefold())
     return (found, True) if found is not None else (word, False)
+
+
+_LONGEST: Final = 100
+"""Characters; no word of a vocabulary is near it."""
