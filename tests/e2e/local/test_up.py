@@ -58,8 +58,7 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     machine = Machine(tmp_path_factory.mktemp("clone"))
     yield machine
-    machine.local("down")
-    Stack(machine.root / ".local" / "stack").delete_data()
+    machine.local("down", "--delete-data")
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +125,15 @@ def test_commands_run_against_what_was_started(machine: Machine) -> None:
 
 
 @pytest.mark.usefixtures("said")
+def test_offers_of_the_real_upstream_never_mix_with_those_of_the_stand_in(machine: Machine) -> None:
+    refused = machine.local("up", CHE168_BASE_URL="http://127.0.0.1:9/api/v2/che168", CHE168_API_KEY="key")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(
+        "[ERROR] the data here come from the stand-in upstream and .env now asks for the real"
+    )
+
+
+@pytest.mark.usefixtures("said")
 def test_a_database_of_ones_own_is_used_as_it_is(machine: Machine, tmp_path: Path) -> None:
     own = Stack(machine.root / ".local" / "stack").env()
     other = Machine(tmp_path)
@@ -136,8 +144,7 @@ def test_a_database_of_ones_own_is_used_as_it_is(machine: Machine, tmp_path: Pat
         assert "[INFO] starting RabbitMQ\n" in done.stdout
         assert "database" not in other.processes()
     finally:
-        other.local("down")
-        Stack(tmp_path / ".local" / "stack").delete_data()
+        other.local("down", "--delete-data")
 
 
 @pytest.mark.usefixtures("said")
@@ -171,3 +178,16 @@ def test_an_interrupted_up_is_cleaned_by_down(machine: Machine) -> None:
     before = machine.processes()
     assert machine.local("down").returncode == 0
     assert not [name for name, process in before.items() if process.is_alive()]
+
+
+@pytest.mark.usefixtures("said")
+def test_data_are_removed_on_request_only(machine: Machine) -> None:
+    stack = machine.root / ".local" / "stack"
+    assert machine.local("down").returncode == 0
+    database = Stack(stack).state.database_folder
+    assert database is not None
+    assert database.exists()
+    assert machine.local("down", "--delete-data").returncode == 0
+    assert not stack.exists()
+    assert not database.exists()
+    assert LocalFolder(machine.root / ".local").state.upstream is None

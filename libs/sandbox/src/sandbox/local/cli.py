@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from common.clock import SystemClock
 from common.errors import ConfigurationError, FeedmillError
@@ -49,10 +49,12 @@ class Launcher:
         if self._around.half_a_credential:
             hint = "CHE168_API_KEY is set, but neither CHE168_ACCESS_NAME nor CHE168_BASE_URL"
             say(f"{hint}: the stand-in upstream is used", level="WARNING")
-        return Road(self._choose_runtime(), self._folder, clock=self._clock).walk()
+        runtime = self._choose_runtime()
+        self._keep_sources_apart()
+        return Road(runtime, self._folder, clock=self._clock).walk()
 
-    def down(self, _options: argparse.Namespace) -> int:
-        """Stop exactly what `up` started, whatever the settings have become since."""
+    def down(self, options: argparse.Namespace) -> int:
+        """Stop exactly what `up` started, whatever the settings have become since; the data stay."""
         try:
             look_around()
         except ConfigurationError as error:
@@ -60,6 +62,10 @@ class Launcher:
             self._around = nothing_given()
         with self._folder.locked():
             ended = self._runtime().stop()
+            if options.delete_data:
+                self._runtime().delete_data()
+                self._folder.state.upstream = None
+                self._folder.save()
         say(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
         return 0
 
@@ -110,6 +116,19 @@ class Launcher:
             self._folder.save()
         return self._runtime()
 
+    def _keep_sources_apart(self) -> None:
+        """Refuse to load from the real upstream into what the stand-in brought, and the other way round."""
+        with self._folder.locked():
+            state = self._folder.state
+            wanted: Literal["stand-in", "real"] = "real" if self._around.brings_upstream else "stand-in"
+            if state.upstream not in {None, wanted}:
+                raise LocalError(
+                    f"the data here come from the {state.upstream} upstream and .env now asks for the {wanted} one; "
+                    "to begin anew without them: .venv/bin/sandbox local down --delete-data"
+                )
+            state.upstream = wanted
+            self._folder.save()
+
     def _become(self, invocation: Invocation) -> int:
         os.execvpe(invocation.words[0], list(invocation.words), dict(invocation.environment))  # noqa: S606 - one of the fixed programs above
 
@@ -130,6 +149,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         ("console", Launcher.console),
     ):
         one = actions.add_parser(name, help=action.__doc__, description=action.__doc__)
+        if name == "down":
+            one.add_argument("--delete-data", action="store_true", help="remove the data of our servers as well")
         if name == "run":
             one.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="such as fetcher initial-load")
         one.set_defaults(run=_guarded(action))

@@ -59,6 +59,10 @@ class ComposeRuntime:
         self._output("down", profiles=ALL_PROFILES)
         return running
 
+    def delete_data(self) -> None:
+        """See Runtime."""
+        self._output("down", "--volumes", profiles=ALL_PROFILES)
+
     def conditions(self) -> list[Condition]:
         """See Runtime."""
         conditions = []

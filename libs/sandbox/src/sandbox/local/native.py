@@ -66,8 +66,15 @@ class NativeRuntime:
         ended = self._children.stop_all()
         folder = self._folder.path / "stack"
         if folder.is_dir():
-            ended += [_SERVERS[name] for name in Stack(folder).down() if name in _SERVERS]
+            ended += [_SERVERS[name] for name in Stack(folder, servers=()).down() if name in _SERVERS]
         return ended
+
+    def delete_data(self) -> None:
+        """See Runtime."""
+        self.stop()
+        folder = self._folder.path / "stack"
+        if folder.is_dir():
+            Stack(folder, servers=()).delete_data()
 
     def conditions(self) -> list[Condition]:
         """See Runtime."""

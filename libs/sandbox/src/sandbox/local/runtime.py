@@ -66,6 +66,10 @@ class Runtime(RoadRuntime, Protocol):
         """Stop exactly what `start` started; return the names of what was running. Data stay."""
         ...
 
+    def delete_data(self) -> None:
+        """Stop everything, and remove the data of the servers that are ours."""
+        ...
+
     def conditions(self) -> list[Condition]:
         """Return how each server and service is."""
         ...

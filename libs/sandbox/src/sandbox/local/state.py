@@ -33,6 +33,8 @@ class LocalState(BaseModel):
 
     runtime: Literal["native", "compose"] | None = None
     """How the last `up` started things; None before the first."""
+    upstream: Literal["stand-in", "real"] | None = None
+    """Where the data come from; offers of the two never mix."""
     secrets: dict[str, str] = {}
     """By name of the environment, made once: `SECRET_KEY`, with Compose also the passwords."""
     ports: dict[str, int] = {}
