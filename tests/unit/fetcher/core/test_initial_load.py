@@ -11,7 +11,7 @@ from common.errors import UnavailableError
 from common.events import PageFetched
 from common.testing.clock import VirtualClock
 from fetcher.core.errors import Cause, LoadStoppedError, RunTakenOverError, TopologyError, UpstreamError
-from fetcher.core.ports import RunStatus, SavedPage
+from fetcher.core.ports import Run, RunStatus, SavedPage
 from fetcher.core.walk import Ending
 
 pytestmark = pytest.mark.unit
@@ -77,6 +77,27 @@ async def test_the_next_page_is_asked_while_one_is_published() -> None:
     bench.publisher.publish = slowly  # type: ignore[method-assign]  # a broker that takes its time
     await bench.load(max_pages=2)
     assert asked_when_confirmed == {1: [1, 2], 2: [1, 2]}
+
+
+async def test_a_page_is_saved_while_the_next_is_published_and_never_before_it_is_confirmed() -> None:
+    bench = LoadBench()
+    bench.upstream.pages = 4
+    save_page = bench.store.save_page
+
+    async def slowly(run: Run, page: SavedPage) -> None:
+        bench.publisher.journal.append(f"saving {page.position}")
+        for _ in range(20):
+            await bench.clock.sleep(0)
+        await save_page(run, page)
+
+    bench.store.save_page = slowly  # type: ignore[method-assign]  # a database that takes its time
+    await bench.load()
+    journal = bench.publisher.journal
+    for page in range(1, 5):
+        assert journal.index(f"confirmed {page}") < journal.index(f"saving {page}") < journal.index(f"saved {page}")
+    for page in range(1, 4):
+        assert journal.index(f"confirmed {page + 1}") < journal.index(f"saved {page}")
+        assert journal.index(f"saved {page}") < journal.index(f"saving {page + 1}")
 
 
 async def test_requests_are_paced() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Self
+from urllib.parse import urlencode
 
 import httpx
 
@@ -97,7 +98,10 @@ class BoundedHttp:
         return body
 
     async def _exchange(self, path: str, query: Mapping[str, str]) -> bytes:
-        async with self._client.stream("GET", self._base_url + path, params=query) as response:
+        url = (
+            f"{self._base_url}{path}?{urlencode(query)}"  # given whole, for httpx parses a URL anew for its parameters
+        )
+        async with self._client.stream("GET", url) as response:
             if response.status_code != _OK:
                 raise self._refusal(response)
             return await _read(response, self._max_body_bytes)

@@ -1,4 +1,8 @@
-"""Walking the pages of one run: ask, publish, confirm, save; the next page is asked while one is published."""
+"""Walking the pages of one run: ask, publish, confirm, save.
+
+Three pages are on their way at most, each a step behind the next: one is asked for, one is published, one is saved.
+Requests, messages and positions keep their order, and a position is saved only after its messages were confirmed.
+"""
 
 import asyncio
 import logging
@@ -84,6 +88,7 @@ class PageWalk:
         self._speed = Speedometer(clock.monotonic())
         self._dead_in_row = 0
         self._asked = 0
+        self._saving: asyncio.Task[None] | None = None
 
     async def walk(self, first: int, *, known: Mapping[int, FailedPage], expected: int | None) -> Ending:
         """Walk from page `first` until the upstream names no next page.
@@ -108,11 +113,18 @@ class PageWalk:
                 following = self._following(read)
                 pending = self._ask(following) if following is not None and self._may_ask() else None
                 await self._settle(read)
+                if following is None:
+                    await self._saved()
                 self._show(expected, is_complete=following is None)
                 if following is None:
                     return Ending.DONE
+        except asyncio.CancelledError:  # time is up: the page is asked for again at the next start
+            saving, self._saving = self._saving, None
+            await _drop(saving)
+            raise
         finally:
             await _drop(pending)
+            await self._saved()
         return Ending.INTERRUPTED if self._stop.is_set() else Ending.PAUSED
 
     async def retry(self, gap: FailedPage, policy: RetryPolicy) -> bool:
@@ -125,6 +137,7 @@ class PageWalk:
         if isinstance(read, FailedPage):
             return False
         await self._publish(read)
+        await self._saved()
         return True
 
     def _ask(self, position: int) -> "asyncio.Task[ReadPage | FailedPage]":
@@ -166,6 +179,7 @@ class PageWalk:
             await self._patiently(lambda: self._store.save_failure(self.run, read))
             _log.error(fields(f"page {read.position} is dead, noted as a gap", error=read.error, tries=read.attempts))
         if self._dead_in_row >= self._limits.dead_pages_to_stop:
+            await self._saved()
             raise LoadStoppedError(
                 f"{self.run.platform}: {self._dead_in_row} pages in a row are dead, the last one {read.position}:"
                 f" {read.error}; start again to resume"
@@ -180,10 +194,16 @@ class PageWalk:
         events = events_of(page, platform=run.platform, run_id=run.run_id, seq=seq)
         for event in events:
             await self._patiently(partial(self._publisher.publish, event))
+        await self._saved()
+        messages = {event.message_id: len(event.records) for event in events}
+        self._saving = asyncio.create_task(self._save(read, messages))
+
+    async def _save(self, read: ReadPage, messages: Mapping[str, int]) -> None:
+        page, run = read.page, self.run
         saved = SavedPage(
             position=page.position,
             next_position=page.next_position,
-            messages={event.message_id: len(event.records) for event in events},
+            messages=messages,
             attempts=read.attempts,
             fetched_at=page.fetched_at,
         )
@@ -191,6 +211,12 @@ class PageWalk:
         self.run = run.after(saved)
         self.counts.pages += 1
         self.counts.records += saved.records
+
+    async def _saved(self) -> None:
+        """Return when the page that was published last is saved; raises what saving it raised."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            await saving
 
     async def _note_wait(self, failed: FailedPage) -> None:
         await self._patiently(lambda: self._store.save_failure(self.run, failed))
