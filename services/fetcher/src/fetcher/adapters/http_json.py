@@ -98,9 +98,8 @@ class BoundedHttp:
         return body
 
     async def _exchange(self, path: str, query: Mapping[str, str]) -> bytes:
-        url = (
-            f"{self._base_url}{path}?{urlencode(query)}"  # given whole, for httpx parses a URL anew for its parameters
-        )
+        # Given whole: httpx would parse the URL a second time to add its parameters.
+        url = f"{self._base_url}{path}?{urlencode(query)}"
         async with self._client.stream("GET", url) as response:
             if response.status_code != _OK:
                 raise self._refusal(response)
