@@ -15,8 +15,8 @@ VAGUE_NAMES: Final = frozenset({"utils", "util", "helpers", "helper", "misc", "m
 
 # The patterns below are written so that they do not match themselves.
 REGISTRIES: Final = re.compile(
-    r"[p]ypi[.]org|[p]ythonhosted[.]org|docker[.]io|ghcr[.]io|quay[.]io|[n]pmjs[.]org|proxy[.]golang|/simple/?(?=[\s\"']|$)"
-    r"|index-ur[l]|trusted-hos[t]|find-link[s]"
+    r"[p]ypi[.]org|[p]ythonhosted[.]org|docker[.]io|ghcr[.]io|quay[.]io|[n]pmjs[.]org|proxy[.]golang"
+    r"|/simple/?(?=[\s\"']|$)|index-ur[l]|trusted-hos[t]|find-link[s]"
 )
 MACHINE_PATHS: Final = re.compile(r"(?<![\w.~$}-])/(?:wor[k]|Users|home)/[A-Za-z]")
 
