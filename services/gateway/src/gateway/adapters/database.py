@@ -23,6 +23,7 @@ IDLE_CONNECTION_S: Final = 300.0
 _AWAY: Final = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a call at the very moment in which the server says goodbye
     asyncpg.PostgresConnectionError,  # 08: the connection broke
     asyncpg.OperatorInterventionError,  # 57: shutting down, starting up
     asyncpg.InsufficientResourcesError,  # 53: too many connections, disk full

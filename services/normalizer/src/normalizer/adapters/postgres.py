@@ -274,7 +274,7 @@ def _translated() -> Any:
         raise _verdict(error, error.sqlstate) from error
     except (UnicodeError, OverflowError) as error:
         raise PoisonError(f"{type(error).__name__}: {error}") from error
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         raise TransientError(f"{type(error).__name__}: {error}") from error
 
 
