@@ -15,7 +15,6 @@ _FLAW = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.|[\x00-\x1f]",
     re.DOTALL,
 )
-_PAIR_LENGTH: Final = 12
 _LONE_LENGTH: Final = 6
 
 

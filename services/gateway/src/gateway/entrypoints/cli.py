@@ -1,7 +1,7 @@
 """The command line: `gateway run` and `gateway tokens create|list|revoke`."""
 
 import argparse
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,7 +43,6 @@ class RevokeToken:
 
 
 Command = Run | CreateTokens | ListTokens | RevokeToken
-Execute = Callable[[Command], Awaitable[int]]
 
 
 def parse(arguments: Sequence[str] | None) -> Command:
