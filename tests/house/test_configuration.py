@@ -52,7 +52,18 @@ def test_differences_are_found() -> None:
 
 
 def test_the_file_shows_every_key_with_its_default() -> None:
-    assert differences(yaml.safe_load(text(Path("config.yaml"))), defaults()) == []
+    shown, real = yaml.safe_load(text(Path("config.yaml"))), defaults()
+    shown["platforms"] = {name: shown["platforms"].get(name, ...) for name in real["platforms"]}
+    assert differences(shown, real) == []
+
+
+def test_further_platforms_of_the_file_are_valid_and_not_asked_until_somebody_enables_them() -> None:
+    further = yaml.safe_load(text(Path("config.yaml")))["platforms"].keys() - defaults()["platforms"].keys()
+    blocks = {name: yaml.safe_load(text(Path("config.yaml")))["platforms"][name] for name in further}
+    assert {name: settings.PlatformSettings(**block).enabled for name, block in blocks.items()} == {
+        "dongchedi": False,
+        "encar": False,
+    }
 
 
 def test_sections_are_those_that_the_settings_know() -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 
 from common.clock import Clock
+from common.db.revision import HEAD
 from common.db.tables import ACTIVE
 from common.errors import FeedmillError
 from common.testing.clock import VirtualClock
@@ -159,7 +160,7 @@ class FakeTokens:
 class FakeStatus:
     """StatusReader that knows what it is told."""
 
-    def __init__(self, revision: str | None = "0001", *, failure: FeedmillError | None = None) -> None:
+    def __init__(self, revision: str | None = HEAD, *, failure: FeedmillError | None = None) -> None:
         self.revision = revision
         self.failure = failure
 
@@ -194,7 +195,7 @@ async def some_parts(**known: Any) -> Parts:
         "cursors": CursorSigner(KEY),
         "clock": clock,
         "new_id": lambda: "id-1",
-        "schema_head": "0001",
+        "schema_head": HEAD,
         "version": "0.1.0",
         "docs_open": True,
     }

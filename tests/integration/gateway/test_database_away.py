@@ -8,6 +8,7 @@ import pytest
 from tests.integration.gateway.conftest import Served, Wire
 
 from common.clock import SystemClock
+from common.db.revision import HEAD
 from common.settings import DatabaseSettings
 
 pytestmark = pytest.mark.integration
@@ -85,7 +86,7 @@ async def test_a_query_over_its_time_is_ended_by_the_server(served: Served, data
     ("statement", "detail"),
     [
         ("DROP TABLE alembic_version", "the database has no schema, or an old one: run `feedmill migrate`"),
-        ("UPDATE alembic_version SET version_num = '0000'", "the database's schema is at 0000, 0001 is needed"),
+        ("UPDATE alembic_version SET version_num = '0000'", f"the database's schema is at 0000, {HEAD} is needed"),
     ],
     ids=["missing", "old"],
 )

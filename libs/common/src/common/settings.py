@@ -7,12 +7,12 @@ A name with an empty value counts as absent.
 
 import os
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -34,11 +34,13 @@ FLAT_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "CHE168_API_KEY": ("platforms", "che168", "api_key"),
     "CHE168_ACCESS_NAME": ("platforms", "che168", "access_name"),
     "CHE168_BASE_URL": ("platforms", "che168", "base_url"),
+    "SHOP_API_URL": ("shops", "bot_igor", "url"),
+    "SHOP_SYNC_INTERVAL_S": ("shops", "bot_igor", "interval_s"),
     "SECRET_KEY": ("gateway", "secret_key"),
     "API_HOST": ("gateway", "host"),
     "API_PORT": ("gateway", "port"),
 }
-SECTIONS: Final = frozenset({"database", "rabbitmq", "log", "platforms", "fetcher", "normalizer", "gateway"})
+SECTIONS: Final = frozenset({"database", "rabbitmq", "log", "platforms", "shops", "fetcher", "normalizer", "gateway"})
 OVERRIDE_PREFIX: Final = "FEEDMILL__"
 OTHER_NAMES: Final = frozenset({"FEEDMILL_CONFIG"})
 """Names that may stand in `.env` besides `FLAT_NAMES` and overrides. Compose's own are in `COMPOSE_NAMES`."""
@@ -112,7 +114,8 @@ class LogSettings(Section):
 class PlatformSettings(Section):
     """One marketplace of the auto-api family: how to ask it, and what its fields mean (UPSTREAMS §1.10)."""
 
-    family: Literal["autoapi"] = "autoapi"
+    enabled: bool = True
+    """Whether the fetcher asks it; what it has brought stays in the catalogue."""
     api_key: SecretStr = SecretStr("")
     access_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$")] = ""
     """Host part given by the vendor: `https://{access_name}.auto-api.com/api/v2/{platform}`."""
@@ -133,12 +136,33 @@ class PlatformSettings(Section):
     registration_field: str = "first_registration"
 
 
-Platforms = dict[Annotated[str, Field(pattern=f"^{PLATFORM_PATTERN}$")], PlatformSettings]
+class ShopSettings(Section):
+    """One shop: both of its lists are joined into a snapshot (UPSTREAMS §3)."""
+
+    enabled: bool = True
+    """Whether the fetcher asks it."""
+    url: SecretStr = SecretStr("")
+    """Address of the list, such as `https://bot-igor.ru/api/products`; a shop without one is not asked."""
+    interval_s: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    """Seconds between the starts of two snapshots of `fetcher run`."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "RUB"
+    most_gone: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of a list's products that may vanish at once; more is refused without `--force`."""
+
+
+PlatformName = Annotated[str, Field(pattern=f"^{PLATFORM_PATTERN}$")]
+Platforms = dict[PlatformName, PlatformSettings]
+Shops = dict[PlatformName, ShopSettings]
 
 
 def default_platforms() -> Platforms:
     """Return what is configured when `config.yaml` says nothing: che168."""
     return {"che168": PlatformSettings()}
+
+
+def default_shops() -> Shops:
+    """Return what is configured when `config.yaml` says nothing: bot_igor, without an address."""
+    return {"bot_igor": ShopSettings()}
 
 
 class Settings(BaseSettings):
@@ -157,6 +181,14 @@ class Settings(BaseSettings):
     rabbitmq: BrokerSettings = BrokerSettings()
     log: LogSettings = LogSettings()
     platforms: Platforms = Field(default_factory=default_platforms)
+    shops: Shops = Field(default_factory=default_shops)
+
+    @model_validator(mode="after")
+    def _names_are_apart(self) -> Self:
+        both = sorted(self.platforms.keys() & self.shops.keys())
+        if both:
+            raise ValueError(f"{', '.join(both)}: a platform and a shop of one name")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -37,8 +37,11 @@ __all__ = [
     "INACTIVE",
     "api_tokens",
     "catalog_changes",
+    "feed_days",
     "feed_pages",
     "fetch_runs",
+    "filters_reference",
+    "lookups",
     "metadata",
     "operations_log",
     "processed_data",
@@ -93,6 +96,12 @@ raw_data: Final = Table(
     CheckConstraint("jsonb_typeof(data) = 'object'", name="data_object"),
 )
 Index("raw_data_unprocessed_idx", raw_data.c.platform, raw_data.c.id, postgresql_where=text("NOT is_processed"))
+Index(
+    "raw_data_incomplete_idx",
+    raw_data.c.platform,
+    raw_data.c.inner_id,
+    postgresql_where=text("base_seq IS NULL AND active_status = 0"),
+)
 
 processed_data: Final = Table(
     "processed_data",
@@ -206,6 +215,41 @@ sync_state: Final = Table(
     Column("last_successful_date", Date),
     Column("last_change_id", BigInteger, comment="where the next daily update starts; 0 is a valid id"),
     _moment("updated_at", now=True),
+    _moment("moved_at", nullable=True),
+    _moment("last_added_at", nullable=True),
+    _moment("paused_at", nullable=True),
+)
+
+feed_days: Final = Table(
+    "feed_days",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("day", Date, primary_key=True, comment="day of the fetch, in the platform's zone"),
+    Column("kind", Text, primary_key=True, comment="page | change | snapshot | lookup"),
+    *(Column(name, BigInteger, nullable=False, server_default=text("0")) for name in ("added", "changed", "removed")),
+    comment="Records whose messages the broker confirmed",
+)
+
+lookups: Final = Table(
+    "lookups",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("inner_id", Text, primary_key=True),
+    Column("reason", Text, nullable=False, comment="complete (only partly known) | retire (no sweep shows it)"),
+    Column("missed", Integer, nullable=False, server_default=text("0"), comment="times that /offer said 404"),
+    _moment("first_missed_at", nullable=True),
+    _moment("next_attempt_at", nullable=True),
+    Column("error", Text),
+    CheckConstraint("reason IN ('complete', 'retire')", name="reason"),
+    comment="Offers that /offer is asked about again",
+)
+
+filters_reference: Final = Table(
+    "filters_reference",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("data", JSONB, nullable=False, comment="the answer of /filters as it came"),
+    _moment("fetched_at"),
 )
 
 catalog_changes: Final = Table(

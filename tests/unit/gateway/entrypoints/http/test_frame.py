@@ -6,6 +6,7 @@ import httpx
 import pytest
 from tests.contract.gateway.fakes import FakeOffers, FakeStatus, a_client, some_parts
 
+from common.db.revision import HEAD
 from common.errors import UnavailableError
 from gateway.core.errors import QueryTimeoutError
 from gateway.core.ports import OfferPage, StoredOffer
@@ -106,8 +107,8 @@ async def test_a_bug_is_a_500_that_tells_nothing_but_the_id(path: str, caplog: p
 @pytest.mark.parametrize(
     ("status", "detail"),
     [
-        (FakeStatus("0000"), "the database's schema is at 0000, 0001 is needed"),
-        (FakeStatus(None), "the database's schema is at None, 0001 is needed"),
+        (FakeStatus("0000"), f"the database's schema is at 0000, {HEAD} is needed"),
+        (FakeStatus(None), f"the database's schema is at None, {HEAD} is needed"),
         (FakeStatus(failure=UnavailableError("the database does not answer")), "the database does not answer"),
     ],
     ids=["old", "empty", "away"],
