@@ -88,3 +88,9 @@ def test_a_hiccup_during_the_long_waits_gets_no_quick_tries() -> None:
 
 def test_a_quick_try_respects_retry_after() -> None:
     assert verdict(Cause.BAD_GATEWAY, retry_after_s=7) == Retry(7.0, quick=True)
+
+
+@pytest.mark.parametrize("retry_after_s", [9.0, 3600.0, float("inf")])
+def test_a_hiccup_that_asks_for_a_long_wait_is_an_outage(retry_after_s: float) -> None:
+    expected = Retry(max(720.0, min(retry_after_s, POLICY.window_s)))
+    assert verdict(Cause.BAD_GATEWAY, retry_after_s=retry_after_s) == expected

@@ -95,7 +95,7 @@ def read_offers(body: bytes, page: int, *, fetched_at: datetime) -> UpstreamPage
     without an identity.
 
     Raises:
-        UpstreamError: No JSON; no list `result`; or a `meta.next_page` that is neither null nor above `page`.
+        UpstreamError: No JSON; no list `result`; or a `meta.next_page` that is neither null nor the page after.
     """
     body, notes = as_utf8(body)
     try:
@@ -143,8 +143,8 @@ def _glimpse(body: bytes) -> str:
 def _check(meta: _Meta, page: int) -> None:
     if isinstance(meta.page, int) and meta.page != page:
         raise UpstreamError(Cause.WRONG_SHAPE, "the answer is another page")
-    if meta.next_page is not None and meta.next_page <= page:
-        raise UpstreamError(Cause.WRONG_SHAPE, "next_page does not advance")
+    if meta.next_page not in {None, page + 1}:  # a leap would leave pages out without a trace
+        raise UpstreamError(Cause.WRONG_SHAPE, "next_page does not follow")
 
 
 def _odd_row(raw: msgspec.Raw) -> SourceRow:

@@ -30,6 +30,7 @@ _STATUS_CAUSES: Final[dict[int, Cause]] = {
     429: Cause.RATE_LIMITED,
     502: Cause.BAD_GATEWAY,
 }
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class BoundedHttp:
@@ -114,7 +115,7 @@ class BoundedHttp:
 def _cause_of(status: int) -> Cause:
     if status in _STATUS_CAUSES:
         return _STATUS_CAUSES[status]
-    if httpx.codes.is_redirect(status):
+    if status in _REDIRECTS:
         return Cause.REDIRECT
     return Cause.SERVER_ERROR if httpx.codes.is_server_error(status) else Cause.OTHER_STATUS
 
@@ -162,11 +163,18 @@ def _connect_failure(error: BaseException) -> UpstreamError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            return UpstreamError(Cause.TLS, cause.reason or "handshake failed")
+            return UpstreamError(Cause.TLS, _tls_reason(cause))
         if isinstance(cause, OSError) and type(cause).__name__ == "gaierror":
             return UpstreamError(Cause.NAME_NOT_FOUND, "the host name has no address")
         cause = cause.__cause__ or cause.__context__
     return UpstreamError(Cause.CONNECTION, "cannot connect")
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    """Return what is wrong, such as `certificate has expired`, without the host name that OpenSSL adds."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message.partition(",")[0]
+    return error.reason or "handshake failed"
 
 
 def _retry_after_s(value: str | None, now: datetime) -> float | None:

@@ -111,12 +111,18 @@ def decide(
     treatment = TREATMENTS[failure.cause]
     if treatment is Treatment.STOP:
         return Stop()
-    is_first = attempts.failed == 0
-    if treatment is Treatment.HICCUP and is_first and attempts.quick < policy.quick_retries:
+    if treatment is Treatment.HICCUP and _has_quick_try(failure, attempts, policy):
         return _quick(failure, attempts, policy, chance)
     if attempts.failed >= policy.max_retries or elapsed_s >= policy.window_s:
         return SkipPage()
     return Retry(_long_wait(failure, attempts, policy, elapsed_s))
+
+
+def _has_quick_try(failure: UpstreamError, attempts: Attempts, policy: RetryPolicy) -> bool:
+    # A server that asks for a longer wait than the quick ones is away; only long waits are kept over a restart.
+    longest_s = policy.quick_delay_s * 2**policy.quick_retries
+    is_short = (failure.retry_after_s or 0.0) <= longest_s
+    return is_short and attempts.failed == 0 and attempts.quick < policy.quick_retries
 
 
 def _quick(failure: UpstreamError, attempts: Attempts, policy: RetryPolicy, chance: float) -> Retry:
