@@ -12,7 +12,7 @@ from tests.contract.gateway.fakes import some_parts
 from tests.house.tree import ROOT, text
 
 from common import definitions, settings, topology
-from common.db.tables import metadata
+from common.db.shop_tables import metadata
 from gateway.entrypoints.http.api import build_api
 
 ENVIRONMENT = """
@@ -38,6 +38,8 @@ TARGETS = """
 """
 TABLES = """
     raw_data processed_data feed_pages sync_state catalog_changes quarantine api_tokens operations_log
+    products categories marks product_categories product_marks colors parameters images extras reviews review_videos
+    exclusions importance
 """
 COLUMNS = {
     "raw_data": """

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from common.db import migrate
 from common.db.engine import create_engine
-from common.db.tables import metadata
+from common.db.shop_tables import metadata
 from common.errors import ConfigurationError, UnavailableError
 from common.settings import DatabaseSettings
 

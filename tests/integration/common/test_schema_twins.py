@@ -5,7 +5,7 @@ import pytest
 
 from common.db import migrate
 from common.db.engine import create_engine
-from common.db.tables import metadata
+from common.db.shop_tables import metadata
 from common.settings import DatabaseSettings
 
 CONSTRAINTS = """

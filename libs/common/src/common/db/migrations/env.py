@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from common.db.tables import metadata
+from common.db.shop_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
