@@ -12,7 +12,7 @@ from common.errors import UnavailableError
 from common.events import ChangeId, PageFetched
 from fetcher.core.errors import RunTakenOverError
 from fetcher.core.feed import SourceRow, UpstreamPage
-from fetcher.core.ports import FailedPage, Operation, Run, RunStatus, SavedPage
+from fetcher.core.ports import FailedPage, Operation, Run, RunKind, RunStatus, SavedPage
 from fetcher.core.progress import Progress
 
 
@@ -114,14 +114,16 @@ class FakeStore:
     outages: int = 0
     lost_answers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    async def latest_run(self, platform: str) -> Run | None:
+    async def latest_run(self, platform: str, kind: RunKind) -> Run | None:
         """Return the newest run."""
         self._be_away()
-        return next((run for run in reversed(self.runs.values()) if run.platform == platform), None)
+        mine = (run for run in reversed(self.runs.values()) if (run.platform, run.kind) == (platform, kind))
+        return next(mine, None)
 
-    async def previous_total(self, platform: str) -> int | None:
+    async def previous_total(self, platform: str, kind: RunKind) -> int | None:
         """Return the records of the last finished run."""
-        runs = [run for run in self.runs.values() if run.platform == platform and run.status is RunStatus.DONE]
+        done = [run for run in self.runs.values() if run.status is RunStatus.DONE]
+        runs = [run for run in done if (run.platform, run.kind) == (platform, kind)]
         return runs[-1].records if runs else None
 
     async def start_run(self, run: Run, started_at: datetime) -> None:

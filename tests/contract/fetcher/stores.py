@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 from common.db.session import server_settings
 from common.settings import DatabaseSettings
-from fetcher.adapters.postgres import PostgresStore, SessionAddress
+from fetcher.adapters.postgres import PostgresStore
+from fetcher.adapters.session import PlatformSession, SessionAddress
 
 
 def address_of(database: DatabaseSettings) -> SessionAddress:
@@ -25,5 +26,5 @@ def address_of(database: DatabaseSettings) -> SessionAddress:
 @asynccontextmanager
 async def opened_store(database: DatabaseSettings, platform: str = "che168") -> AsyncIterator[PostgresStore]:
     """Open the store, and with it the platform's lock."""
-    async with PostgresStore(address_of(database), platform) as store:
-        yield store
+    async with PlatformSession(address_of(database), platform) as session:
+        yield PostgresStore(session)

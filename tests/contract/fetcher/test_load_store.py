@@ -13,7 +13,7 @@ from common.events import ChangeId
 from common.settings import DatabaseSettings
 from fetcher.adapters.postgres import PostgresStore
 from fetcher.core.errors import RunTakenOverError
-from fetcher.core.ports import FailedPage, Operation, Run, RunStatus, SavedPage
+from fetcher.core.ports import FailedPage, Operation, Run, RunKind, RunStatus, SavedPage
 
 pytestmark = pytest.mark.contract
 
@@ -61,25 +61,25 @@ async def begun(store: Store, *pages: SavedPage) -> Run:
 
 
 async def test_there_is_no_run_at_first(store: Store) -> None:
-    assert await store.latest_run("che168") is None
-    assert await store.previous_total("che168") is None
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) is None
+    assert await store.previous_total("che168", RunKind.INITIAL_LOAD) is None
 
 
 async def test_a_new_run_is_found_again(store: Store) -> None:
     await begun(store)
-    assert await store.latest_run("che168") == RUN
-    assert await store.latest_run("encar") is None
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == RUN
+    assert await store.latest_run("encar", RunKind.INITIAL_LOAD) is None
 
 
 async def test_a_saved_page_moves_the_run(store: Store) -> None:
     run = await begun(store, a_page(1), a_page(2, records=7))
-    assert await store.latest_run("che168") == run
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run
     assert (run.position, run.next_position, run.pages, run.records) == (2, 3, 2, 27)
 
 
 async def test_a_page_of_several_messages_counts_once(store: Store) -> None:
     run = await begun(store, a_page(1, parts=3))
-    assert await store.latest_run("che168") == run
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run
     assert (run.pages, run.records) == (1, 60)
 
 
@@ -87,25 +87,25 @@ async def test_a_page_saved_twice_counts_once(store: Store) -> None:
     run = await begun(store)
     await store.save_page(run, a_page(1))
     await store.save_page(run, a_page(1))
-    held = await store.latest_run("che168")
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
     assert held == run.after(a_page(1))
 
 
 async def test_a_page_read_again_never_moves_the_run_back(store: Store) -> None:
     run = await begun(store, a_page(1), a_page(2), a_page(3))
     await store.save_page(run, a_page(2, records=19))
-    assert await store.latest_run("che168") == run
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run
 
 
 async def test_a_page_behind_a_gap_moves_the_run(store: Store) -> None:
     run = await begun(store, a_page(1), a_page(4))
     assert (run.position, run.pages) == (4, 2)
-    assert await store.latest_run("che168") == run
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run
 
 
 async def test_the_last_page_names_no_next(store: Store) -> None:
     await begun(store, a_page(1, following=None))
-    held = await store.latest_run("che168")
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
     assert held is not None
     assert (held.position, held.next_position) == (1, None)
 
@@ -115,7 +115,7 @@ async def test_a_run_that_moved_elsewhere_is_not_written(store: Store) -> None:
     stale = replace(RUN, position=1, next_position=2, pages=1, records=20)
     with pytest.raises(RunTakenOverError):
         await store.save_page(stale, a_page(2))
-    held = await store.latest_run("che168")
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
     assert held is not None
     assert (held.position, held.pages) == (3, 3)
 
@@ -129,7 +129,7 @@ async def test_a_finished_run_is_not_written(store: Store) -> None:
 
 async def test_an_empty_page_moves_the_run(store: Store) -> None:
     run = await begun(store, SavedPage(1, None, {}, 1, NOW))
-    assert await store.latest_run("che168") == run
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run
     assert (run.position, run.records) == (1, 0)
 
 
@@ -137,27 +137,27 @@ async def test_a_finished_run_is_done_and_counts_as_the_last_total(store: Store)
     run = await begun(store, a_page(1))
     await store.finish_run(run)
     await store.finish_run(run)
-    held = await store.latest_run("che168")
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
     assert held is not None
     assert (held.status, held.next_position) == (RunStatus.DONE, None)
-    assert await store.previous_total("che168") == 20
+    assert await store.previous_total("che168", RunKind.INITIAL_LOAD) == 20
 
 
 async def test_a_failed_run_can_be_reopened(store: Store) -> None:
     run = await begun(store, a_page(1))
     await store.fail_run(run.run_id)
-    failed = await store.latest_run("che168")
+    failed = await store.latest_run("che168", RunKind.INITIAL_LOAD)
     assert failed is not None
     assert failed.status is RunStatus.FAILED
     await store.reopen_run(run.run_id)
-    assert await store.latest_run("che168") == run
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run
 
 
 async def test_a_finished_run_is_not_reopened(store: Store) -> None:
     run = await begun(store, a_page(1))
     await store.finish_run(run)
     await store.reopen_run(run.run_id)
-    held = await store.latest_run("che168")
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
     assert held is not None
     assert held.status is RunStatus.DONE
 
@@ -166,7 +166,7 @@ async def test_the_newest_run_is_the_latest(store: Store) -> None:
     await store.finish_run(await begun(store, a_page(1)))
     second = Run("r2", "che168", ChangeId(2000))
     await store.start_run(second, NOW + timedelta(hours=1))
-    assert await store.latest_run("che168") == second
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == second
 
 
 async def test_failures_are_open_until_the_page_is_saved(store: Store) -> None:
@@ -206,5 +206,5 @@ async def test_calls_at_the_same_time_take_turns(store: Store) -> None:
     await asyncio.gather(
         store.save_page(run, a_page(2)), store.save_failure(run, a_failure(3)), store.open_failures("r1")
     )
-    assert await store.latest_run("che168") == run.after(a_page(2))
+    assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run.after(a_page(2))
     assert await store.open_failures("r1") == [a_failure(3)]

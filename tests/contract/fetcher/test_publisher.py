@@ -11,7 +11,7 @@ from tests.contract.fetcher.fakes import FakePublisher, a_row
 
 from common import topology
 from common.errors import UnavailableError
-from common.events import CONTENT_TYPE, PageFetched, decode
+from common.events import CONTENT_TYPE, PageFetched, PageKind, decode
 from fetcher.adapters.rabbit import MESSAGE_TYPE, RabbitPublisher
 from fetcher.core.errors import TopologyError
 from fetcher.core.feed import UpstreamPage, events_of
@@ -26,7 +26,7 @@ FETCHED_AT = datetime(2026, 11, 21, 7, 28, tzinfo=UTC)
 def an_event(position: int = 1) -> PageFetched:
     """Return a page of one record."""
     page = UpstreamPage(position, position + 1, [a_row()], FETCHED_AT)
-    return events_of(page, platform="che168", run_id="r1", seq=999)[0]
+    return events_of(page, platform="che168", run_id="r1", kind=PageKind.PAGE, seq=lambda _: 999)[0]
 
 
 async def received(vhost: Vhost) -> list[AbstractIncomingMessage]:

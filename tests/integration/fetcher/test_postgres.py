@@ -14,9 +14,9 @@ from tests.contract.fetcher.stores import address_of, opened_store
 from common.errors import UnavailableError
 from common.events import ChangeId
 from common.settings import DatabaseSettings
-from fetcher.adapters.postgres import PostgresStore
+from fetcher.adapters.session import PlatformSession
 from fetcher.core.errors import AlreadyRunningError, SchemaError
-from fetcher.core.ports import FailedPage, Operation, Run, SavedPage
+from fetcher.core.ports import FailedPage, Operation, Run, RunKind, SavedPage
 from sandbox.stack import Stack
 
 pytestmark = pytest.mark.integration
@@ -55,7 +55,7 @@ async def end_sessions(database: DatabaseSettings) -> None:
 async def test_a_second_fetcher_of_the_platform_is_refused(database: DatabaseSettings) -> None:
     async with opened_store(database):
         with pytest.raises(AlreadyRunningError, match="already running for che168"):
-            await PostgresStore(address_of(database), "che168").__aenter__()
+            await PlatformSession(address_of(database), "che168").__aenter__()
         async with opened_store(database, "encar"):
             pass
     async with opened_store(database):
@@ -70,7 +70,7 @@ async def test_a_lost_session_is_made_anew_with_its_lock(database: DatabaseSetti
             await store.save_page(RUN, PAGE)
         await store.save_page(RUN, PAGE)
         with pytest.raises(AlreadyRunningError):
-            await PostgresStore(address_of(database), "che168").__aenter__()
+            await PlatformSession(address_of(database), "che168").__aenter__()
 
 
 async def test_a_lock_that_another_took_meanwhile_is_waited_for(database: DatabaseSettings) -> None:
@@ -103,7 +103,7 @@ async def test_position_and_ledger_are_saved_together_or_not_at_all(database: Da
         await connection.execute("ALTER TABLE feed_pages ADD CONSTRAINT broken CHECK (records < 20)")
         with pytest.raises(SchemaError):
             await store.save_page(RUN, PAGE)
-        assert await store.latest_run("che168") == RUN
+        assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == RUN
 
 
 async def test_the_changes_begin_at_s0_unless_they_have_begun(database: DatabaseSettings) -> None:
@@ -154,7 +154,7 @@ async def test_a_database_without_tables_says_so(stack: Stack) -> None:
         )
         async with opened_store(settings) as store:
             with pytest.raises(SchemaError, match=r'"fetch_runs" does not exist; is it migrated\?'):
-                await store.latest_run("che168")
+                await store.latest_run("che168", RunKind.INITIAL_LOAD)
     finally:
         await asyncio.to_thread(stack.drop_database, name)
 
@@ -169,7 +169,7 @@ async def test_a_wrong_address_is_one_line_without_the_password(
 ) -> None:
     settings = DatabaseSettings.model_validate({**database.model_dump(), **wrong})
     with pytest.raises(UnavailableError) as failure:
-        await PostgresStore(address_of(settings), "che168").__aenter__()
+        await PlatformSession(address_of(settings), "che168").__aenter__()
     text = str(failure.value)
     assert text.startswith(f"database {settings.host}:{settings.port}/{settings.name}: ")
     assert "canary-pw" not in text

@@ -11,6 +11,7 @@ from tests.contract.fetcher.fakes import FakeDisplay, FakePublisher, FakeStore, 
 from common.testing.clock import VirtualClock
 from fetcher.core.initial_load import InitialLoad, LoadPlan, LoadPorts, Outcome
 from fetcher.core.ports import Run
+from fetcher.core.reading import PatientReader
 from fetcher.core.retry import RetryPolicy
 from fetcher.core.walk import WalkLimits
 
@@ -38,20 +39,24 @@ class LoadBench:
         plan = LoadPlan(
             platform="che168",
             day_zone=ZoneInfo("Europe/Moscow"),
-            policy=RetryPolicy(),
+            once=RetryPolicy(max_retries=0),
             limits=WalkLimits(max_pages=max_pages),
-            min_interval_s=interval_s,
             again=again,
         )
         self.seed += 1
+        chance = random.Random(self.seed)  # noqa: S311 - spreads retries, guards nothing
+        reader = PatientReader(
+            platform="che168", policy=RetryPolicy(), min_interval_s=interval_s, clock=self.clock, chance=chance
+        )
         ports = LoadPorts(
             upstream=self.upstream,
+            reader=reader,
             publisher=self.publisher,
             store=self.store,
             operations=self.store,
             display=self.display,
             clock=self.clock,
-            chance=random.Random(self.seed),  # noqa: S311 - spreads retries, guards nothing
+            chance=chance,
         )
         return InitialLoad(plan, ports, stop=self.stop)
 

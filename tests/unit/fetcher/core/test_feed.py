@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.contract.fetcher.fakes import a_row
 
-from common.events import MAX_MESSAGE_BYTES, ChangeId, PageFetched, decode, encode
+from common.events import MAX_MESSAGE_BYTES, ChangeId, PageFetched, PageKind, decode, encode
 from fetcher.core.feed import SourceRow, UpstreamPage, events_of, seq_of_first_load
 
 pytestmark = pytest.mark.unit
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 def events(*rows: SourceRow) -> list[PageFetched]:
     """Return the events of a page with these rows."""
     page = UpstreamPage(7, 8, rows, datetime(2026, 1, 1, tzinfo=UTC))
-    return events_of(page, platform="che168", run_id="r1", seq=999)
+    return events_of(page, platform="che168", run_id="r1", kind=PageKind.PAGE, seq=lambda _: 999)
 
 
 def big(size: int) -> msgspec.Raw:

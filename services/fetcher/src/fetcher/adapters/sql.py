@@ -2,26 +2,23 @@
 
 from typing import Final
 
-TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1, hashtext($2))"
-"""Take the platform's single-flight lock for the session."""
-
 _RUN: Final = """
-SELECT run_id, platform, start_change_id, position, next_position, pages, records, status, finished_at
+SELECT run_id, platform, start_change_id, kind, position, next_position, pages, records, status, finished_at
   FROM fetch_runs
 """
 
-LATEST_RUN: Final = f"{_RUN} WHERE platform = $1 AND kind = 'initial_load' ORDER BY started_at DESC LIMIT 1"
-"""The newest initial load of a platform; fetch_runs_platform_idx."""
+LATEST_RUN: Final = f"{_RUN} WHERE platform = $1 AND kind = $2 ORDER BY started_at DESC LIMIT 1"
+"""The newest run of a kind; fetch_runs_platform_idx."""
 
 PREVIOUS_TOTAL: Final = """
 SELECT records FROM fetch_runs
- WHERE platform = $1 AND kind = 'initial_load' AND status = 'done' ORDER BY started_at DESC LIMIT 1
+ WHERE platform = $1 AND kind = $2 AND status = 'done' ORDER BY started_at DESC LIMIT 1
 """
-"""Records of the last initial load that reached the end; fetch_runs_platform_idx."""
+"""Records of the last run of a kind that reached the end; fetch_runs_platform_idx."""
 
 START_RUN: Final = """
 INSERT INTO fetch_runs (run_id, platform, kind, status, start_change_id, started_at)
-VALUES ($1, $2, 'initial_load', 'running', $3, $4) ON CONFLICT (run_id) DO NOTHING
+VALUES ($1, $2, $5, 'running', $3, $4) ON CONFLICT (run_id) DO NOTHING
 """
 """Save a new run; repeatable."""
 
@@ -47,7 +44,7 @@ WITH moved AS (
   RETURNING platform
 ), ledger AS (
   INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records, attempts, fetched_at)
-  SELECT moved.platform, 'page', $3, $1, message.id, 'fetched', message.records, $8, $9
+  SELECT moved.platform, $10, $3, $1, message.id, 'fetched', message.records, $8, $9
     FROM moved, unnest($6::text[], $7::int[]) AS message (id, records)
    ORDER BY message.id COLLATE "C"
   ON CONFLICT (message_id) DO UPDATE
@@ -70,7 +67,7 @@ Primary key; feed_pages_message_id_key; feed_pages_run_idx.
 SAVE_FAILURE: Final = """
 INSERT INTO feed_pages
        (platform, kind, position, run_id, message_id, status, attempts, created_at, next_attempt_at, error)
-VALUES ($1, 'page', $2, $3, $4, 'gap', $5, $6, $7, $8)
+VALUES ($1, $9, $2, $3, $4, 'gap', $5, $6, $7, $8)
 ON CONFLICT (message_id) DO UPDATE
    SET attempts = EXCLUDED.attempts, created_at = EXCLUDED.created_at, next_attempt_at = EXCLUDED.next_attempt_at,
        error = EXCLUDED.error
@@ -91,13 +88,17 @@ FINISH_RUN: Final = """
 WITH done AS (
   UPDATE fetch_runs SET status = 'done', next_position = NULL, updated_at = now(), finished_at = now()
    WHERE run_id = $1 AND status = 'running'
-  RETURNING platform, start_change_id
+  RETURNING platform, start_change_id, kind
 )
-INSERT INTO sync_state (platform, last_change_id) SELECT platform, start_change_id FROM done
+INSERT INTO sync_state (platform, last_change_id)
+SELECT platform, start_change_id FROM done WHERE kind = 'initial_load'
 ON CONFLICT (platform) DO UPDATE SET last_change_id = EXCLUDED.last_change_id, updated_at = now()
  WHERE sync_state.last_change_id IS NULL
 """
-"""Mark the run done and let the platform's changes begin at S0 unless they have begun; repeatable. Primary keys."""
+"""Mark the run done; after a first load let the platform's changes begin at S0 unless they have begun.
+
+Repeatable. Primary keys.
+"""
 
 RECORD_OPERATION: Final = """
 INSERT INTO operations_log (operation_type, started_at, duration, status, details, platform, counts)

@@ -1,6 +1,6 @@
 """An upstream page as the core sees it, and the events made from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -27,11 +27,11 @@ class SourceRow(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPage:
-    """One page of offers.
+    """One page of offers or of changes.
 
     Attributes:
-        position: Page number that was asked.
-        next_position: Page number that the upstream names as next; None at the end.
+        position: Page number, or change id, that was asked.
+        next_position: What the upstream names as next; None at the end.
         rows: In the upstream's order.
         fetched_at: When the answer was complete, UTC.
         notes: What had to be repaired in the body to read it, for the log; empty as a rule.
@@ -49,8 +49,10 @@ def seq_of_first_load(start: ChangeId) -> int:
     return start - 1
 
 
-def events_of(page: UpstreamPage, *, platform: str, run_id: str, seq: int) -> list[PageFetched]:
-    """Return the page as one event, or as several where it exceeds 20 records or 256 KB.
+def events_of(
+    page: UpstreamPage, *, platform: str, run_id: str, kind: PageKind, seq: Callable[[SourceRow], int]
+) -> list[PageFetched]:
+    """Return the page as one event, or as several where it exceeds 20 records or 256 KB. `seq` is a row's version.
 
     Parts share the position and are told apart by `part`, thus by `message_id`. An empty page has nothing to land and
     makes no event. A single record above 256 KB travels alone.
@@ -58,14 +60,14 @@ def events_of(page: UpstreamPage, *, platform: str, run_id: str, seq: int) -> li
     return [
         PageFetched(
             platform=platform,
-            kind=PageKind.PAGE,
+            kind=kind,
             run_id=run_id,
             position=page.position,
             fetched_at=page.fetched_at,
             records=records,
             part=part,
         )
-        for part, records in enumerate(_slices([_record(row, seq) for row in page.rows]))
+        for part, records in enumerate(_slices([_record(row, seq(row)) for row in page.rows]))
     ]
 
 

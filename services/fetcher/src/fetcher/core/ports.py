@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
-from common.events import ChangeId, PageFetched
+from common.events import ChangeId, PageFetched, PageKind
 from fetcher.core.feed import UpstreamPage
 from fetcher.core.progress import Progress
 
@@ -44,6 +44,28 @@ class PagePublisher(Protocol):
         ...
 
 
+class RunKind(StrEnum):
+    """What a run walks."""
+
+    INITIAL_LOAD = "initial_load"
+    DAILY_UPDATE = "daily_update"
+    SWEEP = "sweep"
+    SNAPSHOT = "snapshot"
+
+    @property
+    def page_kind(self) -> PageKind:
+        """Return the kind of its pages."""
+        return _PAGE_KINDS[self]
+
+
+_PAGE_KINDS: Final = {
+    RunKind.INITIAL_LOAD: PageKind.PAGE,
+    RunKind.DAILY_UPDATE: PageKind.CHANGE,
+    RunKind.SWEEP: PageKind.PAGE,
+    RunKind.SNAPSHOT: PageKind.SNAPSHOT,
+}
+
+
 class RunStatus(StrEnum):
     """Where a run stands."""
 
@@ -54,13 +76,14 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One load as the database knows it.
+    """One walk as the database knows it.
 
     Attributes:
         run_id: Stays the same when the run is resumed.
-        platform: Whose load it is.
-        start_change_id: S0, taken before page 1.
-        position: Last page whose messages were confirmed; None before the first.
+        platform: Whose data.
+        start_change_id: Change id that was known before the walk; S0 of a first load, taken before page 1.
+        kind: What it walks.
+        position: Last page, or change id asked, whose messages were confirmed; None before the first.
         next_position: What that page named as next; None where it named none.
         pages: Pages confirmed.
         records: Records confirmed.
@@ -71,6 +94,7 @@ class Run:
     run_id: str
     platform: str
     start_change_id: ChangeId
+    kind: RunKind = RunKind.INITIAL_LOAD
     position: int | None = None
     next_position: int | None = None
     pages: int = 0
@@ -142,16 +166,16 @@ class LoadStore(Protocol):
     A write is made once, however often it is repeated after such an error.
     """
 
-    async def latest_run(self, platform: str) -> Run | None:
-        """Return the platform's newest initial load; None where there was none."""
+    async def latest_run(self, platform: str, kind: RunKind) -> Run | None:
+        """Return the platform's newest run of a kind; None where there was none."""
         ...
 
-    async def previous_total(self, platform: str) -> int | None:
-        """Return the records of the last load that reached the end; None where there was none."""
+    async def previous_total(self, platform: str, kind: RunKind) -> int | None:
+        """Return the records of the last run that reached the end; None where there was none."""
         ...
 
     async def start_run(self, run: Run, started_at: datetime) -> None:
-        """Save a new run before its page 1."""
+        """Save a new run before its first page."""
         ...
 
     async def reopen_run(self, run_id: str) -> None:
@@ -177,7 +201,7 @@ class LoadStore(Protocol):
         ...
 
     async def finish_run(self, run: Run) -> None:
-        """Mark the run done, and let the platform's changes begin at S0 unless they have begun already."""
+        """Mark the run done; after a first load the platform's changes begin at S0, unless they have begun already."""
         ...
 
     async def fail_run(self, run_id: str) -> None:

@@ -4,15 +4,15 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TypeVar, assert_never
 
 from common.clock import Clock
-from common.events import ChangeId, PageKind, message_id
+from common.events import message_id
 from common.log import fields
 from fetcher.core.errors import LoadStoppedError, UpstreamError
 from fetcher.core.feed import UpstreamPage
-from fetcher.core.ports import FailedPage, Upstream
+from fetcher.core.ports import FailedPage, Run
 from fetcher.core.retry import Attempts, Retry, RetryPolicy, SkipPage, Stop, decide
 
 T = TypeVar("T")
@@ -45,7 +45,6 @@ class PatientReader:
 
     def __init__(
         self,
-        upstream: Upstream,
         *,
         platform: str,
         policy: RetryPolicy,
@@ -53,7 +52,6 @@ class PatientReader:
         clock: Clock,
         chance: random.Random,
     ) -> None:
-        self._upstream = upstream
         self._platform = platform
         self._policy = policy
         self._min_interval_s = min_interval_s
@@ -62,27 +60,31 @@ class PatientReader:
         self._last_start_s: float | None = None
         self.counts = ReadingCounts()
 
-    async def change_id(self, day: date) -> ChangeId:
-        """Return the change id of `day`.
+    async def value(self, ask: Callable[[], Awaitable[T]], what: str) -> T:
+        """Return an answer that stands outside the page ledger, such as a change id.
+
+        Args:
+            ask: One request.
+            what: Its name for people.
 
         Raises:
             LoadStoppedError: The upstream refuses, or did not answer within the window.
         """
-        what = f"change_id of {day}"
 
         async def wait(_: FailedPage) -> None:
-            """Leave no trace: before the first page there is no run to hold it."""
+            """Leave no trace: the ledger holds pages only."""
 
         window = FailedPage(0, what, 0, self._clock.now(), None, "")
-        found = await self._try(lambda: self._upstream.change_id(day), what, window, self._policy, wait)
+        found = await self._try(ask, what, window, self._policy, wait)
         if isinstance(found, FailedPage):
             raise LoadStoppedError(f"{self._platform}: {what}: {found.error} after {found.attempts} tries")
         return found[0]
 
-    async def offers(
+    async def page(
         self,
-        page: int,
-        run_id: str,
+        ask: Callable[[], Awaitable[UpstreamPage]],
+        run: Run,
+        position: int,
         *,
         on_wait: OnWait,
         resumed: FailedPage | None = None,
@@ -91,8 +93,9 @@ class PatientReader:
         """Return a page, or what is known of its failure once its window is used up.
 
         Args:
-            page: Page number.
-            run_id: The run, for the ledger's key.
+            ask: One request for it.
+            run: The run that it belongs to.
+            position: Page number or change id.
             on_wait: Called before each long wait.
             resumed: Tries of an earlier process, whose window goes on.
             policy: Other than the usual patience.
@@ -100,13 +103,11 @@ class PatientReader:
         Raises:
             LoadStoppedError: The upstream refuses for good.
         """
-        key = message_id(self._platform, PageKind.PAGE, page, run_id)
-        window = resumed or FailedPage(page, key, 0, self._clock.now(), None, "")
+        key = message_id(self._platform, run.kind.page_kind, position, run.run_id)
+        window = resumed or FailedPage(position, key, 0, self._clock.now(), None, "")
         if resumed and resumed.next_attempt_at:
             await self._clock.sleep(max(0.0, (resumed.next_attempt_at - self._clock.now()).total_seconds()))
-        found = await self._try(
-            lambda: self._upstream.offers(page), f"page {page}", window, policy or self._policy, on_wait
-        )
+        found = await self._try(ask, f"page {position}", window, policy or self._policy, on_wait)
         return found if isinstance(found, FailedPage) else ReadPage(*found)
 
     async def _try(

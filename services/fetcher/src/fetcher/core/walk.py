@@ -16,7 +16,7 @@ from typing import TypeVar
 from common.clock import Clock
 from common.log import fields
 from fetcher.core.errors import LoadStoppedError
-from fetcher.core.feed import events_of, seq_of_first_load
+from fetcher.core.feed import UpstreamPage, events_of, seq_of_first_load
 from fetcher.core.patience import until_available
 from fetcher.core.ports import FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run, SavedPage
 from fetcher.core.progress import Progress, Speedometer
@@ -60,32 +60,29 @@ class WalkCounts:
     gaps: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkPorts:
+    """What a walk talks to. `ask` makes one request for a page."""
+
+    ask: Callable[[int], Awaitable[UpstreamPage]]
+    reader: PatientReader
+    publisher: PagePublisher
+    store: LoadStore
+    display: ProgressDisplay
+    clock: Clock
+
+
 class PageWalk:
     """The walk of one call over one run. `run` is always what the database holds."""
 
-    def __init__(
-        self,
-        run: Run,
-        *,
-        reader: PatientReader,
-        publisher: PagePublisher,
-        store: LoadStore,
-        display: ProgressDisplay,
-        clock: Clock,
-        stop: asyncio.Event,
-        limits: WalkLimits,
-    ) -> None:
+    def __init__(self, run: Run, ports: WalkPorts, *, stop: asyncio.Event, limits: WalkLimits) -> None:
         self.run = run
         self.counts = WalkCounts()
-        self._reader = reader
-        self._publisher = publisher
-        self._store = store
-        self._display = display
-        self._clock = clock
+        self._ports = ports
         self._stop = stop
         self._limits = limits
         self._known: Mapping[int, FailedPage] = {}
-        self._speed = Speedometer(clock.monotonic())
+        self._speed = Speedometer(ports.clock.monotonic())
         self._dead_in_row = 0
         self._asked = 0
         self._saving: asyncio.Task[None] | None = None
@@ -130,7 +127,8 @@ class PageWalk:
     async def retry(self, gap: FailedPage, policy: RetryPolicy) -> bool:
         """Ask for a gap once more; return whether it is closed now."""
         try:
-            read = await self._reader.offers(gap.position, self.run.run_id, on_wait=self._note_wait, policy=policy)
+            ask = partial(self._ports.ask, gap.position)
+            read = await self._ports.reader.page(ask, self.run, gap.position, on_wait=self._note_wait, policy=policy)
         except LoadStoppedError as error:
             _log.error("%s", error)
             return False
@@ -149,7 +147,8 @@ class PageWalk:
         if known is not None and known.next_attempt_at is None:
             return known
         _log.debug("Starting page %d loading", position)
-        return await self._reader.offers(position, self.run.run_id, on_wait=self._note_wait, resumed=known)
+        ask = partial(self._ports.ask, position)
+        return await self._ports.reader.page(ask, self.run, position, on_wait=self._note_wait, resumed=known)
 
     async def _unless_stopped(self, pending: "asyncio.Task[T]") -> T | None:
         stopping = asyncio.create_task(self._stop.wait())
@@ -176,7 +175,7 @@ class PageWalk:
             return
         if read is not self._known.get(read.position):
             self.counts.gaps += 1
-            await self._patiently(lambda: self._store.save_failure(self.run, read))
+            await self._patiently(lambda: self._ports.store.save_failure(self.run, read))
             _log.error(fields(f"page {read.position} is dead, noted as a gap", error=read.error, tries=read.attempts))
         if self._dead_in_row >= self._limits.dead_pages_to_stop:
             await self._saved()
@@ -191,9 +190,10 @@ class PageWalk:
         if page.notes:
             _log.warning(fields(f"page {page.position} repaired", platform=run.platform, notes=page.notes))
         seq = seq_of_first_load(run.start_change_id)
-        events = events_of(page, platform=run.platform, run_id=run.run_id, seq=seq)
+        kind = run.kind.page_kind
+        events = events_of(page, platform=run.platform, run_id=run.run_id, kind=kind, seq=lambda _: seq)
         for event in events:
-            await self._patiently(partial(self._publisher.publish, event))
+            await self._patiently(partial(self._ports.publisher.publish, event))
         await self._saved()
         messages = {event.message_id: len(event.records) for event in events}
         self._saving = asyncio.create_task(self._save(read, messages))
@@ -207,7 +207,7 @@ class PageWalk:
             attempts=read.attempts,
             fetched_at=page.fetched_at,
         )
-        await self._patiently(lambda: self._store.save_page(run, saved))
+        await self._patiently(lambda: self._ports.store.save_page(run, saved))
         self.run = run.after(saved)
         self.counts.pages += 1
         self.counts.records += saved.records
@@ -219,16 +219,16 @@ class PageWalk:
             await saving
 
     async def _note_wait(self, failed: FailedPage) -> None:
-        await self._patiently(lambda: self._store.save_failure(self.run, failed))
+        await self._patiently(lambda: self._ports.store.save_failure(self.run, failed))
 
     async def _patiently(self, call: Callable[[], Awaitable[None]]) -> None:
-        await until_available(call, clock=self._clock, pause_s=self._limits.pause_s)
+        await until_available(call, clock=self._ports.clock, pause_s=self._limits.pause_s)
 
     def _show(self, expected: int | None, *, is_complete: bool) -> None:
-        now_s = self._clock.monotonic()
+        now_s = self._ports.clock.monotonic()
         self._speed.mark(self.counts.records, now_s)
         speed = self._speed.per_minute(now_s)
-        self._display.show(Progress(self.run.records, expected, speed, is_complete=is_complete))
+        self._ports.display.show(Progress(self.run.records, expected, speed, is_complete=is_complete))
 
 
 async def _drop(pending: "asyncio.Task[T] | None") -> None:

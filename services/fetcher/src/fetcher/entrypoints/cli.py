@@ -1,9 +1,8 @@
-"""The command line: what it understands, and what its exit codes mean."""
+"""The command line: its frame, and what its exit codes mean."""
 
 import argparse
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -22,34 +21,38 @@ class Exit(IntEnum):
     ALREADY_RUNNING = 75
 
 
-@dataclass(frozen=True, slots=True)
-class InitialLoadCommand:
-    """`initial-load`. Without a platform: all that are configured, one after another."""
-
-    platform: str | None
-    max_pages: int | None
-    again: bool
-
-
-Handler = Callable[[InitialLoadCommand], Exit]
 SEVERITY: Final = (Exit.DONE, Exit.ALREADY_RUNNING, Exit.WITH_ERRORS, Exit.USAGE)
 
 
 def worst(codes: Sequence[Exit]) -> Exit:
-    """Return the code that tells most of several platforms."""
+    """Return the code that tells most of several targets."""
     return max(codes, key=SEVERITY.index, default=Exit.DONE)
 
 
-def parse(argv: Sequence[str] | None) -> InitialLoadCommand:
-    """Return what the arguments ask for; wrong ones end the process with code 2 and a usage line."""
-    options = _parser().parse_args(argv)
-    return InitialLoadCommand(platform=options.platform, max_pages=options.max_pages, again=options.again)
+class CommandLine:
+    """`fetcher COMMAND [options]`."""
+
+    def __init__(self) -> None:
+        self._parser = argparse.ArgumentParser(
+            prog="fetcher",
+            description="Reads upstream marketplaces and publishes what they say.",
+            epilog="Exit codes: 0 done, 1 finished with errors, 2 usage or configuration, 75 already running.",
+        )
+        self._commands = self._parser.add_subparsers(dest="command", required=True)
+
+    def add(self, name: str, summary: str, description: str) -> argparse.ArgumentParser:
+        """Add a command and return the parser that takes its options."""
+        return self._commands.add_parser(name, help=summary, description=description)
+
+    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        """Return the options, `command` among them; wrong ones end the process with code 2 and a usage line."""
+        return self._parser.parse_args(argv)
 
 
-def execute(command: InitialLoadCommand, handler: Handler) -> Exit:
+def execute(command: Callable[[], Exit]) -> Exit:
     """Run a command; an expected failure is one `[ERROR]` line, never a traceback."""
     try:
-        return handler(command)
+        return command()
     except FeedmillError as error:
         return said(error)
 
@@ -60,31 +63,3 @@ def said(error: FeedmillError) -> Exit:
     if isinstance(error, AlreadyRunningError):
         return Exit.ALREADY_RUNNING
     return Exit.USAGE if isinstance(error, ConfigurationError) else Exit.WITH_ERRORS
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fetcher",
-        description="Reads upstream marketplaces and publishes what they say.",
-        epilog="Exit codes: 0 done, 1 finished with errors, 2 usage or configuration, 75 already running.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    load = commands.add_parser(
-        "initial-load", help="load every offer, page by page; resumes what was interrupted", description=_LOAD
-    )
-    load.add_argument("--platform", metavar="P", help="one platform; default: all that are configured")
-    load.add_argument(
-        "--max-pages", type=_at_least_one, metavar="N", help="stop after N new pages; the next start resumes"
-    )
-    load.add_argument("--again", action="store_true", help="load anew although the last load reached the end")
-    return parser
-
-
-_LOAD: Final = "Loads every offer. An interrupted load goes on where it stopped; a finished one is left alone."
-
-
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number

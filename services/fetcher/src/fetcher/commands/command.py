@@ -1,0 +1,92 @@
+"""What every command is made of: a line of the command line, and what it does for one platform or shop."""
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from common.errors import ConfigurationError, FeedmillError
+from fetcher.entrypoints import cli
+from fetcher.entrypoints.cli import Exit
+from fetcher.settings import FetcherServiceSettings
+
+Options = argparse.Namespace
+Work = Callable[[FetcherServiceSettings, Options, str, asyncio.Event], Awaitable[Exit]]
+"""Settings, options, the name of a platform or shop, and `stop`, which asks to finish the page in hand."""
+
+
+class Targets(Protocol):
+    """Which platforms or shops a call is about."""
+
+    def __call__(self, settings: FetcherServiceSettings, options: Options) -> list[str]:
+        """Return their names.
+
+        Raises:
+            ConfigurationError: The one asked for is not configured.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: what people type, and what is done for each target in turn.
+
+    Attributes:
+        name: As typed.
+        summary: One line for the list of commands.
+        description: For the command's own help.
+        add_options: Adds its options.
+        targets: Whom it is about.
+        perform: Does it for one of them.
+    """
+
+    name: str
+    summary: str
+    description: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    targets: Targets
+    perform: Work
+
+    async def call(self, settings: FetcherServiceSettings, options: Options, stop: asyncio.Event) -> Exit:
+        """Perform it for every target, one after another; return the exit code that tells most."""
+        codes = []
+        for name in self.targets(settings, options):
+            if stop.is_set():
+                break
+            try:
+                codes.append(await self.perform(settings, options, name, stop))
+            except FeedmillError as error:
+                codes.append(cli.said(error))
+        return cli.worst(codes)
+
+
+def add_platform_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--platform P`."""
+    parser.add_argument("--platform", metavar="P", help="one platform; default: all that are configured and enabled")
+
+
+def chosen_platforms(settings: FetcherServiceSettings, options: Options) -> list[str]:
+    """Return the platform of `--platform`, or all that are enabled.
+
+    Raises:
+        ConfigurationError: It is not configured.
+    """
+    name: str | None = options.platform
+    if name is None:
+        return sorted(known for known, platform in settings.platforms.items() if platform.enabled)
+    if name not in settings.platforms:
+        raise ConfigurationError(f"--platform {name}: not configured; known: {', '.join(sorted(settings.platforms))}")
+    return [name]
+
+
+def at_least_one(text: str) -> int:
+    """Read a whole number from 1 on, for `type=` of an option.
+
+    Raises:
+        ArgumentTypeError: It is below 1.
+    """
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

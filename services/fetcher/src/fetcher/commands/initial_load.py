@@ -1,0 +1,92 @@
+"""`fetcher initial-load`."""
+
+import argparse
+import asyncio
+import logging
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+from fetcher.adapters.postgres import PostgresStore
+from fetcher.commands.command import Command, Options, add_platform_option, at_least_one, chosen_platforms
+from fetcher.commands.parts import display_of, opened, policy_of
+from fetcher.core.initial_load import InitialLoad, LoadPlan, LoadPorts, Outcome
+from fetcher.core.walk import Ending, WalkLimits
+from fetcher.entrypoints.cli import Exit
+from fetcher.settings import FetcherServiceSettings
+
+_log = logging.getLogger(__name__)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_platform_option(parser)
+    parser.add_argument(
+        "--max-pages", type=at_least_one, metavar="N", help="stop after N new pages; the next start resumes"
+    )
+    parser.add_argument("--again", action="store_true", help="load anew although the last load reached the end")
+
+
+async def perform(
+    settings: FetcherServiceSettings,
+    name: str,
+    stop: asyncio.Event,
+    *,
+    max_pages: int | None = None,
+    again: bool = False,
+) -> Exit:
+    """Load a platform, or go on with the load that was interrupted.
+
+    Raises:
+        FeedmillError: Why it could not go on.
+    """
+    async with opened(settings, name) as parts:
+        store = PostgresStore(parts.session)
+        ports = LoadPorts(
+            upstream=parts.upstream,
+            reader=parts.reader,
+            publisher=parts.publisher,
+            store=store,
+            operations=store,
+            display=display_of(settings, parts.clock),
+            clock=parts.clock,
+            chance=parts.chance,
+        )
+        plan = _plan(settings, name, max_pages=max_pages, again=again)
+        outcome = await InitialLoad(plan, ports, stop=stop).run()
+    return _told(outcome, name)
+
+
+def _plan(settings: FetcherServiceSettings, name: str, *, max_pages: int | None, again: bool) -> LoadPlan:
+    own, platform = settings.fetcher, settings.platforms[name]
+    return LoadPlan(
+        platform=name,
+        day_zone=ZoneInfo(platform.day_zone),
+        once=replace(policy_of(settings), max_retries=0),
+        limits=WalkLimits(
+            max_pages=max_pages, dead_pages_to_stop=own.dead_pages_to_stop, pause_s=own.server_retry_interval_s
+        ),
+        again=again,
+        expected_records=own.expected_records,
+        stop_grace_s=own.stop_grace_s,
+    )
+
+
+def _told(outcome: Outcome, name: str) -> Exit:
+    if outcome.ending is Ending.ALREADY_DONE and outcome.run is not None:
+        run = outcome.run
+        when = f"{run.finished_at:%Y-%m-%d %H:%M} UTC" if run.finished_at else "before"
+        _log.info("initial load of %s was finished %s, %s records; --again loads anew", name, when, f"{run.records:,}")
+    return Exit.WITH_ERRORS if outcome.gaps else Exit.DONE
+
+
+async def _perform(settings: FetcherServiceSettings, options: Options, name: str, stop: asyncio.Event) -> Exit:
+    return await perform(settings, name, stop, max_pages=options.max_pages, again=options.again)
+
+
+COMMAND = Command(
+    name="initial-load",
+    summary="load every offer, page by page; resumes what was interrupted",
+    description="Loads every offer. An interrupted load goes on where it stopped; a finished one is left alone.",
+    add_options=_add_options,
+    targets=chosen_platforms,
+    perform=_perform,
+)

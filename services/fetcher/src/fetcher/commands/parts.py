@@ -1,0 +1,131 @@
+"""Opening what commands talk to, and closing it in order."""
+
+import random
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from common import topology
+from common.clock import Clock, SystemClock
+from common.db.session import server_settings
+from common.settings import PlatformSettings
+from fetcher.adapters.autoapi import AutoApi
+from fetcher.adapters.console import ProgressBar, ProgressLines
+from fetcher.adapters.http_json import BoundedHttp
+from fetcher.adapters.rabbit import RabbitPublisher
+from fetcher.adapters.session import PlatformSession, SessionAddress
+from fetcher.core.ports import ProgressDisplay
+from fetcher.core.reading import PatientReader
+from fetcher.core.retry import RetryPolicy
+from fetcher.settings import FetcherServiceSettings, base_url_of
+
+SERVICE = "fetcher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the commands of one platform of the auto-api family share, open.
+
+    Attributes:
+        session: The database session that holds the platform's lock; each store is made over it.
+        reader: Paced and patient; there is one for all requests of the platform.
+    """
+
+    upstream: AutoApi
+    reader: PatientReader
+    publisher: RabbitPublisher
+    session: PlatformSession
+    clock: Clock
+    chance: random.Random
+
+
+@asynccontextmanager
+async def opened(settings: FetcherServiceSettings, name: str) -> AsyncIterator[Parts]:
+    """Open them for a platform; the lock first, so that a second start disturbs nobody.
+
+    Raises:
+        AlreadyRunningError: Another fetcher works on this platform.
+        UnavailableError: Database or broker do not answer.
+        ConfigurationError: Nothing says where the platform is.
+    """
+    clock, platform, own = SystemClock(), settings.platforms[name], settings.fetcher
+    chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
+    http = BoundedHttp(
+        base_url_of(name, platform),
+        parameters=_key_of(platform),
+        deadline_s=own.request_timeout_s,
+        max_body_bytes=own.max_body_bytes,
+        clock=clock,
+    )
+    reader = PatientReader(
+        platform=name,
+        policy=policy_of(settings),
+        min_interval_s=platform.min_interval_s,
+        clock=clock,
+        chance=chance,
+    )
+    async with AsyncExitStack() as exits:
+        session = await exits.enter_async_context(session_of(settings, name))
+        publisher = await exits.enter_async_context(publisher_of(settings))
+        await exits.enter_async_context(http)
+        yield Parts(
+            upstream=AutoApi(http, clock=clock),
+            reader=reader,
+            publisher=publisher,
+            session=session,
+            clock=clock,
+            chance=chance,
+        )
+
+
+def policy_of(settings: FetcherServiceSettings) -> RetryPolicy:
+    """Return how patient the fetcher is with one page."""
+    own = settings.fetcher
+    return RetryPolicy(
+        quick_retries=own.quick_retries,
+        quick_delay_s=own.quick_delay_s,
+        interval_s=own.retry_interval_s,
+        max_retries=own.max_retries,
+        window_s=own.retry_window_s,
+    )
+
+
+def session_of(settings: FetcherServiceSettings, name: str) -> PlatformSession:
+    """Return the session of a platform or shop, not yet open."""
+    return PlatformSession(_address(settings, socket.gethostname()), name)
+
+
+def publisher_of(settings: FetcherServiceSettings) -> RabbitPublisher:
+    """Return the way to the broker, not yet open."""
+    return RabbitPublisher(
+        settings.rabbitmq.url.get_secret_value(),
+        connection_name=topology.connection_name(SERVICE, socket.gethostname()),
+        publish_timeout_s=settings.rabbitmq.publish_timeout_s,
+    )
+
+
+def display_of(settings: FetcherServiceSettings, clock: Clock) -> ProgressDisplay:
+    """Return where people see the progress: lines in the log, and a bar on a terminal."""
+    lines = ProgressLines(interval_s=settings.fetcher.progress_interval_s, clock=clock)
+    return ProgressBar(lines) if sys.stderr.isatty() else lines
+
+
+def _key_of(platform: PlatformSettings) -> dict[str, str]:
+    key = platform.api_key.get_secret_value()
+    return {"api_key": key} if key else {}
+
+
+def _address(settings: FetcherServiceSettings, host: str) -> SessionAddress:
+    database = settings.database
+    return SessionAddress(
+        host=database.host,
+        port=database.port,
+        user=database.user,
+        password=database.password.get_secret_value(),
+        database=database.name,
+        connect_timeout_s=database.connect_timeout_s,
+        statement_timeout_s=database.statement_timeout_s,
+        server_settings=server_settings(database, application=topology.connection_name(SERVICE, host)),
+    )
