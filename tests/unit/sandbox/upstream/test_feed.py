@@ -118,10 +118,8 @@ def test_some_repeats_are_shells_before_and_after_the_full_row() -> None:
 
 def test_late_arrivals_stand_first_and_shift_the_others() -> None:
     feed = ChangeFeed(offers=100, events=0, seed=1)
-    listing = Listing(feed, 0, NO_QUIRKS)
-    before = [listing.row(n).key for n in range(100)]
-    listing.put_in_front(3)
-    after = [listing.row(n).key for n in range(103)]
+    before = [Listing(feed, 0, NO_QUIRKS).row(n).key for n in range(100)]
+    after = [Listing(feed, 0, NO_QUIRKS, late=3).row(n).key for n in range(103)]
     assert after[:3] == [Key(Family.LATE, 2), Key(Family.LATE, 1), Key(Family.LATE, 0)]
     assert after[3:] == before
 

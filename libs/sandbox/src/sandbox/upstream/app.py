@@ -20,6 +20,7 @@ from sandbox.upstream.exchange import (
 )
 from sandbox.upstream.faults import FaultKind, FaultRule, FaultScript
 from sandbox.upstream.generated import GeneratedSource, World
+from sandbox.upstream.moment import Moment
 from sandbox.upstream.quirks import DOCUMENTED_QUIRKS, Quirks
 from sandbox.upstream.recorded import RecordedSource, read_recordings
 from sandbox.upstream.source import ChangesEnd, Source
@@ -45,7 +46,10 @@ class UpstreamOptions:
         quirks: the rates of oddities.
         changes_per_day: events a day; None is 6 % of the offers.
         history_days: full days of history before the day of `now`.
-        now: the end of the history, aware; None is the moment of the start.
+        now: the moment at which the stand-in starts, aware; None is that of the start of the process.
+        horizon_days: days after `now` in which there are events; None is without end.
+        events_per_request: events that each request to `/offers` lets happen, 0 for none.
+        cache_pages: rendered pages of the whole list to keep, about 130 kB each.
         delay_s: pause before each answer of the API, in seconds.
         api_key: the key that clients must send.
         changes_end: how `/changes` ends.
@@ -60,6 +64,9 @@ class UpstreamOptions:
     changes_per_day: int | None = None
     history_days: int = 7
     now: datetime | None = None
+    horizon_days: int | None = None
+    events_per_request: float = 0.0
+    cache_pages: int = 0
     delay_s: float = 0.0
     api_key: str = API_KEY
     changes_end: ChangesEnd = ChangesEnd.EMPTY_NULL
@@ -67,17 +74,19 @@ class UpstreamOptions:
 
 
 class UpstreamApp:
-    """The ASGI application; `faults` and `stats` are its own, open to tests in the same process."""
+    """The ASGI application; `faults`, `stats` and `moment` are its own, open to tests in the same process."""
 
-    def __init__(self, source: Source, options: UpstreamOptions, clock: Clock) -> None:
+    def __init__(self, source: Source, options: UpstreamOptions, moment: Moment, clock: Clock) -> None:
         self.faults = FaultScript()
         self.faults.add(list(options.faults))
         self.stats = Stats()
+        self.moment = moment
+        self.moment.events_per_request = options.events_per_request
         self._source = source
         self._clock = clock
         self._delay_s = options.delay_s
         self._contract = Contract(source, api_key=options.api_key, changes_end=options.changes_end)
-        self._control = Control(source, self.faults, self.stats)
+        self._control = Control(source, self.faults, self.stats, moment)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -90,6 +99,7 @@ class UpstreamApp:
         call, position = Call.of(request.path), request.position()
         self.stats.enter(call.endpoint, request.path, position)
         try:
+            self._live_on(call)
             if self._delay_s:
                 await self._clock.sleep(self._delay_s)
             fault = self.faults.pick(call.endpoint, request.path, position)
@@ -97,6 +107,10 @@ class UpstreamApp:
                 await self._send(self._reply(call, request, fault), send, fault)
         finally:
             self.stats.leave()
+
+    def _live_on(self, call: Call) -> None:
+        if call.endpoint == "offers" and call.platform in self._source.platforms and (due := self.moment.events_due()):
+            self._source.advance(call.platform, due)
 
     async def _breaks_off(self, fault: FaultRule, scope: Scope, receive: Receive) -> bool:
         """Do what a fault does before the answer; tell whether there will be none."""
@@ -153,21 +167,22 @@ def create_app(options: UpstreamOptions | None = None, *, clock: Clock | None = 
     """
     options = options or UpstreamOptions()
     clock = clock or SystemClock()
-    return UpstreamApp(_source(options, clock), options, clock)
+    moment = Moment(options.now or clock.now(), horizon_days=options.horizon_days)
+    return UpstreamApp(_source(options, moment), options, moment, clock)
 
 
-def _source(options: UpstreamOptions, clock: Clock) -> Source:
+def _source(options: UpstreamOptions, moment: Moment) -> Source:
     if options.recorded is not None:
         return RecordedSource(read_recordings(options.recorded))
     changes = options.changes_per_day
-    return GeneratedSource(
-        World(
-            offers=options.offers,
-            seed=options.seed,
-            platform=options.platform,
-            changes_per_day=round(options.offers * _DAILY_SHARE) if changes is None else changes,
-            history_days=options.history_days,
-            now=options.now or clock.now(),
-            quirks=options.quirks,
-        )
+    world = World(
+        offers=options.offers,
+        seed=options.seed,
+        platform=options.platform,
+        changes_per_day=round(options.offers * _DAILY_SHARE) if changes is None else changes,
+        history_days=options.history_days,
+        now=moment.now,
+        quirks=options.quirks,
+        cache_pages=options.cache_pages,
     )
+    return GeneratedSource(world, moment)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +35,16 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
     add("--rate", action="append", default=[], metavar="QUIRK=SHARE", help="set the share of one oddity, 0 to 1")
     add("--changes-per-day", type=_count, metavar="N", help="events a day (default 6 %% of the offers)")
     add("--history-days", type=_count, default=7, metavar="D", help="full days of history (default 7)")
-    add("--now", type=_moment, metavar="TIME", help="end of the history, ISO 8601 with offset (default: start time)")
+    add("--now", type=_moment, metavar="TIME", help="its moment, ISO 8601 with offset (default: start time)")
+    add("--horizon-days", type=_count, metavar="D", help="days after --now that have events (default: no end)")
+    add(
+        "--events-per-request",
+        type=_pace,
+        default=0.0,
+        metavar="N",
+        help="events that each /offers request lets happen",
+    )
+    add("--cache-pages", type=_count, default=0, metavar="N", help="rendered pages of /offers to keep, 130 kB each")
     add("--changes-end", choices=[str(end) for end in ChangesEnd], default="empty-null", help="how /changes ends")
     add("--faults", type=Path, metavar="FILE", help="JSON list of fault rules in force from the start")
     add("--delay-ms", type=_count, default=0, metavar="D", help="pause before each answer")
@@ -76,6 +86,9 @@ def _options(arguments: argparse.Namespace) -> UpstreamOptions:
         changes_per_day=arguments.changes_per_day,
         history_days=arguments.history_days,
         now=arguments.now,
+        horizon_days=arguments.horizon_days,
+        events_per_request=arguments.events_per_request,
+        cache_pages=arguments.cache_pages,
         delay_s=arguments.delay_ms / 1000,
         api_key=arguments.api_key,
         changes_end=ChangesEnd(arguments.changes_end),
@@ -102,6 +115,13 @@ def _count(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError("must not be negative")
     return number
+
+
+def _pace(text: str) -> float:
+    pace = float(text)
+    if not 0 <= pace < math.inf:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return pace
 
 
 def _moment(text: str) -> datetime:

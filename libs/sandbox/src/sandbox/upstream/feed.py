@@ -101,7 +101,9 @@ _OWN_FAMILY = {
 
 
 class ChangeFeed:
-    """The history of a marketplace that lists exactly `offers` offers after its last event.
+    """The endless history of a marketplace that lists exactly `offers` offers after its first `events` events.
+
+    From then on the number of offers stays the same but for a few.
 
     Families: *listed* offers appear in lists while they are active; a *flash* is added, changed and removed in three
     events in a row; *ghosts* are known to the feed only (one event each), as if they were older than any list.
@@ -109,9 +111,10 @@ class ChangeFeed:
     """
 
     def __init__(self, *, offers: int, events: int, seed: int, ghosts: bool = True) -> None:
-        self.total = events if offers >= SMALLEST_HISTORY else 0
+        self.is_still = offers < SMALLEST_HISTORY
+        self.total = 0 if self.is_still else events
         self.cycle = Cycle(seed, ghosts=ghosts)
-        self._lag = max(2, offers // 1000) if self.total else 0
+        self._lag = 0 if self.is_still else max(2, offers // 1000)
         grown = self._count(Kind.ADDED, self.total) - self._count(Kind.REMOVED, self.total)
         away = self._lag + self._count(Kind.PARKED, self.total) - self._count(Kind.RELISTED, self.total)
         self.initial = offers - grown + away
@@ -134,7 +137,7 @@ class ChangeFeed:
         return Rotation(drift * cycles + self.block.size, drift * cycles, AffinePermutation.of(per_cycle * cycles))
 
     def event(self, number: int) -> Event:
-        """Return the event with this number (0 … total - 1)."""
+        """Return the event with this number (from 0); a marketplace that stands still has none."""
         kind = self.cycle.kinds[number % CYCLE]
         ordinal = self._count(kind, number)
         family = _OWN_FAMILY.get(kind, Family.LISTED)
@@ -199,10 +202,6 @@ class ChangeFeed:
         block, offset = divmod(number, self.block.size)
         return block * self.block.size + self.block.position_of(offset)
 
-    def removed_at(self, order: int) -> int:
-        """Return the listed offer that goes as removal number `order`."""
-        return self._subject(Kind.REMOVED, order)
-
     def _is_parked(self, key: Key, end: int) -> bool:
         return any(
             ordinal < self._count(Kind.PARKED, end) + self._lag and ordinal >= self._count(Kind.RELISTED, end)
@@ -211,8 +210,6 @@ class ChangeFeed:
 
     def parked(self, end: int) -> list[int]:
         """Return the numbers of the listed offers that are away just before event number `end`."""
-        if not self.total:
-            return []
         first, last = self._count(Kind.RELISTED, end), self._count(Kind.PARKED, end) + self._lag
         return [self._parking.target(ordinal) for ordinal in range(first, last)]
 

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
+from sandbox.upstream.arrivals import Arrivals
 from sandbox.upstream.feed import ChangeFeed
 from sandbox.upstream.filters import OfferFilter
 from sandbox.upstream.keys import FIRST_INNER_ID, SPACING, Family, Key, to_key
 from sandbox.upstream.listing import Listing, Row
+from sandbox.upstream.moment import Moment
 from sandbox.upstream.offers import OfferWriter, Sight
 from sandbox.upstream.quirks import Quirks, threshold
 from sandbox.upstream.source import PAGE_SIZE, ChangePage, OfferPage, Summary, TruthPage
 from sandbox.upstream.specs import to_json
-from sandbox.upstream.timeline import MOSCOW, Timeline, moscow_text, utc_text
+from sandbox.upstream.timeline import MOSCOW, Timeline, midnight_ms, moscow_text, utc_text
 
 FIRST_CHANGE_ID = 8_350_504
 _ID_SPACING = 3
@@ -23,7 +25,10 @@ _SEARCHES_KEPT = 8
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is generated: how many offers, from which seed, with how much history before `now` (aware)."""
+    """What is generated: how many offers, from which seed, with how much history before `now` (aware).
+
+    `cache_pages` is how many rendered pages of the whole list are kept, about 130 kB each.
+    """
 
     offers: int
     seed: int
@@ -32,25 +37,32 @@ class World:
     history_days: int
     now: datetime
     quirks: Quirks
+    cache_pages: int = 0
 
 
 class GeneratedSource:
-    """A marketplace of one platform; memory does not depend on the number of offers."""
+    """A marketplace of one platform as it is at a moment, which may move; memory does not depend on the offers.
 
-    def __init__(self, world: World) -> None:
+    Every answer is computed from the number of events that have happened, so any moment is exact and none is stored.
+    """
+
+    def __init__(self, world: World, moment: Moment | None = None) -> None:
         quirks = world.quirks
         first_day = world.now.astimezone(MOSCOW).date() - timedelta(days=world.history_days)
         self._quirks = quirks
         self._platform = world.platform
-        self._now_ms = int(world.now.timestamp() * 1000)
+        self._moment = moment or Moment(world.now)
         has_oddities = bool(quirks.ghost_events)
         self._timeline = Timeline(first_day, world.changes_per_day, has_silent_days=has_oddities)
-        events = self._timeline.events_before(self._now_ms)
+        events = self._timeline.events_before(self._moment.ms)
         self._feed = ChangeFeed(offers=world.offers, events=events, seed=world.seed, ghosts=has_oddities)
-        self._listing = Listing(self._feed, self._feed.total, quirks)
+        self._end = self._feed.total
+        self._seen_ms = self._moment.ms
+        self._arrivals = Arrivals()
+        self._listing = Listing(self._feed, self._end, quirks)
         self._writer = OfferWriter(world.seed, quirks, start_s=self._timeline.start_ms // 1000)
-        self._late = 0
         self._search = lru_cache(maxsize=_SEARCHES_KEPT)(self._start_search)
+        self._page = lru_cache(maxsize=world.cache_pages)(self._render)
 
     @property
     def platforms(self) -> frozenset[str]:
@@ -59,7 +71,22 @@ class GeneratedSource:
 
     @property
     def _events(self) -> int:
-        return self._feed.total + self._late
+        return self._end + self._arrivals.total
+
+    def _catch_up(self) -> None:
+        """Let happen what has become due since somebody asked last."""
+        if self._moment.ms == self._seen_ms:
+            return
+        self._seen_ms = self._moment.ms
+        due = 0 if self._feed.is_still else self._timeline.events_before(self._moment.last_event_ms)
+        if due > self._end:
+            self._end = due
+            self._list_again()
+
+    def _list_again(self) -> None:
+        self._listing = Listing(self._feed, self._end, self._quirks, late=self._arrivals.total)
+        self._search.cache_clear()
+        self._page.cache_clear()
 
     def filters(self, _platform: str) -> bytes:
         """Return the values that offers are made of."""
@@ -67,16 +94,21 @@ class GeneratedSource:
 
     def offers(self, _platform: str, page: int, wish: OfferFilter) -> OfferPage:
         """Return a page of the list, whole or filtered."""
+        self._catch_up()
+        if wish.is_empty:
+            return self._page(page)
+        numbers, has_next = self._search(wish).page((page - 1) * PAGE_SIZE)
+        return OfferPage([self._row(self._listing.row(number)) for number in numbers], has_next)
+
+    def _render(self, page: int) -> OfferPage:
         first = (page - 1) * PAGE_SIZE
-        if not wish.is_empty:
-            numbers, has_next = self._search(wish).page(first)
-            return OfferPage([self._row(self._listing.row(number)) for number in numbers], has_next)
         end = min(first + PAGE_SIZE, self._listing.rows)
         rows = [self._row(self._listing.row(number)) for number in range(first, end)]
         return OfferPage(rows, end < self._listing.rows)
 
     def offer(self, _platform: str, inner_id: str) -> bytes | None:
         """Return an active offer, flat or wrapped, most often with its `vin`."""
+        self._catch_up()
         key = self._find(inner_id)
         if key is None or not self._is_active(key):
             return None
@@ -84,31 +116,40 @@ class GeneratedSource:
         return b'{"inner_id":"%b","data":%b}' % (inner_id.encode(), data) if self._writer.wraps(key) else data
 
     def change_id(self, _platform: str, day: date) -> int:
-        """Return the first id of a day in Moscow; of a silent day or the future, the last id before its end."""
-        begin, end = self._events_before(day), self._events_before(day + timedelta(days=1))
+        """Return the first id of a day in Moscow; of a day without events, the last id before its end."""
+        self._catch_up()
+        begin, end = self._places_before(day), self._places_before(day + timedelta(days=1))
         return self._event_id(begin if end > begin else max(0, end - 1))
 
-    def _events_before(self, day: date) -> int:
-        scheduled = self._timeline.events_before_day(day)
-        return scheduled if scheduled < self._feed.total else self._events
+    def _places_before(self, day: date) -> int:
+        scheduled = min(self._timeline.events_before_day(day), self._end)
+        return scheduled + self._arrivals.before(midnight_ms(day))
 
     def changes(self, _platform: str, change_id: int) -> ChangePage:
         """Return the next events, by arithmetic on the id."""
-        first = self._first_event(change_id)
+        self._catch_up()
+        first = self._first_place(change_id)
         end = min(first + PAGE_SIZE, self._events)
         if first >= end:
             return ChangePage([], None, has_next=False)
-        rows = [self._event(number) for number in range(first, end)]
+        rows = [self._event(place) for place in range(first, end)]
         return ChangePage(rows, self._event_id(end - 1) + 1, end < self._events)
 
     def shift(self, _platform: str, count: int) -> None:
         """Let `count` offers arrive now."""
-        self._late += count
-        self._listing.put_in_front(self._late)
-        self._search.cache_clear()
+        self._catch_up()
+        self._arrivals.add(count, after=self._end, moment_ms=self._moment.ms)
+        self._list_again()
+
+    def advance(self, _platform: str, events: int) -> None:
+        """Move to the moment just after the next `events` scheduled events."""
+        self._catch_up()
+        if events and not self._feed.is_still and self._timeline.per_day:
+            self._moment.move_on(self._timeline.at_ms(self._end + events - 1) + 1)
 
     def truth(self, _platform: str, after: str, limit: int) -> TruthPage:
         """Return `{inner_id, active, listed, data}` per offer; `listed` is false for those that no list ever shows."""
+        self._catch_up()
         rows: list[bytes] = []
         last = None
         for key in self._keys_after(int(after) if after else 0):
@@ -120,6 +161,7 @@ class GeneratedSource:
 
     def summary(self, _platform: str) -> Summary:
         """Return the counts, computed without a walk."""
+        self._catch_up()
         known = {family: self._known(family) for family in Family}
         active = self._listing.offers + known[Family.GHOST_CHANGED]
         flashing = known[Family.FLASH] and self._is_active(Key(Family.FLASH, known[Family.FLASH] - 1))
@@ -132,10 +174,10 @@ class GeneratedSource:
         )
 
     def _known(self, family: Family) -> int:
-        return self._late if family is Family.LATE else self._feed.known(family, self._feed.total)
+        return self._arrivals.total if family is Family.LATE else self._feed.known(family, self._end)
 
     def _is_active(self, key: Key) -> bool:
-        return key.family is Family.LATE or self._feed.is_active(key, self._feed.total)
+        return key.family is Family.LATE or self._feed.is_active(key, self._end)
 
     def _find(self, inner_id: str) -> Key | None:
         key = to_key(int(inner_id)) if inner_id.isascii() and inner_id.isdecimal() else None
@@ -152,10 +194,10 @@ class GeneratedSource:
 
     def _sight(self, key: Key, end: int | None = None) -> Sight:
         if key.family is Family.LATE:
-            return Sight(key, None, self._now_ms)
+            return Sight(key, None, self._arrivals.moment_ms(key.number))
         added = self._feed.added_by(key)
         born_ms = None if added is None else self._timeline.at_ms(added)
-        return Sight(key, self._feed.price_event(key, self._feed.total if end is None else end), born_ms)
+        return Sight(key, self._feed.price_event(key, self._end if end is None else end), born_ms)
 
     def _state(self, key: Key, inner_id: str) -> bytes:
         active = b"true" if self._is_active(key) else b"false"
@@ -174,19 +216,21 @@ class GeneratedSource:
         head = b'{"id":%d,"inner_id":"%d","change_type":"added","created_at":"%b","data":' % (row_id, inner_id, created)
         return b"".join((head, data, b"}"))
 
-    def _event_id(self, number: int) -> int:
-        return FIRST_CHANGE_ID + _ID_SPACING * number + number * 7 % _ID_SPACING
+    def _event_id(self, place: int) -> int:
+        return FIRST_CHANGE_ID + _ID_SPACING * place + place * 7 % _ID_SPACING
 
-    def _first_event(self, change_id: int) -> int:
-        number = max(0, (change_id - FIRST_CHANGE_ID) // _ID_SPACING)
-        return number if self._event_id(number) >= change_id else number + 1
+    def _first_place(self, change_id: int) -> int:
+        place = max(0, (change_id - FIRST_CHANGE_ID) // _ID_SPACING)
+        return place if self._event_id(place) >= change_id else place + 1
 
-    def _event(self, number: int) -> bytes:
-        event_id = self._event_id(number)
-        if number >= self._feed.total:
-            key = Key(Family.LATE, number - self._feed.total)
+    def _event(self, place: int) -> bytes:
+        event_id = self._event_id(place)
+        number, is_late = self._arrivals.at(place)
+        if is_late:
+            key = Key(Family.LATE, number)
             data = self._writer.data(self._sight(key))
-            return self._added(event_id, self._writer.inner_id(key), utc_text(self._now_ms), data)
+            created = utc_text(self._arrivals.moment_ms(number))
+            return self._added(event_id, self._writer.inner_id(key), created, data)
         event = self._feed.event(number)
         inner_id = self._writer.inner_id(event.key)
         created = self._created(number, self._timeline.at_ms(number))

@@ -21,18 +21,22 @@ class Row(NamedTuple):
 class Listing:
     """Random access to the list of active offers just before event number `end`.
 
-    Late arrivals stand first, newest on top. Then come the offers in the order in which they will go, which needs no
-    search. With quirks, one row in so many repeats an offer of a neighbouring page, in full or as an empty shell.
+    The `late` arrivals stand first, newest on top. Then come the offers by their number, oldest first: who goes leaves
+    a gap that those behind close up, who comes back takes the old place, and new ones stand last.
+    With quirks, one row in so many repeats an offer of a neighbouring page, in full or as an empty shell.
+
+    Only the oldest block has lost some of its offers for good; the `nth_from` of its order tells which are left.
     """
 
-    def __init__(self, feed: ChangeFeed, end: int, quirks: Quirks) -> None:
-        self._feed = feed
-        self._late = 0
+    def __init__(self, feed: ChangeFeed, end: int, quirks: Quirks, *, late: int = 0) -> None:
+        self._late = late
+        self._block = feed.block
         size = feed.block.size
-        block, position = divmod(feed.removed(end), size)
-        self._first_removal = feed.removed(end)
-        self._head = size - position
-        self._tail = (block + 1) * size
+        block, self._gone = divmod(feed.removed(end), size)
+        self._first = block * size
+        self._head = size - self._gone
+        self._tail = self._first + size
+        self._last_found = (-1, -1)
         away = sorted(self._head + number - self._tail for number in feed.parked(end))
         self._gaps = [rank - index for index, rank in enumerate(away)]
         self._settled = feed.known(Family.LISTED, end) - feed.removed(end) - len(away)
@@ -50,10 +54,6 @@ class Listing:
         repeats = self.offers // (self._repeat_every - 1) if self._repeat_every > 1 else 0
         return self.offers + repeats
 
-    def put_in_front(self, late: int) -> None:
-        """Say how many late arrivals stand on top in all."""
-        self._late = late
-
     def key(self, rank: int) -> Key:
         """Return the `rank`-th different offer (from 0)."""
         if rank < self._late:
@@ -61,8 +61,20 @@ class Listing:
         rank -= self._late
         rank += bisect_right(self._gaps, rank)
         if rank < self._head:
-            return Key(Family.LISTED, self._feed.removed_at(self._first_removal + rank))
+            return Key(Family.LISTED, self._first + self._in_head(rank))
         return Key(Family.LISTED, self._tail + rank - self._head)
+
+    def _in_head(self, rank: int) -> int:
+        """Return which offer of the oldest block is the `rank`-th left; walking along, a step needs no search."""
+        last_rank, offset = self._last_found
+        if rank == last_rank + 1:
+            offset += 1
+            while self._block.position_of(offset) < self._gone:
+                offset += 1
+        elif rank != last_rank:
+            offset = self._block.nth_from(self._gone, rank)
+        self._last_found = (rank, offset)
+        return offset
 
     def row(self, number: int) -> Row:
         """Return row `number` (from 0, below `rows`)."""

@@ -166,6 +166,9 @@ class RecordedSource:
     def shift(self, _platform: str, _count: int) -> None:
         """Do nothing: a recording has no new offers."""
 
+    def advance(self, _platform: str, _events: int) -> None:
+        """Do nothing: a recording stands still."""
+
     def truth(self, platform: str, after: str, limit: int) -> TruthPage:
         """Return the listed offers in the order of their ids as text."""
         listed = self._recordings[platform].listed

@@ -29,6 +29,36 @@ class AffinePermutation:
         """Return where `value` stands."""
         return value * self.inverse % self.size
 
+    def stood_before(self, position: int, below: int) -> int:
+        """Return how many of the values 0 … `below` - 1 stand before `position` (at most `size`)."""
+        if not position:
+            return 0
+        whole = _floor_sum(below, self.size, self.inverse, self.size)
+        return whole - _floor_sum(below, self.size, self.inverse, self.size - position)
+
+    def nth_from(self, position: int, index: int) -> int:
+        """Return the `index`-th smallest (from 0) of the values that stand at `position` or behind."""
+        low, high = index, self.size - 1
+        while low < high:
+            middle = (low + high) // 2
+            if middle + 1 - self.stood_before(position, middle + 1) > index:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+
+def _floor_sum(count: int, divisor: int, factor: int, offset: int) -> int:
+    """Return the sum of `(factor * i + offset) // divisor` over `i` in `range(count)`, as Euclid would."""
+    total = 0
+    while True:
+        total += (count - 1) * count // 2 * (factor // divisor) + count * (offset // divisor)
+        factor, offset = factor % divisor, offset % divisor
+        last = factor * count + offset
+        if last < divisor:
+            return total
+        count, offset, divisor, factor = last // divisor, last % divisor, factor, divisor
+
 
 @dataclass(frozen=True, slots=True)
 class Rotation:

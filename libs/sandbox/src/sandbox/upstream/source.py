@@ -84,6 +84,10 @@ class Source(Protocol):
         """Put `count` new offers in front of the list and their `added` events at the end of the feed."""
         ...
 
+    def advance(self, platform: str, events: int) -> None:
+        """Let the next `events` events of the platform happen."""
+        ...
+
     def truth(self, platform: str, after: str, limit: int) -> TruthPage:
         """Return up to `limit` final states in the order of `inner_id`, those behind `after` ("" = from the start)."""
         ...

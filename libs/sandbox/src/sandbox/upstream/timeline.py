@@ -24,7 +24,7 @@ class Timeline:
     @property
     def start_ms(self) -> int:
         """Return the start of the history in milliseconds of the epoch."""
-        return _midnight_ms(self.first_day)
+        return midnight_ms(self.first_day)
 
     def at_ms(self, number: int) -> int:
         """Return when event `number` happens, in milliseconds of the epoch."""
@@ -41,7 +41,7 @@ class Timeline:
 
     def events_before_day(self, day: date) -> int:
         """Return how many events happen before midnight of `day` in Moscow."""
-        return self.events_before(_midnight_ms(day))
+        return self.events_before(midnight_ms(day))
 
     def _is_silent(self, day: int) -> bool:
         return self.has_silent_days and day % _WEEK == _SILENT_DAY
@@ -59,7 +59,8 @@ class Timeline:
         return week * (_WEEK - 1) + index - (1 if index > _SILENT_DAY else 0)
 
 
-def _midnight_ms(day: date) -> int:
+def midnight_ms(day: date) -> int:
+    """Return the moment at which a day begins in Moscow, in milliseconds of the epoch."""
     return int(datetime(day.year, day.month, day.day, tzinfo=MOSCOW).timestamp()) * 1000
 
 
