@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+from unittest.mock import patch
 
 from tests.integration.fetcher.raw_server import Answer, hanging, raw_server, repeating, resetting, sending, whole
 
@@ -23,7 +24,16 @@ SHORT_S: Final = 0.3
 PAGE: Final = b'{"result":[],"meta":{"page":3,"next_page":4,"limit":20}}'
 OK: Final = "200 OK"
 CHUNKED: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-BOMB: Final = gzip.compress(b" " * 200_000_000, compresslevel=9)
+
+
+def _bomb(mib: int) -> bytes:
+    """Return gzip that grows a thousandfold; every full flush leaves a block that stands by itself."""
+    packer = zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS)
+    block = packer.compress(b" " * 1024 * 1024) + packer.flush(zlib.Z_FULL_FLUSH)
+    return b"\x1f\x8b\x08" + bytes(7) + block * mib
+
+
+BOMB: Final = _bomb(1000)
 
 Upstream = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -107,8 +117,10 @@ async def full_backlog() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def unknown_name() -> AsyncIterator[str]:
-    """Give an address whose host name nobody has (RFC 6761 §6.4)."""
-    yield "http://feedmill.invalid/api"
+    """Give an address whose host name the resolver does not know."""
+    unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    with patch("socket.getaddrinfo", side_effect=unknown):
+        yield "http://feedmill.invalid/api"
 
 
 @asynccontextmanager

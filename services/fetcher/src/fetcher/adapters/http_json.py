@@ -162,7 +162,7 @@ def _translated(error: Exception) -> UpstreamError:
 def _connect_failure(error: BaseException) -> UpstreamError:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
             return UpstreamError(Cause.TLS, _tls_reason(cause))
         if isinstance(cause, OSError) and type(cause).__name__ == "gaierror":
             return UpstreamError(Cause.NAME_NOT_FOUND, "the host name has no address")
