@@ -31,6 +31,24 @@ async def test_a_dead_page_is_asked_at_twenty_one_exact_moments() -> None:
     assert moments(bench, 2)[20] == timedelta(hours=4)
 
 
+async def test_a_server_that_names_a_later_moment_moves_the_tries_and_not_the_end() -> None:
+    slow = UpstreamError(Cause.RATE_LIMITED, "status 429", retry_after_s=1800)
+    bench = LoadBench()
+    bench.upstream.failures[2] = [DOWN, DOWN, slow, *([DOWN] * 17)]
+    await bench.load()
+    minutes = [moment / timedelta(minutes=1) for moment in moments(bench, 2)]
+    assert minutes[:20] == [0, 12, 24, *range(54, 235, 12), 240]
+    assert bench.store.status_of(2) == ["fetched"], "asked once more at the end of the load"
+
+
+async def test_a_server_away_for_longer_than_the_window_is_asked_once_more_at_its_end() -> None:
+    bench = LoadBench()
+    bench.upstream.always[2] = UpstreamError(Cause.SERVER_ERROR, "status 503", retry_after_s=10**9)
+    await bench.load()
+    assert moments(bench, 2)[:2] == [timedelta(0), timedelta(hours=4)]
+    assert bench.store.status_of(2) == ["gap"]
+
+
 async def test_a_dead_page_becomes_a_gap_and_the_load_goes_on() -> None:
     bench = LoadBench()
     bench.upstream.always[2] = DOWN
