@@ -8,6 +8,8 @@ BIN := .venv/bin
 LOCAL := $(BIN)/sandbox local
 PLATFORM ?=
 COUNT ?= 1
+REASON ?=
+MESSAGE ?=
 
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header
 
@@ -42,6 +44,10 @@ load: ## first load (of PLATFORM only); goes on where it stopped
 .PHONY: normalize
 normalize: ## normalise what is waiting
 	@$(LOCAL) run normalizer normalize
+
+.PHONY: replay-dead
+replay-dead: ## land dead letters that can be landed now (REASON=..., MESSAGE=... for some)
+	@$(LOCAL) run normalizer replay-dead $(if $(REASON),--reason $(REASON)) $(if $(MESSAGE),--message-id $(MESSAGE))
 
 .PHONY: tokens
 tokens: ## make COUNT (1) access tokens and show them once

@@ -10,6 +10,7 @@ from common.errors import FeedmillError
 from common.settings import load
 from normalizer.app import App, configure_logging
 from normalizer.entrypoints.cli import FAILED, Commands, chosen
+from normalizer.entrypoints.dead_letters import Wish
 from normalizer.settings import NormalizerSettings
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,10 @@ def main(argv: list[str] | None = None) -> int:
     async def normalize(batch_size: int) -> int:
         return await _app().normalize(batch_size)
 
-    command = chosen(argv, Commands(run=run, normalize=normalize))
+    async def replay_dead(wish: Wish) -> int:
+        return await _app().replay_dead(wish)
+
+    command = chosen(argv, Commands(run=run, normalize=normalize, replay_dead=replay_dead))
     try:
         return uvloop.run(command)
     except FeedmillError as error:

@@ -24,7 +24,10 @@ from normalizer.core.batch import Limits
 from normalizer.core.errors import TransientError
 from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.products.record import ShopProfile
+from normalizer.core.profiles import Profiles
 from normalizer.entrypoints.cli import DONE, FAILED
+from normalizer.entrypoints.dead_letters import Wish, replay
 from normalizer.entrypoints.subscriber import Consumption, RawConsumer
 from normalizer.settings import NormalizerSettings
 
@@ -47,6 +50,12 @@ def profile(platform: PlatformSettings) -> PlatformProfile:
         registration_field=platform.registration_field,
         renames=dict(platform.changed_fields),
     )
+
+
+def profiles(settings: NormalizerSettings) -> Profiles:
+    """Return what the normaliser needs to know of every platform, of either family."""
+    offers = {name: profile(platform) for name, platform in settings.platforms.items()}
+    return offers | {name: ShopProfile(currency=shop.currency) for name, shop in settings.shops.items()}
 
 
 class App:
@@ -96,6 +105,18 @@ class App:
         _log.info(fields("Normalised", rows=counts["rows"], errors=counts["errors"]))
         return FAILED if counts["errors"] else DONE
 
+    async def replay_dead(self, wish: Wish) -> int:
+        """Land the dead letters that are meant; 1 if some of them are no event even now."""
+        how = self._consumption()
+        async with self._store() as store:
+            try:
+                counts = await replay(how.url, wish, platforms=how.platforms, land=self._lander(store).land)
+            except TransientError as error:
+                _log.error(fields("Database does not answer", error=error))
+                return FAILED
+        _log.info(fields("Replayed dead letters", **{name: counts[name] for name in ("replayed", "invalid", "others")}))
+        return FAILED if counts["invalid"] else DONE
+
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[PostgresStore]:
         database = self._settings.database
@@ -103,13 +124,13 @@ class App:
             yield PostgresStore(pool, acquire_within_s=database.connect_timeout_s)
 
     def _lander(self, store: PostgresStore) -> Lander:
-        return Lander(store, {name: profile(platform) for name, platform in self._settings.platforms.items()})
+        return Lander(store, profiles(self._settings))
 
     def _consumption(self) -> Consumption:
         own, broker = self._settings.normalizer, self._settings.rabbitmq
         return Consumption(
             url=str(URL(broker.url.get_secret_value()).update_query(name=self._name)),
-            platforms=frozenset(self._settings.platforms),
+            platforms=frozenset(profiles(self._settings)),
             limits=Limits(weight=own.batch_records, linger_s=own.linger_s),
             in_flight=own.transactions_in_flight,
             prefetch=own.prefetch_messages,

@@ -1,9 +1,11 @@
-"""`normalizer run` and `normalizer normalize`."""
+"""The command line of the normalizer."""
 
 import argparse
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
+
+from normalizer.entrypoints.dead_letters import Wish
 
 DONE, FAILED = 0, 1
 """Exit codes; 2 is argparse's, for wrong usage."""
@@ -15,6 +17,7 @@ class Commands:
 
     run: Callable[[], Coroutine[Any, Any, int]]
     normalize: Callable[[int], Coroutine[Any, Any, int]]
+    replay_dead: Callable[[Wish], Coroutine[Any, Any, int]]
 
 
 def chosen(argv: list[str] | None, commands: Commands) -> Coroutine[Any, Any, int]:
@@ -24,8 +27,17 @@ def chosen(argv: list[str] | None, commands: Commands) -> Coroutine[Any, Any, in
     subparsers.add_parser("run", help="consume normalizer.raw until SIGTERM")
     pending = subparsers.add_parser("normalize", help="normalise landed rows that still wait, failed ones included")
     pending.add_argument("--batch-size", type=_batch_size, default=200, metavar="N", help="rows a transaction (1-5000)")
+    dead = subparsers.add_parser("replay-dead", help="land dead letters that can be landed now; the rest stays")
+    dead.add_argument("--reason", metavar="R", help="only those that died for it, such as unknown_platform")
+    dead.add_argument("--message-id", metavar="ID", help="only this one")
     args = parser.parse_args(argv)
-    return commands.normalize(args.batch_size) if args.command == "normalize" else commands.run()
+    match args.command:
+        case "normalize":
+            return commands.normalize(args.batch_size)
+        case "replay-dead":
+            return commands.replay_dead(Wish(args.reason, args.message_id))
+        case _:
+            return commands.run()
 
 
 def _batch_size(value: str) -> int:

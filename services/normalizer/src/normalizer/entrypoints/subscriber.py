@@ -23,12 +23,13 @@ from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, Ra
 from common import topology
 from common.clock import Clock
 from common.errors import InvalidEventError, UnavailableError
-from common.events import PageFetched, decode
+from common.events import PageFetched
 from common.log import fields
 from normalizer.core.batch import Batch, Limits
 from normalizer.core.collector import Collector, CollectorClosedError
 from normalizer.core.errors import TransientError
 from normalizer.core.patience import patiently
+from normalizer.entrypoints.messages import known_page
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,6 @@ BROKER_ERRORS: Final = (AMQPError, AiormqError, OSError, TimeoutError, RuntimeEr
 """What aio-pika raises while a broker is away or a channel is stale; some of it is a bare RuntimeError."""
 
 DATABASE_POLL_S: Final = 1.0
-UNKNOWN_PLATFORM: Final = "unknown_platform"
 
 
 class Landing(Protocol):
@@ -240,7 +240,7 @@ class _Session:
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
         try:
-            page = _known_page(message.body, self._how.platforms)
+            page = known_page(message.body, self._how.platforms)
         except InvalidEventError as error:
             if not await self._dead_lettered(message, error):
                 return
@@ -290,13 +290,6 @@ class _Session:
             fields("Message dead-lettered", reason=error.reason, detail=error.detail, message_id=message.message_id)
         )
         return True
-
-
-def _known_page(body: bytes, platforms: frozenset[str]) -> PageFetched:
-    page = decode(body)
-    if page.platform not in platforms:
-        raise InvalidEventError(UNKNOWN_PLATFORM, page.platform)
-    return page
 
 
 async def _undecoded(message: StreamMessage[AbstractIncomingMessage]) -> AbstractIncomingMessage:

@@ -1,0 +1,76 @@
+"""Dead letters are landed when they can be, and otherwise stay exactly where they are."""
+
+from functools import partial
+
+import pytest
+from tests.integration.normalizer.road import Queue, Rows, a_lander, consuming, opened_store, until
+from tests.integration.normalizer.test_consuming import pages
+
+from common import topology
+from common.errors import UnavailableError
+from common.events import encode
+from common.settings import DatabaseSettings
+from normalizer.core.errors import TransientError
+from normalizer.entrypoints.dead_letters import Wish, replay
+from sandbox.stack import Vhost
+
+pytestmark = pytest.mark.integration
+
+KNOWN = frozenset({"che168"})
+
+
+async def dead(queue: Queue, vhost: Vhost, database: DatabaseSettings) -> None:
+    """Let three messages die: two of a platform that is not configured yet, one that is no JSON."""
+    for number, page in enumerate(pages(2)):
+        await queue.publish_body(encode(page), "raw.che168.page", message_id=f"p{number}")
+    await queue.publish_body(b"nonsense", "raw.che168.page", message_id="n0")
+    async with consuming(vhost, database, platforms=frozenset({"encar"})):
+        await until(partial(are_dead, queue, 3))
+
+
+async def are_dead(queue: Queue, number: int) -> bool:
+    """Return whether so many wait among the dead."""
+    return await queue.ready(topology.DEAD_QUEUE) == number
+
+
+@pytest.mark.parametrize(
+    ("wish", "counts", "records"),
+    [
+        (Wish(), {"replayed": 2, "invalid": 1}, 40),
+        (Wish(reason="unknown_platform"), {"replayed": 2, "others": 1}, 40),
+        (Wish(message_id="p1"), {"replayed": 1, "others": 2}, 20),
+        (Wish(reason="not_json"), {"invalid": 1, "others": 2}, 0),
+        (Wish(reason="delivery_limit"), {"others": 3}, 0),
+    ],
+    ids=["all", "by reason", "one", "still no event", "none of them"],
+)
+async def test_what_is_meant_and_can_be_landed_is_landed_and_the_rest_stays(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, wish: Wish, counts: dict[str, int], records: int
+) -> None:
+    await dead(queue, vhost, database)
+    async with opened_store(database) as store:
+        found = await replay(vhost.urls["normalizer"], wish, platforms=KNOWN, land=a_lander(store).land)
+    assert found == counts
+    assert await rows.count("raw_data") == records
+    await until(partial(are_dead, queue, 3 - counts.get("replayed", 0)))
+
+
+async def test_a_dead_letter_is_acknowledged_after_its_commit(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    async def fail(_: object) -> None:
+        raise TransientError("database away")
+
+    await dead(queue, vhost, database)
+    with pytest.raises(TransientError):
+        await replay(vhost.urls["normalizer"], Wish(), platforms=KNOWN, land=fail)
+    await until(partial(are_dead, queue, 3))
+    assert await rows.count("raw_data") == 0
+
+
+async def test_a_broker_that_is_away_is_one_clear_error() -> None:
+    async def land(_: object) -> None:
+        raise AssertionError
+
+    with pytest.raises(UnavailableError, match=r"broker 127\.0\.0\.1:1"):
+        await replay("amqp://user:secret@127.0.0.1:1/feedmill", Wish(), platforms=KNOWN, land=land)
