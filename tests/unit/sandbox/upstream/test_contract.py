@@ -11,6 +11,7 @@ from sandbox.upstream.quirks import NO_QUIRKS
 from sandbox.upstream.source import ChangesEnd
 
 ROOT = "http://upstream"
+ENDING = f"{ROOT}/_sandbox/changes-end"
 HEAD_CHANGE_ID = 99_999_999
 
 
@@ -180,6 +181,17 @@ async def test_an_unknown_offer_is_not_found(upstream: Upstream, inner_id: str) 
     assert (await upstream().get("/offer", params={"inner_id": inner_id})).status_code == 404
 
 
+async def test_an_offer_may_be_gone_from_its_page_before_the_changes_say_so(upstream: Upstream) -> None:
+    client = upstream(offers=300, changes_per_day=80, quirks=NO_QUIRKS.with_rate("offer_gone_early", 1))
+    listed = [row["inner_id"] for row in await _rows_of_all_pages(client)]
+    missing = [i for i in listed if (await client.get("/offer", params={"inner_id": i})).status_code == 404]
+    head = (await _all_events(client))[-1]["id"]
+    await client.post(f"{ROOT}/_sandbox/clock", json={"now": "2026-11-21T12:00:00Z"})
+    removed = {e["inner_id"] for e in await _all_events(client, head + 1) if e["change_type"] == "removed"}
+    assert 10 <= len(missing) <= 14
+    assert set(missing) <= removed
+
+
 async def test_change_ids_grow_and_are_not_dense(upstream: Upstream) -> None:
     ids = [event["id"] for event in await _all_events(upstream(changes_per_day=50))]
     assert ids == sorted(set(ids))
@@ -223,6 +235,36 @@ async def test_the_last_events_may_come_with_a_null_already(upstream: Upstream) 
         for end in (ChangesEnd.EMPTY_NULL, ChangesEnd.LAST_NULL)
     }
     assert by_end == {ChangesEnd.EMPTY_NULL: last + 1, ChangesEnd.LAST_NULL: None}
+
+
+async def test_the_way_to_end_is_switched_while_the_stand_in_runs(upstream: Upstream) -> None:
+    client = upstream()
+    url = f"/changes?change_id={HEAD_CHANGE_ID}"
+    for end, meta in (("empty-same", {"next_change_id": HEAD_CHANGE_ID}), ("empty-absent", {})):
+        assert (await client.post(ENDING, json={"changes_end": end})).json() == {"changes_end": end}
+        assert (await client.get(url)).json()["meta"] == {"cur_change_id": HEAD_CHANGE_ID, **meta, "limit": 20}
+    assert (await client.get(ENDING)).json() == {"changes_end": "empty-absent"}
+
+
+async def test_a_rotation_ends_each_walk_in_the_next_way(upstream: Upstream) -> None:
+    client = upstream(changes_end=ChangesEnd.ROTATE)
+    last = (await client.get("/change_id?date=2027-01-01")).json()["change_id"]
+    ends = []
+    for _ in range(5):
+        cursor: int | None = last
+        while cursor is not None:
+            body = (await client.get(f"/changes?change_id={cursor}")).json()
+            following = body["meta"].get("next_change_id", "absent")
+            cursor = following if body["result"] else None
+        ends.append((len(body["result"]), following))
+    assert ends == [(0, None), (0, last + 1), (0, "absent"), (1, None), (0, None)]
+
+
+@pytest.mark.parametrize("asked", [{"changes_end": "never"}, {"changes_end": []}, {}, ["rotate"]], ids=str)
+async def test_an_unknown_way_to_end_is_refused(upstream: Upstream, asked: object) -> None:
+    client = upstream()
+    assert (await client.post(ENDING, json=asked)).status_code == 422
+    assert (await client.get(ENDING)).json() == {"changes_end": "empty-null"}
 
 
 @pytest.mark.parametrize(

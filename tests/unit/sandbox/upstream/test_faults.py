@@ -1,18 +1,21 @@
 """Each kind of fault goes wrong in its own way, as often as its rule says."""
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
 import httpx
 import pytest
-from tests.unit.sandbox.upstream.conftest import Upstream
+from tests.unit.sandbox.upstream.conftest import NOW, Upstream
 
 from common.testing.clock import VirtualClock
+from sandbox.upstream.broken import gzip_bomb
 from sandbox.upstream.faults import FaultRule
 from sandbox.upstream.quirks import NO_QUIRKS
 
 FAULTS = "http://upstream/_sandbox/faults"
+CLOCK = "http://upstream/_sandbox/clock"
 STATS = "http://upstream/_sandbox/stats"
 
 
@@ -80,6 +83,109 @@ async def test_not_json_is_a_whole_response_with_half_a_document(upstream: Upstr
     assert int(answer.headers["content-length"]) == len(answer.content)
     with pytest.raises(ValueError, match=r"codec|Expecting|Unterminated"):
         json.loads(answer.content)
+
+
+async def test_a_body_in_gbk_is_whole_and_no_utf8(upstream: Upstream) -> None:
+    client = upstream()
+    right = (await client.get("/offers?page=1")).content.decode()
+    await _arm(client, {"kind": "gbk"})
+    content = (await client.get("/offers?page=1")).content
+    assert content == right.encode("gbk", "replace")
+    with pytest.raises(UnicodeDecodeError):
+        content.decode()
+
+
+async def test_nothing_comes_under_200(upstream: Upstream) -> None:
+    client = upstream()
+    await _arm(client, {"kind": "empty"})
+    answer = await client.get("/offers?page=1")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("headers", "target"),
+    [
+        pytest.param({}, "/elsewhere", id="default"),
+        pytest.param({"Location": "http://127.0.0.1:1/trap"}, "http://127.0.0.1:1/trap", id="another host"),
+    ],
+)
+async def test_a_redirect_points_elsewhere(upstream: Upstream, headers: dict[str, str], target: str) -> None:
+    client = upstream()
+    await _arm(client, {"kind": "redirect", "headers": headers})
+    answer = await client.get("/offers?page=1")
+    assert (answer.status_code, answer.headers["location"]) == (302, target)
+
+
+def test_a_bomb_is_valid_gzip_and_small() -> None:
+    bomb = gzip_bomb(3)
+    assert gzip.decompress(bomb) == bytes(3 << 20)
+    assert len(gzip_bomb(512)) < 1 << 20
+
+
+async def test_a_bomb_comes_as_gzip_under_200(upstream: Upstream) -> None:
+    client = upstream()
+    await _arm(client, {"kind": "gzip_bomb"})
+    async with client.stream("GET", "/offers?page=1") as answer:
+        assert (answer.status_code, answer.headers["content-encoding"]) == (200, "gzip")
+        size = sum([len(part) async for part in answer.aiter_raw()])
+    assert size == len(gzip_bomb(512))
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "ways"),
+    [
+        pytest.param(
+            "next_page",
+            "/offers?page=3",
+            {"backward": 2, "same": 3, "string": "4", "negative": -1},
+            id="page",
+        ),
+        pytest.param(
+            "next_change_id",
+            "/changes?change_id=8350600",
+            {"backward": 8_350_580, "same": 8_350_600, "string": "8350658", "negative": -1},
+            id="change",
+        ),
+    ],
+)
+async def test_a_pointer_is_wrong_in_each_way_and_the_rows_are_right(
+    upstream: Upstream, kind: str, url: str, ways: dict[str, object]
+) -> None:
+    client = upstream(changes_per_day=50)
+    right = (await client.get(url)).json()
+    for way, pointer in ways.items():
+        await _arm(client, {"kind": kind, "way": way})
+        body = (await client.get(url)).json()
+        assert body["meta"].pop(kind) == pointer
+        assert body == right | {"meta": {name: value for name, value in right["meta"].items() if name != kind}}
+    await _arm(client, {"kind": kind, "way": "absent"})
+    assert kind not in (await client.get(url)).json()["meta"]
+    assert (await client.get(url)).json() == right
+
+
+async def test_a_pointer_rule_leaves_other_answers_alone(upstream: Upstream) -> None:
+    client = upstream()
+    await _arm(client, {"kind": "next_page", "way": "same", "times": None})
+    assert (await client.get("/offers?page=0")).status_code == 422
+    assert (await client.get("/filters")).json()["mark"]
+
+
+async def test_a_dead_feed_is_at_its_end_for_so_long_and_then_brings_everything(upstream: Upstream) -> None:
+    client = upstream(now=NOW, changes_per_day=50)
+    await _arm(client, {"kind": "feed_dead", "seconds": 3 * 86_400})
+    for day in (20, 21, 22, 23):
+        await client.post(CLOCK, json={"now": f"2026-11-{day}T12:00:00Z"})
+        dead = await client.get("/changes?change_id=0")
+        assert dead.status_code == 200
+        assert (dead.json()["result"] == []) == (day < 23)
+        assert (await client.get("/offers?page=1")).json()["result"]
+    assert (await client.get(FAULTS)).json() == {"fired": [3]}
+
+
+async def test_a_dead_feed_without_a_span_counts_answers(upstream: Upstream) -> None:
+    client = upstream(changes_per_day=50)
+    await _arm(client, {"kind": "feed_dead", "endpoint": "changes", "times": 2})
+    assert [len((await client.get("/changes?change_id=0")).json()["result"]) for _ in range(3)] == [0, 0, 20]
 
 
 async def test_a_repeated_page_holds_the_rows_of_the_page_before(upstream: Upstream) -> None:
@@ -163,6 +269,8 @@ async def test_rules_can_be_cleared_and_be_there_from_the_start(upstream: Upstre
         pytest.param([{"kind": "melt"}], "melt", id="unknown kind"),
         pytest.param([{"kind": "reset", "when": 3}], "when", id="unknown key"),
         pytest.param([{"kind": "status", "code": "500"}], "code", id="wrong type"),
+        pytest.param([{"kind": "next_page"}], "backward", id="no way"),
+        pytest.param([{"kind": "next_change_id", "way": "sideways"}], "backward", id="unknown way"),
     ],
 )
 async def test_a_script_without_meaning_is_refused(upstream: Upstream, script: object, said: str) -> None:

@@ -49,6 +49,18 @@ def test_a_reset_breaks_the_connection(server: UpstreamProcess, client: httpx.Cl
     assert client.get("/offers?page=1").status_code == 200
 
 
+def test_an_endless_body_goes_on_for_as_long_as_somebody_reads(server: UpstreamProcess, client: httpx.Client) -> None:
+    client.post(f"{server.admin}/faults", json=[{"kind": "endless"}])
+    with client.stream("GET", "/offers?page=1") as answer:
+        assert answer.headers["transfer-encoding"] == "chunked"
+        size = 0
+        for part in answer.iter_raw():
+            size += len(part)
+            if size > 10_000_000:
+                break
+    assert client.get("/offers?page=1").status_code == 200
+
+
 def test_a_client_that_gives_up_on_a_hang_leaves_nothing_in_flight(
     server: UpstreamProcess, client: httpx.Client
 ) -> None:

@@ -5,10 +5,10 @@ from datetime import datetime
 from pathlib import Path
 
 from common.clock import Clock, SystemClock
-from sandbox.upstream.contract import Call, Contract
+from sandbox.upstream.broken import made_up, send_endless, spoiled
+from sandbox.upstream.contract import Call, Contract, Manner
 from sandbox.upstream.control import PREFIX, Control
 from sandbox.upstream.exchange import (
-    HTML,
     RESET_EXTENSION,
     Receive,
     Reply,
@@ -24,14 +24,12 @@ from sandbox.upstream.moment import Moment
 from sandbox.upstream.quirks import DOCUMENTED_QUIRKS, Quirks
 from sandbox.upstream.recorded import RecordedSource, read_recordings
 from sandbox.upstream.source import ChangesEnd, Source
-from sandbox.upstream.specs import to_json
 from sandbox.upstream.stats import Stats
 
 API_KEY = "sandbox-key"
 _DAILY_SHARE = 0.06
 """Events a day per offer: 15,000 for 250,000."""
-_HTML_PAGE = b"<html><head><title>Just a moment</title></head><body><h1>Service page</h1></body></html>"
-_WRONG_SHAPE = {"items": [], "total": 0}
+_MANNERS = {FaultKind.REPEAT_PAGE: Manner.REPEATING, FaultKind.FEED_DEAD: Manner.DEAD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class UpstreamApp:
         self._clock = clock
         self._delay_s = options.delay_s
         self._contract = Contract(source, api_key=options.api_key, changes_end=options.changes_end)
-        self._control = Control(source, self.faults, self.stats, moment)
+        self._control = Control(source, self._contract, self.faults, self.stats, moment)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -102,8 +100,8 @@ class UpstreamApp:
             self._live_on(call)
             if self._delay_s:
                 await self._clock.sleep(self._delay_s)
-            fault = self.faults.pick(call.endpoint, request.path, position)
-            if fault is None or not await self._breaks_off(fault, scope, receive):
+            fault = self.faults.pick(call.endpoint, request.path, position, now_ms=self.moment.ms)
+            if fault is None or not await self._breaks_off(fault, scope, receive, send):
                 await self._send(self._reply(call, request, fault), send, fault)
         finally:
             self.stats.leave()
@@ -112,12 +110,15 @@ class UpstreamApp:
         if call.endpoint == "offers" and call.platform in self._source.platforms and (due := self.moment.events_due()):
             self._source.advance(call.platform, due)
 
-    async def _breaks_off(self, fault: FaultRule, scope: Scope, receive: Receive) -> bool:
-        """Do what a fault does before the answer; tell whether there will be none."""
+    async def _breaks_off(self, fault: FaultRule, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Do what a fault does before or instead of the answer; tell whether there will be none."""
         if fault.kind is FaultKind.DELAY:
             await self._clock.sleep(fault.seconds)
         elif fault.kind is FaultKind.HANG:
             await wait_for_disconnect(receive)
+            return True
+        elif fault.kind is FaultKind.ENDLESS:
+            await send_endless(send, receive)
             return True
         elif fault.kind is FaultKind.RESET:
             extension = scope.get("extensions", {}).get(RESET_EXTENSION)
@@ -130,33 +131,18 @@ class UpstreamApp:
     def _reply(self, call: Call, request: Request, fault: FaultRule | None) -> Reply:
         if fault is None:
             return self._contract.answer(call, request)
-        if fault.kind is FaultKind.STATUS:
-            return _status(fault)
-        if fault.kind is FaultKind.HTML_200:
-            return Reply(200, _HTML_PAGE, HTML)
-        if fault.kind is FaultKind.WRONG_SHAPE:
-            return Reply.json(200, _WRONG_SHAPE if fault.body is None else fault.body)
+        if (reply := made_up(fault)) is not None:
+            return reply
         if fault.kind is FaultKind.SHIFT and call.platform in self._source.platforms:
             self._source.shift(call.platform, fault.count)
-        reply = self._contract.answer(call, request, repeat=fault.kind is FaultKind.REPEAT_PAGE)
-        if fault.kind is FaultKind.NOT_JSON:
-            return reply._replace(body=reply.body[: len(reply.body) // 2])
-        return reply
+        manner = _MANNERS.get(fault.kind, Manner.RIGHT)
+        return spoiled(self._contract.answer(call, request, manner), fault, request)
 
     async def _send(self, reply: Reply, send: Send, fault: FaultRule | None) -> None:
         is_cut = fault is not None and fault.kind is FaultKind.CUT_BODY
         await send_reply(send, reply, cut=is_cut)
         if not is_cut:
             self.stats.answered(reply.status)
-
-
-def _status(fault: FaultRule) -> Reply:
-    """Return the answer of a `status` rule: a text is sent as HTML, anything else as JSON."""
-    headers = tuple((name.lower().encode(), str(value).encode()) for name, value in fault.headers.items())
-    if isinstance(fault.body, str):
-        return Reply(fault.code, fault.body.encode(), HTML, headers)
-    body = {"message": "Internal server error"} if fault.body is None else fault.body
-    return Reply(fault.code, to_json(body), headers=headers)
 
 
 def create_app(options: UpstreamOptions | None = None, *, clock: Clock | None = None) -> UpstreamApp:

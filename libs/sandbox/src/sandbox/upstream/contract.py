@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from enum import StrEnum
 from typing import NamedTuple
 
 from sandbox.upstream.exchange import Reply, Request
@@ -14,6 +15,7 @@ KNOWN_PLATFORMS = frozenset(
 )
 _PREFIX = "/api/v2/"
 _NO_ENDPOINT = "other"
+_WAYS = tuple(end for end in ChangesEnd if end is not ChangesEnd.ROTATE)
 _Answer = Callable[[str, Request], Reply]
 
 UNAUTHORIZED = Reply.json(401, {"message": "Unauthorized"})
@@ -38,13 +40,22 @@ class Call(NamedTuple):
         return cls(platform, endpoint if endpoint in ENDPOINTS else _NO_ENDPOINT)
 
 
+class Manner(StrEnum):
+    """How the contract is kept: as it should be, stuck on the page before, or as if nothing happened any more."""
+
+    RIGHT = "right"
+    REPEATING = "repeating"
+    DEAD = "dead"
+
+
 class Contract:
-    """Answers requests from a source. `repeat` answers as an upstream that is stuck on the page before."""
+    """Answers requests from a source; `changes_end` can be set at any time."""
 
     def __init__(self, source: Source, *, api_key: str, changes_end: ChangesEnd) -> None:
         self._source = source
         self._api_key = api_key
-        self._changes_end = changes_end
+        self.changes_end = changes_end
+        self._turns = 0
         self._answers: dict[str, _Answer] = {
             "filters": self._filters,
             "offers": self._offers,
@@ -52,17 +63,20 @@ class Contract:
             "change_id": self._change_id,
             "changes": self._changes,
         }
-        self._repeating: dict[str, _Answer] = {"offers": self._offers_of_page_before, "changes": self._changes_stuck}
+        self._ill: dict[tuple[str, Manner], _Answer] = {
+            ("offers", Manner.REPEATING): self._offers_of_page_before,
+            ("changes", Manner.REPEATING): self._changes_stuck,
+            ("changes", Manner.DEAD): self._changes_ended,
+        }
 
-    def answer(self, call: Call, request: Request, *, repeat: bool = False) -> Reply:
+    def answer(self, call: Call, request: Request, manner: Manner = Manner.RIGHT) -> Reply:
         """Return the answer to a request; never raises on what a client sends."""
         refusal = self._refusal(call, request)
         if refusal is not None:
             return refusal
         try:
-            if repeat and call.endpoint in self._repeating:
-                return self._repeating[call.endpoint](call.platform, request)
-            return self._answers[call.endpoint](call.platform, request)
+            answer = self._ill.get((call.endpoint, manner), self._answers[call.endpoint])
+            return answer(call.platform, request)
         except BadParameterError as error:
             return Reply.json(422, {"message": "Validation failed", "errors": [str(error)]})
 
@@ -101,13 +115,19 @@ class Contract:
         page = self._source.changes(platform, asked)
         return Reply(200, _envelope(page.rows, self._change_meta(asked, asked, is_last=False)))
 
+    def _changes_ended(self, _platform: str, request: Request) -> Reply:
+        return Reply(200, _envelope([], self._change_meta(_number(request, "change_id"), None, is_last=True)))
+
     def _change_meta(self, asked: int, next_id: int | None, *, is_last: bool) -> bytes:
         meta = b'"cur_change_id":%d' % asked
-        if next_id is None and self._changes_end is ChangesEnd.EMPTY_ABSENT:
+        end = _WAYS[self._turns % len(_WAYS)] if self.changes_end is ChangesEnd.ROTATE else self.changes_end
+        if next_id is None or (is_last and end is ChangesEnd.LAST_NULL):
+            self._turns += 1
+        if next_id is None and end is ChangesEnd.EMPTY_ABSENT:
             return meta
-        if next_id is None and self._changes_end is ChangesEnd.EMPTY_SAME:
+        if next_id is None and end is ChangesEnd.EMPTY_SAME:
             next_id = asked
-        if is_last and self._changes_end is ChangesEnd.LAST_NULL:
+        if is_last and end is ChangesEnd.LAST_NULL:
             next_id = None
         return meta + b',"next_change_id":' + (b"null" if next_id is None else b"%d" % next_id)
 

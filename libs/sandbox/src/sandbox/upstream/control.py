@@ -2,14 +2,16 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 
+from sandbox.upstream.contract import Contract
 from sandbox.upstream.errors import BadFaultError, BadOptionError
 from sandbox.upstream.exchange import Receive, Reply, Request, read_body
 from sandbox.upstream.faults import FaultScript, parse_rules
 from sandbox.upstream.moment import Moment
-from sandbox.upstream.source import Source
+from sandbox.upstream.source import ChangesEnd, Source
 from sandbox.upstream.stats import Stats
 
 PREFIX = "/_sandbox/"
@@ -25,61 +27,76 @@ class Control:
     * `POST faults` adds a list of rules (see `FaultRule`), `GET faults` tells how often each worked,
       `DELETE faults` clears
     * `GET clock`: `{now, events_per_request}`, `POST clock` with one or both of them sets them; time moves forward only
+    * `GET changes-end`: `{changes_end}`, `POST changes-end` with that sets how `/changes` ends (see `ChangesEnd`)
     * `GET truth?after=&limit=&platform=`: `{"result": [{inner_id, active, listed, data}], "next_after": text | null}`
     * `GET truth/summary?platform=`: see `Summary`
     """
 
-    def __init__(self, source: Source, faults: FaultScript, stats: Stats, moment: Moment) -> None:
+    def __init__(self, source: Source, contract: Contract, faults: FaultScript, stats: Stats, moment: Moment) -> None:
         self._source = source
+        self._contract = contract
         self._faults = faults
         self._stats = stats
         self._moment = moment
 
+        self._answers: dict[str, Callable[[Request, bytes], Reply]] = {
+            "faults": self._answer_faults,
+            "stats": self._answer_stats,
+            "clock": self._answer_clock,
+            "changes-end": self._answer_changes_end,
+            "truth": self._truth,
+            "truth/summary": self._summary,
+        }
+
     async def answer(self, request: Request, receive: Receive) -> Reply:
         """Return the answer to a request below the prefix."""
-        name = request.path.removeprefix(PREFIX)
-        if name == "faults":
-            return await self._answer_faults(request, receive)
-        if name == "clock":
-            return await self._answer_clock(request, receive)
-        if name == "stats":
-            if request.method == "DELETE":
-                self._stats.clear()
-            return Reply.json(200, self._stats.as_json())
-        if name == "truth":
-            return self._truth(request)
-        if name == "truth/summary":
-            return Reply.json(200, asdict(self._source.summary(self._platform(request))))
-        return Reply.json(404, {"message": f"nothing at {request.path}"})
+        answer = self._answers.get(request.path.removeprefix(PREFIX))
+        if answer is None:
+            return Reply.json(404, {"message": f"nothing at {request.path}"})
+        try:
+            return answer(request, await read_body(receive))
+        except (BadFaultError, BadOptionError, ValueError) as error:
+            return Reply.json(422, {"message": str(error)})
 
-    async def _answer_faults(self, request: Request, receive: Receive) -> Reply:
+    def _answer_faults(self, request: Request, body: bytes) -> Reply:
         if request.method == "DELETE":
             self._faults.clear()
             return _DONE
         if request.method == "POST":
-            try:
-                self._faults.add(parse_rules(json.loads(await read_body(receive))))
-            except (BadFaultError, ValueError) as error:
-                return Reply.json(422, {"message": str(error)})
+            self._faults.add(parse_rules(json.loads(body)))
             return _DONE
         return Reply.json(200, {"fired": self._faults.fired()})
 
-    async def _answer_clock(self, request: Request, receive: Receive) -> Reply:
+    def _answer_stats(self, request: Request, _body: bytes) -> Reply:
+        if request.method == "DELETE":
+            self._stats.clear()
+        return Reply.json(200, self._stats.as_json())
+
+    def _answer_clock(self, request: Request, body: bytes) -> Reply:
         moment = self._moment
         if request.method == "POST":
-            try:
-                _set_clock(moment, json.loads(await read_body(receive)))
-            except (BadOptionError, ValueError) as error:
-                return Reply.json(422, {"message": str(error)})
+            _set_clock(moment, json.loads(body))
         return Reply.json(200, {"now": moment.now.isoformat(), "events_per_request": moment.events_per_request})
 
-    def _truth(self, request: Request) -> Reply:
+    def _answer_changes_end(self, request: Request, body: bytes) -> Reply:
+        if request.method == "POST":
+            asked = json.loads(body)
+            end = asked.get("changes_end") if isinstance(asked, dict) else None
+            if end not in list(ChangesEnd):
+                raise BadOptionError(f"changes_end is one of {', '.join(ChangesEnd)}")
+            self._contract.changes_end = ChangesEnd(end)
+        return Reply.json(200, {"changes_end": self._contract.changes_end})
+
+    def _truth(self, request: Request, _body: bytes) -> Reply:
         after, limit = request.query.get("after", ""), request.query.get("limit", str(_LIMIT))
         if not limit.isdecimal() or not 1 <= int(limit) <= _MOST or not (after.isdecimal() or not after):
-            return Reply.json(422, {"message": f"after is an inner_id, limit from 1 to {_MOST}"})
+            raise BadOptionError(f"after is an inner_id, limit from 1 to {_MOST}")
         page = self._source.truth(self._platform(request), after, int(limit))
         next_after = json.dumps(page.next_after).encode()
         return Reply(200, b'{"result":[%b],"next_after":%b}' % (b",".join(page.rows), next_after))
+
+    def _summary(self, request: Request, _body: bytes) -> Reply:
+        return Reply.json(200, asdict(self._source.summary(self._platform(request))))
 
     def _platform(self, request: Request) -> str:
         asked = request.query.get("platform", "che168")

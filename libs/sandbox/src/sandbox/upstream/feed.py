@@ -202,6 +202,12 @@ class ChangeFeed:
         block, offset = divmod(number, self.block.size)
         return block * self.block.size + self.block.position_of(offset)
 
+    def removed_by(self, key: Key) -> int | None:
+        """Return the number of the event with which a listed offer goes for good; other offers have none."""
+        if key.family is not Family.LISTED:
+            return None
+        return self.cycle.number(Kind.REMOVED, self.removal_order(key.number))
+
     def _is_parked(self, key: Key, end: int) -> bool:
         return any(
             ordinal < self._count(Kind.PARKED, end) + self._lag and ordinal >= self._count(Kind.RELISTED, end)

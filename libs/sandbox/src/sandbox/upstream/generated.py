@@ -110,7 +110,7 @@ class GeneratedSource:
         """Return an active offer, flat or wrapped, most often with its `vin`."""
         self._catch_up()
         key = self._find(inner_id)
-        if key is None or not self._is_active(key):
+        if key is None or not self._is_active(key) or self._has_gone_early(key):
             return None
         data = self._writer.with_vin(self._writer.data(self._sight(key)), key)
         return b'{"inner_id":"%b","data":%b}' % (inner_id.encode(), data) if self._writer.wraps(key) else data
@@ -178,6 +178,12 @@ class GeneratedSource:
 
     def _is_active(self, key: Key) -> bool:
         return key.family is Family.LATE or self._feed.is_active(key, self._end)
+
+    def _has_gone_early(self, key: Key) -> bool:
+        if _chance(key.number, 3) >= threshold(self._quirks.offer_gone_early):
+            return False
+        removed = self._feed.removed_by(key)
+        return removed is not None and removed < self._end + self._timeline.per_day
 
     def _find(self, inner_id: str) -> Key | None:
         key = to_key(int(inner_id)) if inner_id.isascii() and inner_id.isdecimal() else None

@@ -11,7 +11,8 @@ class Quirks:
 
     Observed rates where one is known, else a guess of the right order, for the oddities of auto-api's che168.
     `ghost_events` is on or off: a history with ghosts has two in forty events, and a silent day a week.
-    `hostile_text` (what JSONB cannot hold: NUL, a lone surrogate) is off unless asked for.
+    Off unless asked for: `hostile_text` (what JSONB cannot hold: NUL, a lone surrogate) and `offer_gone_early`
+    (`/offer` answers 404 up to a day of events before `/changes` says `removed`).
     """
 
     repeated_inner_id: float = 0.005
@@ -48,6 +49,7 @@ class Quirks:
     hostile_text: float = 0.0
     offer_wrapped: float = 0.5
     offer_with_vin: float = 1.0
+    offer_gone_early: float = 0.0
     ghost_events: float = 0.05
     removed_with_empty_data: float = 0.5
     created_at_in_moscow_time: float = 0.5

@@ -17,6 +17,8 @@ class ChangesEnd(StrEnum):
     EMPTY_SAME = "empty-same"
     EMPTY_ABSENT = "empty-absent"
     LAST_NULL = "last-null"
+    ROTATE = "rotate"
+    """Another of the above each time that somebody has come to the end."""
 
 
 class OfferPage(NamedTuple):
