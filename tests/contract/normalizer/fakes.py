@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
+from tests.contract.normalizer.product_fakes import FakeShelf, ShopTables
+
 from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, StoredRow
 
@@ -38,6 +40,7 @@ class Tables:
     catalogue: dict[Key, CatalogueRow] = field(default_factory=dict)
     changes: list[CatalogueChange] = field(default_factory=list)
     rejects: dict[tuple[str, int, str], Reject] = field(default_factory=dict)
+    shops: ShopTables = field(default_factory=ShopTables)
 
     def copied(self) -> "Tables":
         """Return a copy whose containers are its own."""
@@ -93,6 +96,11 @@ class FakeTransaction:
     def __init__(self, store: FakeStore, numbers: "count[int]") -> None:
         self._store = store
         self.numbers = numbers
+
+    @property
+    def products(self) -> FakeShelf:
+        """The shop tables."""
+        return FakeShelf(self._tables.shops)
 
     @property
     def _tables(self) -> Tables:

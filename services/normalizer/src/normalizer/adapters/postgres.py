@@ -4,7 +4,7 @@ SQLAlchemy would cost this process a quarter of its memory for statements that a
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
@@ -13,12 +13,10 @@ import msgspec
 from common.db.states import ACTIVE, INACTIVE
 from common.events import InnerId
 from normalizer.adapters import sql
-from normalizer.core.errors import PoisonError, TransientError
+from normalizer.adapters.failures import translated
+from normalizer.adapters.products import PostgresShelf
 from normalizer.core.merge import NEVER, LooseField, RawRow
 from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, StoredRow
-
-POISON_CLASSES: Final = ("22", "23", "54")
-"""SQLSTATE classes of errors that the same data makes again: data exception, integrity, program limit exceeded."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -38,20 +36,20 @@ class PostgresStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["PostgresTransaction"]:
         """Open a transaction; it commits when the block ends and rolls back when the block raises."""
-        with _translated():
+        with translated():
             async with self._connection() as connection, connection.transaction():
                 yield PostgresTransaction(connection)
 
     async def pending(self, *, limit: int, after: int) -> tuple[list[Key], int]:
         """Return keys that wait to be normalised, and the last id looked at."""
-        with _translated():
+        with translated():
             async with self._connection() as connection:
                 rows = await connection.fetch(sql.PENDING, after, limit)
         return [Key(row["platform"], row["inner_id"]) for row in rows], rows[-1]["id"] if rows else after
 
     async def ping(self) -> None:
         """Return when the database answers."""
-        with _translated():
+        with translated():
             async with self._connection() as connection:
                 await connection.fetchval("SELECT 1")
 
@@ -64,11 +62,12 @@ class PostgresTransaction:
 
     def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
         self._connection = connection
+        self.products = PostgresShelf(connection)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo only what was done inside, if the block raises."""
-        with _translated():
+        with translated():
             async with self._connection.transaction():
                 yield
 
@@ -81,14 +80,14 @@ class PostgresTransaction:
             ),
             width=8,
         )
-        with _translated():
+        with translated():
             rows = await self._connection.fetch(sql.RECORD_PAGES, *arrays)
         return {row["message_id"]: row["id"] for row in rows}
 
     async def insert_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> set[Key]:
         """Insert what is unknown; return its keys."""
         arrays = _columns(map(_raw_values, rows), width=len(sql.RAW_COLUMNS))
-        with _translated():
+        with translated():
             inserted = await self._connection.fetch(sql.INSERT_RAW, *arrays, processed)
         return {Key(row[0], row[1]) for row in inserted}
 
@@ -103,30 +102,30 @@ class PostgresTransaction:
     async def update_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> None:
         """Write locked rows."""
         arrays = _columns(map(_raw_values, rows), width=len(sql.RAW_COLUMNS))
-        with _translated():
+        with translated():
             await self._connection.execute(sql.UPDATE_RAW, *arrays, processed)
 
     async def mark_processed(self, keys: Sequence[Key]) -> None:
         """Flag locked rows."""
-        with _translated():
+        with translated():
             await self._connection.execute(sql.MARK_PROCESSED, *_columns(keys, width=2))
 
     async def listed(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
         """Return what the catalogue holds."""
-        with _translated():
+        with translated():
             rows = await self._connection.fetch(sql.LISTED, *_columns(keys, width=2))
         return {Key(row[0], row[1]): Listed(row[2], row[3]) for row in rows}
 
     async def write_catalogue(self, rows: Sequence[CatalogueRow]) -> None:
         """Insert or replace catalogue rows."""
         arrays = _columns(map(_catalogue_values, rows), width=len(sql.CATALOGUE_COLUMNS))
-        with _translated():
+        with translated():
             await self._connection.execute(sql.WRITE_CATALOGUE, *arrays)
 
     async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
         """Append to the downstream feed under its lock."""
         values = ((c.key.platform, c.key.inner_id, c.change_type, c.diff) for c in changes)
-        with _translated():
+        with translated():
             await self._connection.execute(sql.LOCK_CHANGES)
             await self._connection.execute(sql.LOG_CHANGES, *_columns(values, width=4))
 
@@ -135,17 +134,17 @@ class PostgresTransaction:
         if not rejects:
             return
         values = ((r.platform, r.inner_id, r.message_id, r.index, r.reason, r.detail, r.body) for r in rejects)
-        with _translated():
+        with translated():
             await self._connection.execute(sql.QUARANTINE, *_columns(values, width=7))
 
     async def mark_error(self, key: Key, error: str) -> None:
         """Count an error on a raw row; control characters of the text are escaped."""
         text = error.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
-        with _translated():
+        with translated():
             await self._connection.execute(sql.MARK_ERROR, key.platform, key.inner_id, text)
 
     async def _locked(self, statement: str, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
-        with _translated():
+        with translated():
             rows = await self._connection.fetch(statement, *_columns(keys, width=2))
         return {Key(row["platform"], row["inner_id"]): _stored(row) for row in rows}
 
@@ -261,23 +260,3 @@ def _catalogue_values(row: CatalogueRow) -> tuple[Any, ...]:
 
 
 _JSON_PLACES: Final = [place for place, name in enumerate(sql.OFFER_FIELDS) if name in {"images", "options"}]
-
-
-@contextmanager
-def _translated() -> Any:
-    """Turn the driver's errors into ours: by SQLSTATE, and everything that is not sure to come again is transient."""
-    try:
-        yield
-    except (PoisonError, TransientError):
-        raise
-    except asyncpg.PostgresError as error:
-        raise _verdict(error, error.sqlstate) from error
-    except (UnicodeError, OverflowError) as error:
-        raise PoisonError(f"{type(error).__name__}: {error}") from error
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
-        raise TransientError(f"{type(error).__name__}: {error}") from error
-
-
-def _verdict(error: Exception, sqlstate: str | None) -> PoisonError | TransientError:
-    text = f"{sqlstate or '-----'} {type(error).__name__}: {error}"
-    return PoisonError(text) if (sqlstate or "")[:2] in POISON_CLASSES else TransientError(text)

@@ -12,6 +12,9 @@ from normalizer.core.merge import RawRow
 from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, Listed, Transaction
+from normalizer.core.products.catalogue import write_shops
+from normalizer.core.products.record import ShopProfile
+from normalizer.core.profiles import Profiles
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -19,13 +22,13 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 async def write_catalogue(
     transaction: Transaction,
-    profiles: Mapping[str, PlatformProfile],
+    profiles: Profiles,
     *,
     new: Sequence[RawRow],
     known: Sequence[RawRow],
     counts: Counter[str],
 ) -> None:
-    """Normalise rows of an open transaction, write them to the catalogue and log what changed for its readers.
+    """Normalise rows of an open transaction, write them to their tables and log what changed for readers.
 
     Args:
         transaction: Holds the rows locked.
@@ -38,14 +41,30 @@ async def write_catalogue(
         PoisonError: A row cannot be normalised; its text names the offer.
         TransientError: As the transaction says.
     """
+    shops = {name: profile for name, profile in profiles.items() if isinstance(profile, ShopProfile)}
+    of_shops = [row for row in (*new, *known) if row.platform in shops]
+    if of_shops:
+        new, known = ([row for row in rows if row.platform not in shops] for rows in (new, known))
+    changes = await _write_offers(transaction, profiles, new=new, known=known, counts=counts)
+    changes += await write_shops(transaction, shops, of_shops, counts=counts)
+    if changes:
+        await transaction.log_changes(changes)
+
+
+async def _write_offers(
+    transaction: Transaction,
+    profiles: Profiles,
+    *,
+    new: Sequence[RawRow],
+    known: Sequence[RawRow],
+    counts: Counter[str],
+) -> list[CatalogueChange]:
     old = await transaction.listed([_key(row) for row in known]) if known else {}
     rows = [_catalogue_row(row, profiles, counts) for row in sorted((*new, *known), key=_key)]
     if not rows:
-        return
+        return []
     await transaction.write_catalogue(rows)
-    changes = [change for row in rows if (change := change_of(row, old.get(_key(row.raw)))) is not None]
-    if changes:
-        await transaction.log_changes(changes)
+    return [change for row in rows if (change := change_of(row, old.get(_key(row.raw)))) is not None]
 
 
 def change_of(row: CatalogueRow, old: Listed | None) -> CatalogueChange | None:
@@ -69,11 +88,12 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list
     return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
 
 
-def _catalogue_row(row: RawRow, profiles: Mapping[str, PlatformProfile], counts: Counter[str]) -> CatalogueRow:
-    if row.platform not in profiles:
+def _catalogue_row(row: RawRow, profiles: Profiles, counts: Counter[str]) -> CatalogueRow:
+    profile = profiles.get(row.platform)
+    if not isinstance(profile, PlatformProfile):
         raise PoisonError(f"{row.platform}/{row.inner_id}: platform is not configured")
     try:
-        offer, odd = normalise(row.data, profiles[row.platform])
+        offer, odd = normalise(row.data, profile)
     except Exception as error:
         # Whatever a value makes our code do, it must cost that one record and never the queue.
         raise PoisonError(f"{row.platform}/{row.inner_id}: {type(error).__name__}: {error}") from error

@@ -12,8 +12,10 @@ from normalizer.core.bisect import culprits
 from normalizer.core.catalogue import write_catalogue
 from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.merge import RawRow, Update, merge
-from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Key, LedgerPage, Reject, Store, StoredRow, Transaction
+from normalizer.core.products.record import ShopProfile
+from normalizer.core.products.sameness import says_the_same
+from normalizer.core.profiles import Profiles
 from normalizer.core.records import ReadPage, read
 
 _log = logging.getLogger(__name__)
@@ -42,9 +44,10 @@ class Lander:
         profiles: Platform → what its fields mean; the platforms that this normalizer knows.
     """
 
-    def __init__(self, store: Store, profiles: Mapping[str, PlatformProfile]) -> None:
+    def __init__(self, store: Store, profiles: Profiles) -> None:
         self._store = store
         self._profiles = profiles
+        self._shops = frozenset(name for name, profile in profiles.items() if isinstance(profile, ShopProfile))
 
     async def land(self, pages: Sequence[PageFetched]) -> Counter[str]:
         """Land pages of known platforms; when this returns, every record is a committed row or is in quarantine.
@@ -93,7 +96,7 @@ class Lander:
         found: Counter[str] = Counter()
         async with self._store.transaction() as transaction:
             page_ids = await transaction.record_pages(_ledger(reads))
-            new, changed = await _write_rows(transaction, _work(reads), page_ids, processed=True, counts=found)
+            new, changed = await self._write_rows(transaction, _work(reads), page_ids, processed=True, counts=found)
             await transaction.quarantine([reject for page in reads for reject in page.rejected + page.repaired])
             await write_catalogue(transaction, self._profiles, new=new, known=changed, counts=found)
         counts.update(found)
@@ -108,7 +111,7 @@ class Lander:
             async def attempt(part: _Work) -> None:
                 tried: Counter[str] = Counter()
                 async with transaction.savepoint():
-                    await _write_rows(transaction, part, page_ids, processed=False, counts=tried)
+                    await self._write_rows(transaction, part, page_ids, processed=False, counts=tried)
                 found.update(tried)
 
             refused = [_refused(*item, error) for item, error in await culprits(work, attempt)]
@@ -120,6 +123,41 @@ class Lander:
             who = {"platform": reject.platform, "inner_id": reject.inner_id}
             _log.error(fields("record refused", **who, error=reject.detail))
         counts.update(await self.normalise(list({key: None for key, _ in work})))
+
+    async def _write_rows(
+        self,
+        transaction: Transaction,
+        work: _Work,
+        page_ids: Mapping[str, int],
+        *,
+        processed: bool,
+        counts: Counter[str],
+    ) -> tuple[list[RawRow], list[RawRow]]:
+        """Merge updates into their rows; return the rows that are new and the known ones that changed."""
+        grouped: dict[Key, list[_Arrival]] = {}
+        for key, arrival in work:
+            grouped.setdefault(key, []).append(arrival)
+        page_of = {key: page_ids[group[-1].message_id] for key, group in grouped.items()}
+        fresh = {key: StoredRow(_folded(None, key, group), page_of[key]) for key, group in grouped.items()}
+        inserted = await transaction.insert_rows(list(fresh.values()), processed=processed)
+        known = [key for key in grouped if key not in inserted]
+        stored = await transaction.lock_rows(known) if known else {}
+        changed = []
+        for key in known:
+            if key not in stored:
+                raise TransientError(f"{key.platform}/{key.inner_id}: the row was deleted while it was landed")
+            before = stored[key]
+            row = _folded(before.row, key, grouped[key])
+            if key.platform in self._shops and says_the_same(before.row, row):
+                row = before.row
+            if row is not before.row:
+                changed.append(StoredRow(row, page_of[key]))
+            elif before.waits:
+                changed.append(before)
+        if changed:
+            await transaction.update_rows(changed, processed=processed)
+        counts.update(inserted=len(inserted), updated=len(changed), unchanged=len(known) - len(changed))
+        return [fresh[key].row for key in fresh if key in inserted], [item.row for item in changed]
 
 
 def _work(reads: Sequence[ReadPage]) -> _Work:
@@ -148,34 +186,6 @@ def _ledger(reads: Sequence[ReadPage], refused: Sequence[Reject] = ()) -> list[L
             quarantined=len(item.rejected) + late[page.message_id],
         )
     return [lines[name] for name in sorted(lines)]
-
-
-async def _write_rows(
-    transaction: Transaction, work: _Work, page_ids: Mapping[str, int], *, processed: bool, counts: Counter[str]
-) -> tuple[list[RawRow], list[RawRow]]:
-    """Merge updates into their rows; return the rows that are new and the known ones that changed."""
-    grouped: dict[Key, list[_Arrival]] = {}
-    for key, arrival in work:
-        grouped.setdefault(key, []).append(arrival)
-    page_of = {key: page_ids[group[-1].message_id] for key, group in grouped.items()}
-    fresh = {key: StoredRow(_folded(None, key, group), page_of[key]) for key, group in grouped.items()}
-    inserted = await transaction.insert_rows(list(fresh.values()), processed=processed)
-    known = [key for key in grouped if key not in inserted]
-    stored = await transaction.lock_rows(known) if known else {}
-    changed = []
-    for key in known:
-        if key not in stored:
-            raise TransientError(f"{key.platform}/{key.inner_id}: the row was deleted while it was landed")
-        before = stored[key]
-        row = _folded(before.row, key, grouped[key])
-        if row is not before.row:
-            changed.append(StoredRow(row, page_of[key]))
-        elif before.waits:
-            changed.append(before)
-    if changed:
-        await transaction.update_rows(changed, processed=processed)
-    counts.update(inserted=len(inserted), updated=len(changed), unchanged=len(known) - len(changed))
-    return [fresh[key].row for key in fresh if key in inserted], [item.row for item in changed]
 
 
 def _folded(row: RawRow | None, key: Key, arrivals: Sequence[_Arrival]) -> RawRow:

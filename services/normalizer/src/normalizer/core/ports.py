@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from normalizer.core.merge import RawRow
 from normalizer.core.offers.record import Offer
+from normalizer.core.products.ports import ProductShelf
 
 
 class Key(NamedTuple):
@@ -91,6 +92,11 @@ class Transaction(Protocol):
 
     Every method raises `TransientError` or `PoisonError`. Rows are given and locked in the order of their keys.
     """
+
+    @property
+    def products(self) -> ProductShelf:
+        """The shop tables."""
+        ...
 
     async def record_pages(self, pages: Sequence[LedgerPage]) -> Mapping[str, int]:
         """Mark pages landed in the ledger; return message id → page id."""

@@ -10,8 +10,8 @@ import msgspec
 
 from common.events import SOURCE_OF_KIND, ChangeType, FeedRecord, InnerId, PageFetched
 from normalizer.core.merge import Update, fields_of, is_shell
-from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Reject
+from normalizer.core.profiles import Profiles
 from normalizer.core.repair import repaired
 
 MAX_INNER_ID: Final = 200
@@ -41,7 +41,7 @@ class _Unusable(Exception):  # noqa: N818 - a verdict inside this module, not an
         self.detail = detail
 
 
-def read(page: PageFetched, profiles: Mapping[str, PlatformProfile]) -> ReadPage:
+def read(page: PageFetched, profiles: Profiles) -> ReadPage:
     """Check and repair every record of a page; none is dropped.
 
     Args:
