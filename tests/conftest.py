@@ -15,12 +15,19 @@ import pytest
 from pydantic import SecretStr
 from tests.kinds import pytest_collection_modifyitems, pytest_terminal_summary
 
+from common import log
 from common.db import migrate
 from common.settings import DatabaseSettings
 from sandbox.stack import Stack, Vhost
 
 __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]
 """Hooks: pytest looks for them here."""
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test's secrets be words again in the next one."""
+    monkeypatch.setattr(log, "hidden", log.HiddenSecrets())
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,18 @@
 """Log lines as people read them: `[LEVEL] event key=value`, to the console and to files kept seven days."""
 
 import fcntl
+import json
 import logging
 import os
 import re
 import sys
 import time
+from collections.abc import Iterable
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
+from types import TracebackType
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 KEPT_DAYS: Final = 7
 
@@ -17,7 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 _SECRETS: Final = (
     # a bearer token first: the next pattern would stop at the blank inside `Bearer …`
-    (re.compile(r"(?i)\b(bearer)(\s+)[\w.~+/=-]{8,}"), r"\1\2***"),
+    (re.compile(r"(?i)(bearer)(\s+)[\w.~+/=-]{8,}"), r"\1\2***"),
     (
         re.compile(
             r"(?i)(api_?key|x-api-key|authorization|access_token|password|passwd|secret(?:_key)?|token)"
@@ -25,12 +29,55 @@ _SECRETS: Final = (
         ),
         r"\1\2***",
     ),
-    (re.compile(r"(?i)\b((?:amqps?|postgres(?:ql)?(?:\+\w+)?|https?)://[^\s/:@]*):[^\s/]+@"), r"\1:***@"),
+    (re.compile(r"(://[^\s/:@]*):[^\s/]+@"), r"\1:***@"),
 )
 
 
+SHORTEST_HIDDEN: Final = 8
+"""Shorter secrets are words of the language as well; they are hidden only where they look like a secret."""
+
+
+class HiddenSecrets:
+    """Secrets that this process knows, in every form in which a line may show them."""
+
+    def __init__(self) -> None:
+        self._forms: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Hide these as well, unless they are too short."""
+        self._forms.update(form for secret in secrets if len(secret) >= SHORTEST_HIDDEN for form in _forms_of(secret))
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def scrub(self, text: str) -> str:
+        """Return `text` with `***` in their place."""
+        return self._pattern.sub("***", text) if self._pattern else text
+
+
+hidden = HiddenSecrets()
+"""Those of this process."""
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Let these values become `***` wherever they stand in a line, from now on, in this whole process."""
+    hidden.add(secrets)
+
+
+def _forms_of(secret: str) -> set[str]:
+    return {
+        secret,
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+    }
+
+
 def scrub(text: str) -> str:
-    """Return `text` without what looks like a key, a token or a password in a URL."""
+    """Return `text` without the secrets that are known (`hide`), and without what looks like one."""
+    text = hidden.scrub(text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
@@ -69,8 +116,10 @@ class LineFormatter(logging.Formatter):
 def configure(service: str, *, level: str = "INFO", directory: Path | None = None) -> None:
     """Send every logger to standard error and, with `directory`, to `<service>.log`, rotated daily and kept 7 days.
 
-    A directory that cannot be written costs a warning, never the start.
+    A directory that cannot be written costs a warning, never the start. An exception that ends the process is logged
+    as well: its traceback may hold a secret, and belongs in the file.
     """
+    sys.excepthook = _log_crash
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler.formatter, LineFormatter)]:
         root.removeHandler(handler)
@@ -83,6 +132,13 @@ def configure(service: str, *, level: str = "INFO", directory: Path | None = Non
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if directory is not None:
         _add_file(root, directory / f"{service}.log")
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, Exception):
+        logging.getLogger(__name__).critical("crashed: %s", kind.__name__, exc_info=(kind, error, traceback))
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 class DailyFile(TimedRotatingFileHandler):

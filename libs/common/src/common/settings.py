@@ -6,8 +6,10 @@ A name with an empty value counts as absent.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -23,6 +25,7 @@ from pydantic_settings import (
 
 from common.errors import ConfigurationError
 from common.events import PLATFORM_PATTERN
+from common.log import hide
 
 FLAT_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "DB_HOST": ("database", "host"),
@@ -209,7 +212,7 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def load(model: type[SettingsT], *, env_file: Path = Path(".env")) -> SettingsT:
-    """Read the settings of one service.
+    """Read the settings of one service; log lines never show the secrets among them from then on.
 
     Args:
         model: The service's settings.
@@ -221,11 +224,37 @@ def load(model: type[SettingsT], *, env_file: Path = Path(".env")) -> SettingsT:
     _read_env_file(env_file)
     _check_override_names()
     try:
-        return model()
+        settings = model()
     except ValidationError as error:
         raise ConfigurationError("; ".join(_said_plainly(error))) from None
     except SettingsError as error:
         raise ConfigurationError(f"environment: {error}") from None
+    hide(secrets_of(settings))
+    return settings
+
+
+def secrets_of(block: BaseModel) -> Iterator[str]:
+    """Give every secret in a block: of a URL its password and the values of its query, of the rest the whole."""
+    for value in dict(block).values():
+        for item in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(item, BaseModel):
+                yield from secrets_of(item)
+            elif isinstance(item, SecretStr):
+                yield from _secret_parts(item.get_secret_value())
+
+
+def _secret_parts(secret: str) -> Iterator[str]:
+    try:
+        url = urlsplit(secret)
+    except ValueError:
+        yield secret
+        return
+    if not url.netloc:
+        yield secret
+    if url.password:
+        yield url.password
+        yield unquote(url.password)
+    yield from (value for _, value in parse_qsl(url.query))
 
 
 def _said_plainly(error: ValidationError) -> list[str]:
