@@ -38,10 +38,11 @@ def test_every_queue_is_a_durable_quorum_queue() -> None:
     assert all(queue["durable"] and queue["arguments"] == {"x-queue-type": "quorum"} for queue in template()["queues"])
 
 
-def test_every_queue_is_bounded_by_a_policy_that_refuses_instead_of_dropping() -> None:
+def test_every_queue_is_bounded_by_a_policy_and_only_old_answers_are_dropped_instead_of_new_ones_refused() -> None:
     for queue in topology.QUEUES:
         (policy,) = [p for p in template()["policies"] if re.search(p["pattern"], queue) and p["apply-to"] == "queues"]
-        assert policy["definition"]["overflow"] == "reject-publish"
+        full = "drop-head" if queue == topology.EVENTS_QUEUE else "reject-publish"
+        assert policy["definition"]["overflow"] == full
         assert policy["definition"].keys() & {"max-length", "max-length-bytes"}
 
 
@@ -104,7 +105,7 @@ def test_a_copy_for_another_virtual_host_has_no_users_and_names_only_that_host()
     assert copy["vhosts"] == [{"name": "other"}]
     assert "users" not in copy
     assert {part["vhost"] for name, section in copy.items() if name != "vhosts" for part in section} == {"other"}
-    assert [len(copy[name]) for name in ("queues", "policies", "permissions")] == [4, 5, 4]
+    assert [len(copy[name]) for name in ("queues", "policies", "permissions")] == [5, 6, 4]
 
 
 def test_names_of_keys_queues_and_connections() -> None:

@@ -38,7 +38,9 @@ RAW_QUEUE: Final = "normalizer.raw"
 DEAD_QUEUE: Final = "normalizer.raw.dead"
 UNROUTED_QUEUE: Final = "feedmill.unrouted"
 COMMANDS_QUEUE: Final = "fetcher.commands"
-QUEUES: Final = (RAW_QUEUE, DEAD_QUEUE, UNROUTED_QUEUE, COMMANDS_QUEUE)
+EVENTS_QUEUE: Final = "fetcher.events"
+"""What the fetcher answered and did lately, for people with a console; no service reads it."""
+QUEUES: Final = (RAW_QUEUE, DEAD_QUEUE, UNROUTED_QUEUE, COMMANDS_QUEUE, EVENTS_QUEUE)
 
 DEAD_KEY: Final = "raw.dead"
 """Routing key of every message in `feedmill.dead`, whether the broker or the normalizer put it there."""

@@ -243,3 +243,12 @@ def command_lines() -> list[str]:
         except OSError:
             continue
     return lines
+
+
+def test_a_node_that_runs_since_an_older_version_is_given_the_queue_that_is_new(own: Stack) -> None:
+    own.up()
+    before = pids(own)
+    own.broker.management().delete("queues", topology.VHOST, topology.EVENTS_QUEUE)
+    own.up()
+    assert own.broker.is_ready()
+    assert pids(own) == before

@@ -59,6 +59,18 @@ async def test_a_rejected_page_is_kept_in_the_dead_queue_with_its_origin(vhost: 
     assert message.headers["x-first-death-reason"] == "rejected"
 
 
+async def test_what_the_fetcher_tells_is_kept_for_people_and_the_oldest_gives_way(stack: Stack, vhost: Vhost) -> None:
+    full = {"pattern": "^fetcher[.]events$", "apply-to": "queues", "priority": 99}
+    limit = {"max-length": 2, "overflow": "drop-head"}
+    stack.broker.management("operator").put("policies", vhost.name, "short", body={**full, "definition": limit})
+    async with await aio_pika.connect(vhost.urls["fetcher"]) as connection:
+        exchange = await (await connection.channel()).get_exchange(topology.EVENTS_EXCHANGE, ensure=False)
+        for number in (1, 2, 3):
+            await exchange.publish(Message(str(number).encode()), "fetcher.pause.done")
+    bodies = [(await taken(vhost.urls["operator"], topology.EVENTS_QUEUE)).body for _ in range(2)]
+    assert bodies == [b"2", b"3"]
+
+
 async def test_a_full_queue_refuses_a_page_instead_of_dropping_one(stack: Stack, vhost: Vhost) -> None:
     operator = stack.broker.management("operator")
     full = {"pattern": "^normalizer[.]raw$", "apply-to": "queues", "priority": 99}

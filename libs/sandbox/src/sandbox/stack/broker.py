@@ -56,10 +56,13 @@ class Broker:
     def start(self) -> None:
         """Start what does not run and return when the topology is there and AMQP answers.
 
+        A node that runs since an older version of the project is given the queues that were added since.
+
         Raises:
             NotReadyError: It ended, or was not ready within 120 s.
         """
         self._prepare()
+        self._add_new_queues()
         self._launch("epmd", [self._programs.epmd, "-port", str(self._port("epmd")), "-address", HOST])
         self._launch("broker", [self._programs.server])
         process = self._file.state.processes["broker"]
@@ -143,6 +146,11 @@ class Broker:
                 " -kernel inet_dist_use_interface {127,0,0,1}"
             ),
         }
+
+    def _add_new_queues(self) -> None:
+        present = self.management().running_queues(topology.VHOST) if self.pid else set()
+        if present and not present >= set(topology.QUEUES):
+            self.management().post("definitions", body=topology.for_vhost(self.definitions(), topology.VHOST))
 
     def _launch(self, name: str, command: list[Any]) -> None:
         known = self._file.state.processes.get(name)
