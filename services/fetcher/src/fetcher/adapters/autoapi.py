@@ -1,19 +1,18 @@
 """The auto-api family over HTTP (UPSTREAMS §1): `/offers`, `/change_id`."""
 
-from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from common.clock import Clock
 from common.events import ChangeId, Version
 from fetcher.adapters.http_json import BoundedHttp
-from fetcher.adapters.json_repair import as_utf8, repaired
+from fetcher.adapters.json_body import decoded, mended
+from fetcher.adapters.json_repair import as_utf8
 from fetcher.core.errors import Cause, UpstreamError
 from fetcher.core.feed import SourceRow, UpstreamPage
 
-T = TypeVar("T")
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -82,7 +81,7 @@ def read_change_id(body: bytes) -> ChangeId:
     Raises:
         UpstreamError: No JSON, or another shape.
     """
-    answer = _decoded(_change_id.decode, as_utf8(body)[0])
+    answer = decoded(_change_id.decode, as_utf8(body)[0])
     if answer.change_id < 0:
         raise UpstreamError(Cause.WRONG_SHAPE, "change_id is negative")
     return ChangeId(answer.change_id)
@@ -97,15 +96,7 @@ def read_offers(body: bytes, page: int, *, fetched_at: datetime) -> UpstreamPage
     Raises:
         UpstreamError: No JSON; no list `result`; or a `meta.next_page` that is neither null nor the page after.
     """
-    body, notes = as_utf8(body)
-    try:
-        offers, rows = _page(body)
-    except UpstreamError as error:
-        if error.cause is not Cause.NOT_JSON:
-            raise
-        body, flaws = repaired(body)
-        offers, rows = _page(body)
-        notes = "; ".join(filter(None, (notes, flaws)))
+    (offers, rows), notes = mended(_page, body)
     _check(offers.meta, page)
     return UpstreamPage(page, offers.meta.next_page, rows, fetched_at, notes)
 
@@ -114,30 +105,12 @@ def _page(body: bytes) -> tuple[_Offers | _OddOffers, list[SourceRow]]:
     try:
         offers = _offers.decode(body)
     except (msgspec.MsgspecError, RecursionError):
-        odd = _decoded(_odd_offers.decode, body)
+        odd = decoded(_odd_offers.decode, body)
         return odd, [_odd_row(raw) for raw in odd.result]
     return offers, [
         SourceRow(_text(row.inner_id), row.change_type, _text(row.id), row.created_at, row.data)
         for row in offers.result
     ]
-
-
-def _decoded(decode: Callable[[bytes], T], body: bytes) -> T:
-    try:
-        return decode(body)
-    except msgspec.ValidationError as error:
-        failure = UpstreamError(Cause.WRONG_SHAPE, str(error))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        failure = UpstreamError(Cause.NOT_JSON, _glimpse(body))
-    except RecursionError:
-        failure = UpstreamError(Cause.WRONG_SHAPE, "nested too deeply")
-    raise failure
-
-
-def _glimpse(body: bytes) -> str:
-    if not body.strip():
-        return "empty body"
-    return "HTML" if body.lstrip()[:1] == b"<" else "cut or damaged"
 
 
 def _check(meta: _Meta, page: int) -> None:
