@@ -16,7 +16,7 @@ from normalizer.core.ports import CatalogueRow, Key, Store
 POISON_TITLE: Final = "the catalogue refuses this"
 """An offer of this title is refused by the catalogue, by a constraint that stands in for a bound nobody thought of."""
 
-TABLES: Final = "raw_data, processed_data, catalog_changes, feed_pages, quarantine"
+TABLES: Final = "raw_data, processed_data, catalog_changes, feed_pages, quarantine, products, categories, marks"
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class PostgresShelf:
 
     async def empty(self) -> None:
         """Make every table empty."""
-        await self._pool.execute(f"TRUNCATE {TABLES} RESTART IDENTITY")
+        await self._pool.execute(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
         await self.refuse_poison(refused=False)
 
     async def raw(self) -> dict[str, Raw]:
