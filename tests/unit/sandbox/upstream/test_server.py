@@ -81,6 +81,12 @@ def test_the_process_has_its_own_group_and_ends_with_its_context() -> None:
         os.kill(pid, signal.SIG_DFL)
 
 
+def test_a_process_can_open_a_shop_beside_the_offers() -> None:
+    with UpstreamProcess("--offers", "1", "--shop", "30") as server:
+        lists = [httpx.get(server.shop_url, params={"on_main": main}).json()["products"] for main in ("true", "false")]
+    assert len({product["Product_ID"] for products in lists for product in products}) == 30
+
+
 def test_a_process_that_cannot_start_says_so() -> None:
     with pytest.raises(NotReadyError), UpstreamProcess("--rate", "unheard_of=1"):
         pass

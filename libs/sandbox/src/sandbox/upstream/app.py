@@ -7,7 +7,7 @@ from pathlib import Path
 from common.clock import Clock, SystemClock
 from sandbox.upstream.broken import made_up, send_endless, spoiled
 from sandbox.upstream.contract import Call, Contract, Manner
-from sandbox.upstream.control import PREFIX, Control
+from sandbox.upstream.control import PREFIX, Control, Parts
 from sandbox.upstream.exchange import (
     RESET_EXTENSION,
     Receive,
@@ -23,6 +23,9 @@ from sandbox.upstream.generated import GeneratedSource, World
 from sandbox.upstream.moment import Moment
 from sandbox.upstream.quirks import DOCUMENTED_QUIRKS, Quirks
 from sandbox.upstream.recorded import RecordedSource, read_recordings
+from sandbox.upstream.shop.contract import SHOP_ENDPOINT, ShopContract
+from sandbox.upstream.shop.generated import GeneratedShop
+from sandbox.upstream.shop.recorded import read_shop
 from sandbox.upstream.source import ChangesEnd, Source
 from sandbox.upstream.stats import Stats
 
@@ -48,6 +51,7 @@ class UpstreamOptions:
         horizon_days: days after `now` in which there are events; None is without end.
         events_per_request: events that each request to `/offers` lets happen, 0 for none.
         cache_pages: rendered pages of the whole list to keep, about 130 kB each.
+        shop: products with which a shop opens at `/api/products`, 0 for no shop; recorded lists come before it.
         delay_s: pause before each answer of the API, in seconds.
         api_key: the key that clients must send.
         changes_end: how `/changes` ends.
@@ -65,6 +69,7 @@ class UpstreamOptions:
     horizon_days: int | None = None
     events_per_request: float = 0.0
     cache_pages: int = 0
+    shop: int = 0
     delay_s: float = 0.0
     api_key: str = API_KEY
     changes_end: ChangesEnd = ChangesEnd.EMPTY_NULL
@@ -72,19 +77,22 @@ class UpstreamOptions:
 
 
 class UpstreamApp:
-    """The ASGI application; `faults`, `stats` and `moment` are its own, open to tests in the same process."""
+    """The ASGI application; `faults`, `stats`, `moment` and `shop` are open to tests in the same process."""
 
-    def __init__(self, source: Source, options: UpstreamOptions, moment: Moment, clock: Clock) -> None:
+    def __init__(
+        self, source: Source, shop: ShopContract | None, options: UpstreamOptions, moment: Moment, clock: Clock
+    ) -> None:
         self.faults = FaultScript()
         self.faults.add(list(options.faults))
         self.stats = Stats()
         self.moment = moment
         self.moment.events_per_request = options.events_per_request
+        self.shop = shop
         self._source = source
         self._clock = clock
         self._delay_s = options.delay_s
         self._contract = Contract(source, api_key=options.api_key, changes_end=options.changes_end)
-        self._control = Control(source, self._contract, self.faults, self.stats, moment)
+        self._control = Control(Parts(source, self._contract, self.faults, self.stats, moment, shop))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -95,12 +103,13 @@ class UpstreamApp:
             await send_reply(send, await self._control.answer(request, receive))
             return
         call, position = Call.of(request.path), request.position()
-        self.stats.enter(call.endpoint, request.path, position)
+        path = _named(call, request)
+        self.stats.enter(call.endpoint, path, position)
         try:
             self._live_on(call)
             if self._delay_s:
                 await self._clock.sleep(self._delay_s)
-            fault = self.faults.pick(call.endpoint, request.path, position, now_ms=self.moment.ms)
+            fault = self.faults.pick(call.endpoint, path, position, now_ms=self.moment.ms)
             if fault is None or not await self._breaks_off(fault, scope, receive, send):
                 await self._send(self._reply(call, request, fault), send, fault)
         finally:
@@ -129,10 +138,13 @@ class UpstreamApp:
         return False
 
     def _reply(self, call: Call, request: Request, fault: FaultRule | None) -> Reply:
+        if fault is not None and (reply := made_up(fault)) is not None:
+            return reply
+        if self.shop is not None and call.endpoint == SHOP_ENDPOINT:
+            reply = self.shop.answer(request, fault)
+            return reply if fault is None else spoiled(reply, fault, request)
         if fault is None:
             return self._contract.answer(call, request)
-        if (reply := made_up(fault)) is not None:
-            return reply
         if fault.kind is FaultKind.SHIFT and call.platform in self._source.platforms:
             self._source.shift(call.platform, fault.count)
         manner = _MANNERS.get(fault.kind, Manner.RIGHT)
@@ -145,6 +157,13 @@ class UpstreamApp:
             self.stats.answered(reply.status)
 
 
+def _named(call: Call, request: Request) -> str:
+    """Return what a request is called in rules and counts: its path, and which list of the shop."""
+    if call.endpoint != SHOP_ENDPOINT:
+        return request.path
+    return f"{request.path}?on_main={request.query.get('on_main', '')}"
+
+
 def create_app(options: UpstreamOptions | None = None, *, clock: Clock | None = None) -> UpstreamApp:
     """Make the application.
 
@@ -154,7 +173,14 @@ def create_app(options: UpstreamOptions | None = None, *, clock: Clock | None = 
     options = options or UpstreamOptions()
     clock = clock or SystemClock()
     moment = Moment(options.now or clock.now(), horizon_days=options.horizon_days)
-    return UpstreamApp(_source(options, moment), options, moment, clock)
+    return UpstreamApp(_source(options, moment), _shop(options), options, moment, clock)
+
+
+def _shop(options: UpstreamOptions) -> ShopContract | None:
+    recorded = None if options.recorded is None else read_shop(options.recorded)
+    if recorded is not None and not recorded.is_empty:
+        return ShopContract(recorded)
+    return ShopContract(GeneratedShop(products=options.shop, seed=options.seed)) if options.shop else None
 
 
 def _source(options: UpstreamOptions, moment: Moment) -> Source:

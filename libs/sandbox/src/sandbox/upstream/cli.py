@@ -13,12 +13,14 @@ from sandbox.upstream.errors import BadOptionError, UpstreamError
 from sandbox.upstream.faults import FaultRule, parse_rules
 from sandbox.upstream.quirks import NO_QUIRKS, Quirks
 from sandbox.upstream.server import listen, serve
+from sandbox.upstream.shop.contract import SHOP_PATH
 from sandbox.upstream.source import ChangesEnd
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 _EXIT_USAGE = 2
+_PRODUCTS = 480
 
 
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,6 +47,15 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
         help="events that each /offers request lets happen",
     )
     add("--cache-pages", type=_count, default=0, metavar="N", help="rendered pages of /offers to keep, 130 kB each")
+    add(
+        "--shop",
+        type=_count,
+        nargs="?",
+        const=_PRODUCTS,
+        default=0,
+        metavar="N",
+        help=f"open a shop of N products (default {_PRODUCTS}) at {SHOP_PATH}",
+    )
     add("--changes-end", choices=[str(end) for end in ChangesEnd], default="empty-null", help="how /changes ends")
     add("--faults", type=Path, metavar="FILE", help="JSON list of fault rules in force from the start")
     add("--delay-ms", type=_count, default=0, metavar="D", help="pause before each answer")
@@ -61,9 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
         return _EXIT_USAGE
     with listen(arguments.host, arguments.port) as sock:
         port = sock.getsockname()[1]
-        url = f"http://{arguments.host}:{port}/api/v2/{arguments.platform}"
+        root = f"http://{arguments.host}:{port}"
+        url = f"{root}/api/v2/{arguments.platform}"
         taken = f" (port {arguments.port} was taken)" if arguments.port not in {0, port} else ""
-        serve(app, sock, on_ready=lambda: _say(f"[INFO] upstream at {url}{taken}"))
+        shop = f", shop at {root}{SHOP_PATH}" if app.shop else ""
+        serve(app, sock, on_ready=lambda: _say(f"[INFO] upstream at {url}{taken}{shop}"))
     return 0
 
 
@@ -89,6 +102,7 @@ def _options(arguments: argparse.Namespace) -> UpstreamOptions:
         horizon_days=arguments.horizon_days,
         events_per_request=arguments.events_per_request,
         cache_pages=arguments.cache_pages,
+        shop=arguments.shop,
         delay_s=arguments.delay_ms / 1000,
         api_key=arguments.api_key,
         changes_end=ChangesEnd(arguments.changes_end),

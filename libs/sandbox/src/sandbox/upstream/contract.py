@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sandbox.upstream.exchange import Reply, Request
 from sandbox.upstream.filters import BadParameterError, OfferFilter
+from sandbox.upstream.shop.contract import SHOP_ENDPOINT, SHOP_PATH
 from sandbox.upstream.source import PAGE_SIZE, ChangesEnd, OfferPage, Source
 
 ENDPOINTS = frozenset({"filters", "offers", "offer", "change_id", "changes"})
@@ -34,6 +35,8 @@ class Call(NamedTuple):
     @classmethod
     def of(cls, path: str) -> "Call":
         """Take a path apart."""
+        if path == SHOP_PATH:
+            return cls("", SHOP_ENDPOINT)
         if not path.startswith(_PREFIX):
             return cls("", _NO_ENDPOINT)
         platform, _, endpoint = path.removeprefix(_PREFIX).partition("/")

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sandbox.upstream.contract import Contract
@@ -11,6 +11,7 @@ from sandbox.upstream.errors import BadFaultError, BadOptionError
 from sandbox.upstream.exchange import Receive, Reply, Request, read_body
 from sandbox.upstream.faults import FaultScript, parse_rules
 from sandbox.upstream.moment import Moment
+from sandbox.upstream.shop.contract import ShopContract
 from sandbox.upstream.source import ChangesEnd, Source
 from sandbox.upstream.stats import Stats
 
@@ -18,6 +19,18 @@ PREFIX = "/_sandbox/"
 _LIMIT = 500
 _MOST = 5_000
 _DONE = Reply.json(200, {"status": "ok"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a stand-in can be asked and moved."""
+
+    source: Source
+    contract: Contract
+    faults: FaultScript
+    stats: Stats
+    moment: Moment
+    shop: ShopContract | None
 
 
 class Control:
@@ -28,22 +41,21 @@ class Control:
       `DELETE faults` clears
     * `GET clock`: `{now, events_per_request}`, `POST clock` with one or both of them sets them; time moves forward only
     * `GET changes-end`: `{changes_end}`, `POST changes-end` with that sets how `/changes` ends (see `ChangesEnd`)
+    * `GET shop`: `{day}`, `POST shop` with that goes to another day of the shop
+    * `GET shop/truth`: see `ShopContract.truth`
     * `GET truth?after=&limit=&platform=`: `{"result": [{inner_id, active, listed, data}], "next_after": text | null}`
     * `GET truth/summary?platform=`: see `Summary`
     """
 
-    def __init__(self, source: Source, contract: Contract, faults: FaultScript, stats: Stats, moment: Moment) -> None:
-        self._source = source
-        self._contract = contract
-        self._faults = faults
-        self._stats = stats
-        self._moment = moment
-
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._answers: dict[str, Callable[[Request, bytes], Reply]] = {
             "faults": self._answer_faults,
             "stats": self._answer_stats,
             "clock": self._answer_clock,
             "changes-end": self._answer_changes_end,
+            "shop": self._answer_shop,
+            "shop/truth": self._shop_truth,
             "truth": self._truth,
             "truth/summary": self._summary,
         }
@@ -60,20 +72,20 @@ class Control:
 
     def _answer_faults(self, request: Request, body: bytes) -> Reply:
         if request.method == "DELETE":
-            self._faults.clear()
+            self._parts.faults.clear()
             return _DONE
         if request.method == "POST":
-            self._faults.add(parse_rules(json.loads(body)))
+            self._parts.faults.add(parse_rules(json.loads(body)))
             return _DONE
-        return Reply.json(200, {"fired": self._faults.fired()})
+        return Reply.json(200, {"fired": self._parts.faults.fired()})
 
     def _answer_stats(self, request: Request, _body: bytes) -> Reply:
         if request.method == "DELETE":
-            self._stats.clear()
-        return Reply.json(200, self._stats.as_json())
+            self._parts.stats.clear()
+        return Reply.json(200, self._parts.stats.as_json())
 
     def _answer_clock(self, request: Request, body: bytes) -> Reply:
-        moment = self._moment
+        moment = self._parts.moment
         if request.method == "POST":
             _set_clock(moment, json.loads(body))
         return Reply.json(200, {"now": moment.now.isoformat(), "events_per_request": moment.events_per_request})
@@ -84,23 +96,37 @@ class Control:
             end = asked.get("changes_end") if isinstance(asked, dict) else None
             if end not in list(ChangesEnd):
                 raise BadOptionError(f"changes_end is one of {', '.join(ChangesEnd)}")
-            self._contract.changes_end = ChangesEnd(end)
-        return Reply.json(200, {"changes_end": self._contract.changes_end})
+            self._parts.contract.changes_end = ChangesEnd(end)
+        return Reply.json(200, {"changes_end": self._parts.contract.changes_end})
+
+    def _answer_shop(self, request: Request, body: bytes) -> Reply:
+        shop = self._open_shop()
+        if request.method == "POST":
+            shop.day = _day(json.loads(body))
+        return Reply.json(200, {"day": shop.day})
+
+    def _shop_truth(self, _request: Request, _body: bytes) -> Reply:
+        return Reply.json(200, self._open_shop().truth())
+
+    def _open_shop(self) -> ShopContract:
+        if self._parts.shop is None:
+            raise BadOptionError("there is no shop; start with --shop")
+        return self._parts.shop
 
     def _truth(self, request: Request, _body: bytes) -> Reply:
         after, limit = request.query.get("after", ""), request.query.get("limit", str(_LIMIT))
         if not limit.isdecimal() or not 1 <= int(limit) <= _MOST or not (after.isdecimal() or not after):
             raise BadOptionError(f"after is an inner_id, limit from 1 to {_MOST}")
-        page = self._source.truth(self._platform(request), after, int(limit))
+        page = self._parts.source.truth(self._platform(request), after, int(limit))
         next_after = json.dumps(page.next_after).encode()
         return Reply(200, b'{"result":[%b],"next_after":%b}' % (b",".join(page.rows), next_after))
 
     def _summary(self, request: Request, _body: bytes) -> Reply:
-        return Reply.json(200, asdict(self._source.summary(self._platform(request))))
+        return Reply.json(200, asdict(self._parts.source.summary(self._platform(request))))
 
     def _platform(self, request: Request) -> str:
         asked = request.query.get("platform", "che168")
-        return asked if asked in self._source.platforms else min(self._source.platforms)
+        return asked if asked in self._parts.source.platforms else min(self._parts.source.platforms)
 
 
 def _set_clock(moment: Moment, asked: object) -> None:
@@ -118,3 +144,15 @@ def _set_clock(moment: Moment, asked: object) -> None:
     if "now" in asked:
         moment.move_to(datetime.fromisoformat(str(asked["now"])))
     moment.events_per_request = float(pace)
+
+
+def _day(asked: object) -> int:
+    """Return the day that is asked for.
+
+    Raises:
+        BadOptionError: no object with a `day`, 0 or more.
+    """
+    day = asked.get("day") if isinstance(asked, dict) else None
+    if isinstance(day, bool) or not isinstance(day, int) or day < 0:
+        raise BadOptionError("the day of the shop is a number, 0 or more")
+    return day

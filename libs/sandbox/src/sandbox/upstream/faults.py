@@ -29,6 +29,9 @@ class FaultKind(StrEnum):
     NEXT_PAGE = "next_page"
     NEXT_CHANGE_ID = "next_change_id"
     FEED_DEAD = "feed_dead"
+    ERROR_200 = "error_200"
+    EMPTY_LIST = "empty_list"
+    SHRUNK = "shrunk"
 
 
 class NextFault(StrEnum):
@@ -45,7 +48,8 @@ class NextFault(StrEnum):
 class FaultRule:
     """One rule. A request matches if all of `endpoint`, `path` (a part of it) and `position` that are given agree.
 
-    `position` is the page of `/offers`, the `change_id` of `/changes`. The rule works from the `nth` matching
+    `position` is the page of `/offers`, the `change_id` of `/changes`. The lists of the shop are the endpoint
+    `products`, and `path` tells them apart (`on_main=true`). The rule works from the `nth` matching
     request on (from 1), `times` times; None is for ever.
 
     | kind | what the client sees | fields |
@@ -58,6 +62,8 @@ class FaultRule:
     | `repeat_page` | the rows of the page before; of `/changes`, a pointer to itself | |
     | `shift` | a right answer, after `count` new offers came up in front of the list | `count` |
     | `feed_dead` | `/changes` at its end under 200, whatever has happened | `seconds` |
+    | `error_200`, `empty_list` | of a shop: `status: error` with a message under 200; no products | `body` |
+    | `shrunk` | of a shop: only the first `share` of the products | `share`, 0 … 1 |
     | `gzip_bomb`, `endless` | 512 MB packed small; 64 MB and then no end | |
     | `delay` | a right answer, late | `seconds` |
     | `hang`, `reset`, `cut_body` | no answer; a broken connection; a body that is shorter than promised | |
@@ -78,6 +84,7 @@ class FaultRule:
     seconds: float = 0.0
     count: int = 1
     way: str | None = None
+    share: float = 0.4
 
     @classmethod
     def parse(cls, raw: object) -> "FaultRule":
@@ -113,6 +120,9 @@ _OWN_ENDPOINT = {
     FaultKind.NEXT_PAGE: "offers",
     FaultKind.NEXT_CHANGE_ID: "changes",
     FaultKind.FEED_DEAD: "changes",
+    FaultKind.ERROR_200: "products",
+    FaultKind.EMPTY_LIST: "products",
+    FaultKind.SHRUNK: "products",
 }
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "endpoint": str,
@@ -125,6 +135,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "seconds": (int, float),
     "count": int,
     "way": str,
+    "share": (int, float),
 }
 
 

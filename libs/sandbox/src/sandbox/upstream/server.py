@@ -18,10 +18,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from sandbox.upstream.app import API_KEY, UpstreamApp
 from sandbox.upstream.errors import NotReadyError
 from sandbox.upstream.exchange import RESET_EXTENSION
+from sandbox.upstream.shop.contract import SHOP_PATH
 
 _BACKLOG = 128
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_URL = re.compile(r"http://\S+")
+_URL = re.compile(r"http://[^\s,]+")
 
 
 class ResettableProtocol(HttpToolsProtocol):
@@ -93,6 +94,11 @@ class UpstreamProcess:
     def admin(self) -> str:
         """Return the root of `stats`, `faults` and `truth`."""
         return self.base_url.partition("/api/")[0] + "/_sandbox"
+
+    @property
+    def shop_url(self) -> str:
+        """Return the address of the shop's list, if `--shop` opened one."""
+        return self.base_url.partition("/api/")[0] + SHOP_PATH
 
     @property
     def pid(self) -> int:
