@@ -1,0 +1,204 @@
+"""Every secret is a canary: whatever fails, none of them is in a line, a row, a message or an answer.
+
+A new command is a line of `COMMANDS`, a new endpoint one of `PATHS`.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+from tests.e2e.conftest import MakeRoad
+from tests.e2e.road import Road, until
+
+from sandbox.stack import Stack
+from sandbox.upstream.faults import FaultKind
+
+COMMANDS: Final = (("initial-load", "--again"),)
+PATHS: Final = (
+    "/health/live",
+    "/health/ready",
+    "/docs",
+    "/openapi.json",
+    "/offers",
+    "/offers?limit=x",
+    "/offers/facets",
+)
+
+API_KEY = "canary-api-key-4f1c9e"
+SET = {
+    "CHE168_ACCESS_NAME": "canary-access-name",
+    "SHOP_API_URL": "http://me:canary-shop-password@127.0.0.1:9/api/products?token=canary-shop-token",
+    "SECRET_KEY": "canary-secret-key-0123456789abcdef",
+    "FEEDMILL__LOG__LEVEL": "DEBUG",
+    "FEEDMILL__LOG__DIRECTORY": "logs",
+    "FEEDMILL__FETCHER__QUICK_DELAY_S": "0.01",
+    "FEEDMILL__FETCHER__RETRY_INTERVAL_S": "0.05",
+    "FEEDMILL__FETCHER__REQUEST_TIMEOUT_S": "1",
+    "FEEDMILL__RABBITMQ__PUBLISH_TIMEOUT_S": "5",
+}
+WRONG = ("canary-wrong-database", "canary-wrong-broker")
+EVERY_KIND = [
+    {"kind": kind, "nth": 2 * number, "seconds": 0.01, "way": "backward"}
+    for number, kind in enumerate(sorted(FaultKind), start=2)
+]
+REFUSED = [{"kind": "status", "code": 401, "body": {"message": f"{API_KEY} is no key"}, "times": None}]
+
+CRASH = """
+import os, sys
+from fetcher.adapters.http_json import BoundedHttp
+from fetcher.app import main
+
+async def crash(self, path, parameters):
+    raise RuntimeError(f"GET {self.__dict__} {path} with {os.environ['CHE168_API_KEY']}")
+
+BoundedHttp.get = crash
+sys.exit(main())
+"""
+
+
+class Witness:
+    """Everything that came out of the processes, by where it was seen."""
+
+    def __init__(self, canaries: set[str]) -> None:
+        self._canaries = {form for canary in canaries for form in (canary, quote(canary, safe=""))}
+        self.seen: dict[str, int] = {}
+
+    def take(self, where: str, text: str) -> None:
+        """Look for canaries in a text."""
+        self.seen[where] = self.seen.get(where, 0) + len(text)
+        for canary in self._canaries:
+            place = text.find(canary)
+            assert place < 0, f"{where}: {text[max(0, place - 300) : place + 100]}"
+
+
+def canaries_of(road: Road) -> set[str]:
+    """Return every secret that the processes are given."""
+    passwords = {unquote(urlsplit(url).password or "") for url in road.vhost.urls.values()}
+    shop = {"canary-shop-password", "canary-shop-token"}
+    own = {API_KEY, SET["CHE168_ACCESS_NAME"], SET["SECRET_KEY"], *WRONG, *shop}
+    return {road.database.password.get_secret_value(), *passwords, *own}
+
+
+async def call(road: Road, program: tuple[str, ...], witness: Witness, **extra: str) -> str:
+    """Run a program of the fetcher to its end and return what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *program),
+        env=road.environment("fetcher") | SET | extra,
+        cwd=road.folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    said = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+    witness.take(f"console of {' '.join(program[-2:])} {sorted(extra)}", said)
+    return said
+
+
+async def script(road: Road, rules: list[dict[str, Any]]) -> None:
+    """Give the upstream a fault script in place of the one it has."""
+    async with httpx.AsyncClient() as client:
+        (await client.delete(f"{road.upstream.admin}/faults")).raise_for_status()
+        (await client.post(f"{road.upstream.admin}/faults", json=rules)).raise_for_status()
+
+
+async def kinds_met(road: Road) -> int:
+    """Return how many rules of the script have worked."""
+    async with httpx.AsyncClient() as client:
+        return sum(map(bool, (await client.get(f"{road.upstream.admin}/faults")).json()["fired"]))
+
+
+def failures(road: Road) -> Iterator[tuple[dict[str, str], str]]:
+    """Give settings under which no command can work, and a word of what it must say."""
+    broker = urlsplit(road.vhost.urls["fetcher"])
+    yield {"DB_PASSWORD": WRONG[0]}, "InvalidPasswordError"
+    yield {"DB_PORT": "9"}, "database 127.0.0.1:9"
+    yield {"RABBITMQ_URL": f"amqp://fetcher:{WRONG[1]}@127.0.0.1:{broker.port}{broker.path}"}, "broker 127.0.0.1"
+    yield {"RABBITMQ_URL": f"amqp://fetcher:{WRONG[1]}@127.0.0.1:9{broker.path}"}, "broker 127.0.0.1:9"
+
+
+async def look_at_answers(road: Road, witness: Witness, **extra: str) -> None:
+    """Ask a gateway for everything and look at its answers."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    made = road.start("gateway", "tokens", "create", **SET, API_PORT=str(port))
+    await until(lambda: made.process.poll() is not None, within_s=20, what="a token")
+    token = made.said().split()[-1] if made.process.returncode == 0 else "x" * 16
+    gateway = road.start("gateway", "run", **(SET | extra), API_PORT=str(port))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+
+        async def lives() -> bool:
+            try:
+                return (await client.get("/health/live")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await until(lives, within_s=20, what="the gateway")
+        for path in PATHS:
+            for headers in ({}, {"Authorization": f"Bearer {token}"}, {"X-API-Key": API_KEY}):
+                answer = await client.get(path, headers=headers)
+                witness.take("answers", f"{path} {answer.status_code} {answer.headers} {answer.text}")
+    gateway.stop()
+    witness.take("console of the gateway", made.said() + gateway.said())
+
+
+async def look_at_tables(road: Road, witness: Witness) -> None:
+    """Look at every row of every table as text."""
+    async with road.connection() as connection:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in tables:
+            for (row,) in await connection.fetch(f'SELECT t::text FROM "{table}" t'):  # noqa: S608 - named by the server
+                witness.take(f"table {table}", row)
+
+
+async def look_at_queues(road: Road, stack: Stack, witness: Witness) -> None:
+    """Look at every message of every queue with its properties, and leave it there."""
+    management = stack.broker.management("operator")
+    wish = {"count": 10_000, "ackmode": "ack_requeue_true", "encoding": "auto"}
+    for name in await asyncio.to_thread(management.running_queues, road.vhost.name):
+        path = ("queues", road.vhost.name, name, "get")
+        for message in await asyncio.to_thread(management.post, *path, body=wish):
+            witness.take(f"queue {name}", json.dumps(message, ensure_ascii=False))
+
+
+def look_at_files(folder: Path, witness: Witness) -> None:
+    """Look at the log files."""
+    for path in folder.iterdir():
+        witness.take(f"file {path.name}", path.read_text(encoding="utf-8"))
+
+
+async def test_no_canary_is_seen_whatever_fails(make_road: MakeRoad, stack: Stack) -> None:
+    road = make_road("--offers", "600", "--api-key", API_KEY)
+    witness = Witness(canaries_of(road))
+    for command in COMMANDS:
+        await script(road, EVERY_KIND)
+        assert "trying again" in await call(road, ("-m", "fetcher", *command), witness)
+        assert await kinds_met(road) >= 10
+        await script(road, REFUSED)
+        assert "http_401" in await call(road, ("-m", "fetcher", *command), witness)
+        for extra, word in failures(road):
+            assert word in await call(road, ("-m", "fetcher", *command), witness, **extra)
+        assert "crashed: RuntimeError" in await call(road, ("-c", CRASH, *command), witness)
+    await look_at_queues(road, stack, witness)
+    normalizer = road.start("normalizer", "run", **SET)
+    await until(lambda: rows_processed(road), within_s=30, what="the messages landed")
+    normalizer.stop()
+    witness.take("console of the normalizer", normalizer.said())
+    await look_at_answers(road, witness)
+    await look_at_answers(road, witness, DB_PASSWORD=WRONG[0])
+    await look_at_tables(road, witness)
+    look_at_files(road.folder / "logs", witness)
+    for where in ("queue normalizer.raw", "table raw_data", "table operations_log", "file fetcher.log", "answers"):
+        assert witness.seen[where] > 100, where
+
+
+async def rows_processed(road: Road) -> bool:
+    """Tell whether the normalizer has landed something."""
+    async with road.connection() as connection:
+        return bool(await connection.fetchval("SELECT count(*) FROM processed_data"))
