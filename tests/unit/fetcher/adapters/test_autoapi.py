@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.adapters.autoapi import read_change_id, read_offers
+from common.events import ChangeId, InnerId
+from fetcher.adapters.autoapi import read_change_id, read_changes, read_offer, read_offers
 from fetcher.core.errors import Cause, UpstreamError
 from fetcher.core.feed import UpstreamPage
 
@@ -193,3 +194,120 @@ def test_the_documented_payloads_are_pages(path: Path) -> None:
     page = read_offers(path.read_bytes(), given["meta"]["page"], fetched_at=NOW)
     assert [json.loads(bytes(row.data)) for row in page.rows] == [row["data"] for row in given["result"]]
     assert page.next_position == given["meta"]["next_page"]
+
+
+def changes_body(*rows: bytes, following: bytes | None = b"21") -> bytes:
+    """Return a body of `/changes?change_id=10`; None leaves `next_change_id` out."""
+    cursor = b"" if following is None else b',"next_change_id":' + following
+    return b'{"result":[' + b",".join(rows) + b'],"meta":{"cur_change_id":10' + cursor + b',"limit":20}}'
+
+
+def read_ten(given: bytes) -> UpstreamPage:
+    """Read it as the page asked with change id 10."""
+    return read_changes(given, ChangeId(10), fetched_at=NOW)
+
+
+REMOVED = b'{"id":12,"inner_id":"7","change_type":"removed","created_at":"2025-01-15T10:32:00+03:00"}'
+
+
+@pytest.mark.parametrize(
+    ("following", "cursor"),
+    [(b"21", 21), (b"null", None), (None, None), (b"999999", 999_999)],
+    ids=["next", "null", "absent", "far away"],
+)
+def test_the_cursor_of_changes_is_followed(following: bytes | None, cursor: int | None) -> None:
+    page = read_ten(changes_body(REMOVED, following=following))
+    assert (page.position, page.next_position, len(page.rows)) == (10, cursor, 1)
+    assert (page.rows[0].source_id, page.rows[0].change_type, bytes(page.rows[0].data)) == ("12", "removed", b"null")
+
+
+@pytest.mark.parametrize("following", [b"10", b"9", b"-1"], ids=["the same", "back", "negative"])
+def test_rows_under_a_cursor_that_does_not_grow_are_a_stall(following: bytes) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        read_ten(changes_body(REMOVED, following=following))
+    assert caught.value.cause is Cause.STALLED
+
+
+@pytest.mark.parametrize("following", [b"10", b"null", None, b"9", b"50"], ids=["same", "null", "absent", "back", "on"])
+def test_an_empty_page_of_changes_is_the_end_whatever_its_cursor_says(following: bytes | None) -> None:
+    page = read_ten(changes_body(following=following))
+    assert (list(page.rows), page.next_position) == ([], None)
+
+
+def test_a_change_id_of_zero_is_asked_and_followed() -> None:
+    assert read_changes(changes_body(REMOVED, following=b"1"), ChangeId(0), fetched_at=NOW).next_position == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "source_id"),
+    [
+        (b'{"inner_id":"7","change_type":"removed"}', None),
+        (b'{"id":null,"inner_id":"7","change_type":"removed"}', None),
+        (b'{"id":1.5,"inner_id":"7","change_type":"removed"}', None),
+        (b'{"id":"12","inner_id":"7","change_type":"removed"}', "12"),
+        (b'["no object"]', None),
+    ],
+    ids=["no id", "null", "a fraction", "text", "no object"],
+)
+def test_no_row_of_changes_is_dropped(row: bytes, source_id: str | None) -> None:
+    assert [found.source_id for found in read_ten(changes_body(row, REMOVED)).rows] == [source_id, "12"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [b'{"result":[]}', b'{"result":[],"meta":null}', b'{"error":"x"}', changes_body(REMOVED, following=b'"21"')],
+    ids=["no meta", "null meta", "an error under 200", "cursor as text"],
+)
+def test_other_bodies_are_no_changes(given: bytes) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        read_ten(given)
+    assert caught.value.cause is Cause.WRONG_SHAPE
+
+
+@pytest.mark.parametrize(
+    ("given", "data"),
+    [
+        (b'{"inner_id":"7","price":1.10}', b'{"inner_id":"7","price":1.10}'),
+        (b'{"inner_id":7,"price":1}', b'{"inner_id":7,"price":1}'),
+        (b'{"inner_id":"7","data":{"price": 1}}', b'{"price": 1}'),
+        (b'{"data":{"inner_id":"7","price":1}}', b'{"inner_id":"7","price":1}'),
+    ],
+    ids=["flat", "flat, id as number", "wrapped", "id inside only"],
+)
+def test_an_offer_is_read_flat_or_wrapped_byte_for_byte(given: bytes, data: bytes) -> None:
+    row = read_offer(given, InnerId("7"))
+    assert (row.inner_id, row.change_type, row.source_id, bytes(row.data)) == ("7", "added", None, data)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        b'{"inner_id":"8","price":1}',
+        b'{"inner_id":"7","data":{"inner_id":"8"}}',
+        b'{"inner_id":"7","data":null}',
+        b'{"message":"Not found"}',
+        b'{"result":[],"meta":{}}',
+        b"[]",
+    ],
+    ids=["another offer", "another inside", "null data", "a message", "a list answer", "a list"],
+)
+def test_an_answer_that_is_not_about_the_offer_is_none(given: bytes) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        read_offer(given, InnerId("7"))
+    assert caught.value.cause is Cause.WRONG_SHAPE
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="recorded payloads are not here")
+def test_recorded_changes_and_offers_are_read() -> None:
+    for name in (
+        "che168_changes_docs_en",
+        "che168_changes_docs_ru",
+        "dongchedi_changes_docs_en",
+        "encar_changes_docs_en",
+    ):
+        page = read_changes((DATA / f"autoapi_{name}.json").read_bytes(), ChangeId(0), fetched_at=NOW)
+        assert page.rows, name
+        assert all(row.inner_id and row.change_type and (row.source_id or "").isdecimal() for row in page.rows), name
+    flat = (DATA / "autoapi_che168_offer_flat_docs_ru.json").read_bytes()
+    inner_id = InnerId(str(json.loads(flat)["inner_id"]))
+    assert read_offer(flat, inner_id).inner_id == inner_id

@@ -41,6 +41,7 @@ def verdict(
         (Cause.TOO_LARGE, Retry(720.0), Retry(720.0)),
         (Cause.BAD_ENCODING, Retry(720.0), Retry(720.0)),
         (Cause.WRONG_SHAPE, Retry(720.0), Retry(720.0)),
+        (Cause.STALLED, Retry(720.0), Retry(720.0)),
     ],
     ids=str,
 )

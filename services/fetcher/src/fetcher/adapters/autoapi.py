@@ -1,18 +1,21 @@
-"""The auto-api family over HTTP (UPSTREAMS §1): `/offers`, `/change_id`."""
+"""The auto-api family over HTTP (UPSTREAMS §1): the list, the changes, single offers and the reference."""
 
 from datetime import date, datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from common.clock import Clock
-from common.events import ChangeId, Version
+from common.events import ChangeId, ChangeType, InnerId, Version
 from fetcher.adapters.http_json import BoundedHttp
 from fetcher.adapters.json_body import decoded, mended
 from fetcher.adapters.json_repair import as_utf8
 from fetcher.core.errors import Cause, UpstreamError
 from fetcher.core.feed import SourceRow, UpstreamPage
 
+MetaT = TypeVar("MetaT")
+RowT = TypeVar("RowT")
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -29,22 +32,23 @@ class _Row(msgspec.Struct, gc=False):
     data: msgspec.Raw = _NULL
 
 
-class _Offers(msgspec.Struct):
-    result: list[_Row]
-    meta: _Meta
+class _ChangesMeta(msgspec.Struct):
+    next_change_id: Version | None = None
 
 
-class _OddOffers(msgspec.Struct):
-    result: list[msgspec.Raw]
-    meta: _Meta
+class _Answer(msgspec.Struct, Generic[MetaT, RowT]):
+    result: list[RowT]
+    meta: MetaT
 
 
 class _ChangeIdAnswer(msgspec.Struct):
     change_id: Version
 
 
-_offers = msgspec.json.Decoder(_Offers)
-_odd_offers = msgspec.json.Decoder(_OddOffers)
+_offers = msgspec.json.Decoder(_Answer[_Meta, _Row])
+_odd_offers = msgspec.json.Decoder(_Answer[_Meta, msgspec.Raw])
+_changes = msgspec.json.Decoder(_Answer[_ChangesMeta, _Row])
+_odd_changes = msgspec.json.Decoder(_Answer[_ChangesMeta, msgspec.Raw])
 _change_id = msgspec.json.Decoder(_ChangeIdAnswer, strict=False)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -74,6 +78,38 @@ class AutoApi:
         body = await self._http.get("/offers", {"page": str(page)})
         return read_offers(body, page, fetched_at=self._clock.now())
 
+    async def changes(self, change_id: ChangeId) -> UpstreamPage:
+        """Return the events from `change_id` on, inclusive; a page without rows is the end.
+
+        Raises:
+            UpstreamError: The answer cannot be used; STALLED where its cursor does not grow.
+        """
+        body = await self._http.get("/changes", {"change_id": str(change_id)})
+        return read_changes(body, change_id, fetched_at=self._clock.now())
+
+    async def offer(self, inner_id: InnerId) -> SourceRow | None:
+        """Return an offer as a full record that has no event id; None where the upstream does not find it.
+
+        Raises:
+            UpstreamError: The answer cannot be used, or is about another offer.
+        """
+        try:
+            body = await self._http.get("/offer", {"inner_id": inner_id})
+        except UpstreamError as error:
+            if error.cause is Cause.NOT_FOUND:
+                return None
+            raise
+        return read_offer(body, inner_id)
+
+    async def filters(self) -> bytes:
+        """Return the reference of `/filters`: one JSON object in UTF-8, as it came.
+
+        Raises:
+            UpstreamError: The answer cannot be used.
+        """
+        body = await self._http.get("/filters", {})
+        return mended(_object, body)[0][0]
+
 
 def read_change_id(body: bytes) -> ChangeId:
     """Return the id in `{"change_id": 3294715}`.
@@ -96,20 +132,59 @@ def read_offers(body: bytes, page: int, *, fetched_at: datetime) -> UpstreamPage
     Raises:
         UpstreamError: No JSON; no list `result`; or a `meta.next_page` that is neither null nor the page after.
     """
-    (offers, rows), notes = mended(_page, body)
-    _check(offers.meta, page)
-    return UpstreamPage(page, offers.meta.next_page, rows, fetched_at, notes)
+    (meta, rows), notes = mended(partial(_page, _offers, _odd_offers), body)
+    _check(meta, page)
+    return UpstreamPage(page, meta.next_page, rows, fetched_at, notes)
 
 
-def _page(body: bytes) -> tuple[_Offers | _OddOffers, list[SourceRow]]:
+def read_changes(body: bytes, change_id: ChangeId, *, fetched_at: datetime) -> UpstreamPage:
+    """Return the page in a body of `/changes`; `source_id` of a row is its event id. No row is dropped.
+
+    Ids need not be dense, nor lie in [asked, next), so no more is checked than that the cursor grows; an empty page is
+    the end whatever its cursor says (UPSTREAMS §1.6).
+
+    Raises:
+        UpstreamError: No JSON; no list `result` or no `meta`; or rows under a cursor that does not grow.
+    """
+    (meta, rows), notes = mended(partial(_page, _changes, _odd_changes), body)
+    following = meta.next_change_id if rows else None
+    if following is not None and following <= change_id:
+        raise UpstreamError(Cause.STALLED, f"next_change_id {following} after {change_id}")
+    return UpstreamPage(change_id, following, rows, fetched_at, notes)
+
+
+def read_offer(body: bytes, inner_id: InnerId) -> SourceRow:
+    """Return the offer in a body of `/offer`: flat, or wrapped as `{inner_id, data}` (UPSTREAMS §1.7).
+
+    Raises:
+        UpstreamError: No JSON; no object; or not about `inner_id`.
+    """
+    (whole, outer), _ = mended(_object, body)
+    data, inner = (outer["data"], _object(outer["data"])[1]) if "data" in outer else (msgspec.Raw(whole), {})
+    named = {_text(_value(fields, "inner_id")) for fields in (outer, inner) if "inner_id" in fields}
+    if named != {inner_id}:
+        raise UpstreamError(Cause.WRONG_SHAPE, "the answer is not about this offer")
+    return SourceRow(inner_id, ChangeType.ADDED, None, None, data)
+
+
+def _object(body: bytes | msgspec.Raw) -> tuple[bytes, dict[str, msgspec.Raw]]:
+    whole = bytes(body)
+    return whole, decoded(_fields.decode, whole)
+
+
+def _page(
+    strict: "msgspec.json.Decoder[_Answer[MetaT, _Row]]",
+    odd: "msgspec.json.Decoder[_Answer[MetaT, msgspec.Raw]]",
+    body: bytes,
+) -> tuple[MetaT, list[SourceRow]]:
     try:
-        offers = _offers.decode(body)
+        answer = strict.decode(body)
     except (msgspec.MsgspecError, RecursionError):
-        odd = decoded(_odd_offers.decode, body)
-        return odd, [_odd_row(raw) for raw in odd.result]
-    return offers, [
+        mixed = decoded(odd.decode, body)
+        return mixed.meta, [_odd_row(raw) for raw in mixed.result]
+    return answer.meta, [
         SourceRow(_text(row.inner_id), row.change_type, _text(row.id), row.created_at, row.data)
-        for row in offers.result
+        for row in answer.result
     ]
 
 

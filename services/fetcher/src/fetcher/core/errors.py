@@ -7,6 +7,7 @@ FeedmillError
     ├── LoadStoppedError      the load cannot go on; what is saved stays, and the next start resumes
     ├── AlreadyRunningError   another fetcher works on this platform
     ├── RunTakenOverError     the run moved under our hands; another process writes it
+    ├── OrderError            a message from the console is no order that can be followed
     ├── TopologyError         the broker has no place for our messages, or we no right to send them
     └── SchemaError           the database lacks a table or a right
 """
@@ -38,6 +39,8 @@ class Cause(StrEnum):
     BAD_ENCODING = "bad_encoding"
     NOT_JSON = "not_json"
     WRONG_SHAPE = "wrong_shape"
+    NOT_OK = "not_ok"  # a status of its own that is not "ok", under HTTP 200
+    STALLED = "stalled_cursor"
 
 
 class FetcherError(FeedmillError):
@@ -64,6 +67,10 @@ class AlreadyRunningError(FetcherError):
 
 class RunTakenOverError(FetcherError):
     """The run is no longer where this process left it; another process writes it."""
+
+
+class OrderError(FetcherError):
+    """A message from the console is no order that can be followed; the text is the answer to it."""
 
 
 class TopologyError(FetcherError):

@@ -61,6 +61,8 @@ TREATMENTS: Final[dict[Cause, Treatment]] = {
     Cause.TOO_LARGE: Treatment.OUTAGE,
     Cause.BAD_ENCODING: Treatment.OUTAGE,
     Cause.WRONG_SHAPE: Treatment.OUTAGE,
+    Cause.NOT_OK: Treatment.OUTAGE,
+    Cause.STALLED: Treatment.OUTAGE,
 }
 
 
