@@ -6,7 +6,6 @@ import ssl
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 from tests.integration.fetcher.causes import LIMIT, LONG, PAGE, QUICK
 from tests.integration.fetcher.raw_server import Answer, raw_server, resetting, sending, whole
@@ -49,12 +48,12 @@ def server_side(pem: Path) -> ssl.SSLContext:
     return context
 
 
-def trusting(pem: Path) -> httpx.AsyncHTTPTransport:
+def trusting(pem: Path) -> ssl.SSLContext:
     """Return a client side for which this certificate is an authority."""
-    return httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=str(pem)))
+    return ssl.create_default_context(cafile=str(pem))
 
 
-async def asked(url: str, transport: httpx.AsyncBaseTransport | None = None) -> bytes:
+async def asked(url: str, tls: ssl.SSLContext | None = None) -> bytes:
     """Return the body of a page from there."""
     http = BoundedHttp(
         url.replace("http:", "https:"),
@@ -62,7 +61,7 @@ async def asked(url: str, transport: httpx.AsyncBaseTransport | None = None) -> 
         deadline_s=5.0,
         max_body_bytes=LIMIT,
         clock=VirtualClock(),
-        transport=transport,
+        tls=tls,
     )
     async with http:
         return await http.get("/offers", {"page": "3"})
