@@ -27,7 +27,7 @@ class FakeUpstream:
     """A list of `pages` pages with two offers each.
 
     `failures[page]` are used up first, one per request; an `always` failure never is. `requests` holds each request
-    with its moment.
+    with its moment. An answer takes `delay_s`, or what `delays` says of its page.
     """
 
     clock: Clock
@@ -37,6 +37,8 @@ class FakeUpstream:
     always: dict[int, BaseException] = field(default_factory=dict)
     requests: list[tuple[int, datetime]] = field(default_factory=list)
     days: list[date] = field(default_factory=list)
+    delay_s: float = 0.0
+    delays: dict[int, float] = field(default_factory=dict)
     in_flight: int = 0
     most_in_flight: int = 0
 
@@ -52,7 +54,7 @@ class FakeUpstream:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await self.clock.sleep(0)
+            await self.clock.sleep(self.delays.get(page, self.delay_s))
             self._fail(page)
         finally:
             self.in_flight -= 1
@@ -147,17 +149,29 @@ class FakeStore:
             raise RunTakenOverError(run.run_id)
         self.journal.append(f"saved {page.position}")
         self.runs[run.run_id] = held.after(page)
+        self._fill_ledger(run, page)
+        if self.lost_answers["save_page"]:
+            self.lost_answers["save_page"] -= 1
+            raise UnavailableError("the answer was lost")
+
+    async def close_gap(self, run: Run, page: SavedPage) -> None:
+        """Note that a gap was fetched after all."""
+        self._be_away()
+        self.journal.append(f"closed {page.position}")
+        rows = [row for row in self.ledger.values() if (row.run_id, row.position) == (run.run_id, page.position)]
+        if any(row.status == "gap" for row in rows):
+            self.runs[run.run_id] = self.runs[run.run_id].with_gap_closed(page)
+        self._fill_ledger(run, page)
+
+    def _fill_ledger(self, run: Run, page: SavedPage) -> None:
         for message_id, records in page.messages.items():
             old = self.ledger.get(message_id)
             status = "landed" if old and old.status == "landed" else "fetched"
             self.ledger[message_id] = LedgerRow(run.run_id, page.position, status, records, page.attempts)
         for message_id, row in list(self.ledger.items()):
-            is_closed = row.status == "gap" and row.position == page.position and message_id not in page.messages
-            if is_closed and row.run_id == run.run_id:
+            is_of_page = (row.run_id, row.position) == (run.run_id, page.position)
+            if is_of_page and row.status != "landed" and message_id not in page.messages:
                 del self.ledger[message_id]
-        if self.lost_answers["save_page"]:
-            self.lost_answers["save_page"] -= 1
-            raise UnavailableError("the answer was lost")
 
     async def save_failure(self, run: Run, page: FailedPage) -> None:
         """Note a failed page unless it was fetched."""

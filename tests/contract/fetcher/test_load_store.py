@@ -191,6 +191,20 @@ async def test_a_gap_that_comes_back_empty_is_closed(store: Store) -> None:
     assert await store.open_failures("r1") == []
 
 
+async def test_a_gap_of_a_finished_run_is_closed_and_counts_once(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await store.save_failure(run, a_failure(2))
+    run = run.after(a_page(3))
+    await store.save_page(replace(run, position=1), a_page(3))
+    await store.finish_run(run)
+    await store.close_gap(run, a_page(2, records=7, parts=2))
+    await store.close_gap(run, a_page(2, records=7, parts=2))
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
+    assert held is not None
+    assert (held.status, held.position, held.pages, held.records) == (RunStatus.DONE, 3, 3, 54)
+    assert await store.open_failures("r1") == []
+
+
 async def test_a_failure_of_a_page_that_is_here_is_not_noted(store: Store) -> None:
     run = await begun(store, a_page(1))
     await store.save_failure(run, a_failure(1))

@@ -126,6 +126,8 @@ class PlatformSettings(Section):
     """Whole base up to `/api/v2/{platform}`; wins over `access_name`."""
     min_interval_s: Annotated[float, Field(ge=0, le=60)] = 0.2
     """Least time between the starts of two requests; 0 asks as fast as the upstream answers."""
+    pages_in_flight: Annotated[int, Field(ge=1, le=16)] = 1
+    """Pages of the list asked for at once in a first load or a sweep; everything else is asked one by one."""
     day_zone: ZoneName = "Europe/Moscow"
     """Where the upstream's days begin, for `/change_id?date=`."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"

@@ -29,6 +29,7 @@ class LoadBench:
     display: FakeDisplay = field(default_factory=FakeDisplay)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     seed: int = 1
+    pages_in_flight: int = 1
 
     def __post_init__(self) -> None:
         self.upstream = FakeUpstream(self.clock)
@@ -40,7 +41,7 @@ class LoadBench:
             platform="che168",
             day_zone=ZoneInfo("Europe/Moscow"),
             once=RetryPolicy(max_retries=0),
-            limits=WalkLimits(max_pages=max_pages),
+            limits=WalkLimits(max_pages=max_pages, pages_in_flight=self.pages_in_flight),
             again=again,
         )
         self.seed += 1

@@ -7,7 +7,7 @@ import pytest
 from tests.contract.fetcher.fakes import a_row
 
 from common.events import MAX_MESSAGE_BYTES, ChangeId, PageFetched, PageKind, decode, encode
-from fetcher.core.feed import SourceRow, UpstreamPage, events_of, seq_of_first_load
+from fetcher.core.feed import SourceRow, UpstreamPage, events_of, seq_before
 
 pytestmark = pytest.mark.unit
 
@@ -33,8 +33,8 @@ def test_a_page_is_one_event() -> None:
 
 
 def test_rows_of_a_first_load_stand_just_below_the_change_id() -> None:
-    assert seq_of_first_load(ChangeId(8_355_004)) == 8_355_003
-    assert seq_of_first_load(ChangeId(0)) == -1
+    assert seq_before(ChangeId(8_355_004)) == 8_355_003
+    assert seq_before(ChangeId(0)) == -1
 
 
 def test_data_stays_byte_for_byte() -> None:

@@ -46,18 +46,7 @@ class PostgresStore:
         Raises:
             RunTakenOverError: The run is no longer at `run.position`.
         """
-        values = (
-            run.run_id,
-            run.position,
-            page.position,
-            page.next_position,
-            page.records,
-            list(page.messages),
-            list(page.messages.values()),
-            page.attempts,
-            page.fetched_at,
-            run.kind.page_kind.value,
-        )
+        values = *_page_values(run, page), run.position, page.next_position
         moved = await self._session.call(lambda session: session.fetchval(sql.SAVE_PAGE, *values))
         if not moved:
             raise RunTakenOverError(f"run {run.run_id} is no longer at page {run.position}: another process moved it")
@@ -92,6 +81,10 @@ class PostgresStore:
             for row in rows
         ]
 
+    async def close_gap(self, run: Run, page: SavedPage) -> None:
+        """Note that a gap was fetched after all, whatever has become of its run; the run's position stays."""
+        await self._session.call(lambda session: session.execute(sql.CLOSE_GAP, *_page_values(run, page)))
+
     async def finish_run(self, run: Run) -> None:
         """Mark the run done; after a first load the platform's changes begin at S0, unless they have begun already."""
         await self._session.call(lambda session: session.execute(sql.FINISH_RUN, run.run_id))
@@ -111,6 +104,19 @@ class PostgresStore:
             json.dumps(dict(operation.counts)),
         )
         await self._session.call(lambda session: session.execute(sql.RECORD_OPERATION, *values))
+
+
+def _page_values(run: Run, page: SavedPage) -> tuple[Any, ...]:
+    return (
+        run.run_id,
+        page.position,
+        list(page.messages),
+        list(page.messages.values()),
+        page.attempts,
+        page.fetched_at,
+        run.kind.page_kind.value,
+        page.records,
+    )
 
 
 def _run(row: Any) -> Run:

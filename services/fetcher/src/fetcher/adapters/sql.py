@@ -32,20 +32,11 @@ UPDATE fetch_runs SET status = 'failed', updated_at = now() WHERE run_id = $1 AN
 """
 """A run stops by an error and can be resumed; primary key."""
 
-SAVE_PAGE: Final = """
-WITH moved AS (
-  UPDATE fetch_runs
-     SET pages = pages + CASE WHEN position IS NULL OR position < $3 THEN 1 ELSE 0 END,
-         records = records + CASE WHEN position IS NULL OR position < $3 THEN $5 ELSE 0 END,
-         next_position = CASE WHEN position IS NULL OR position <= $3 THEN $4 ELSE next_position END,
-         position = GREATEST(position, $3),
-         updated_at = now()
-   WHERE run_id = $1 AND status = 'running' AND (position IS NOT DISTINCT FROM $2 OR position = $3)
-  RETURNING platform
+_LEDGER: Final = """
 ), ledger AS (
   INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records, attempts, fetched_at)
-  SELECT moved.platform, $10, $3, $1, message.id, 'fetched', message.records, $8, $9
-    FROM moved, unnest($6::text[], $7::int[]) AS message (id, records)
+  SELECT moved.platform, $7, $2, $1, message.id, 'fetched', message.records, $5, $6
+    FROM moved, unnest($3::text[], $4::int[]) AS message (id, records)
    ORDER BY message.id COLLATE "C"
   ON CONFLICT (message_id) DO UPDATE
      SET status = CASE WHEN feed_pages.status = 'landed' THEN 'landed' ELSE 'fetched' END,
@@ -53,15 +44,44 @@ WITH moved AS (
          next_attempt_at = NULL, error = NULL
 ), settled AS (
   DELETE FROM feed_pages USING moved
-   WHERE run_id = $1 AND feed_pages.position = $3 AND status = 'gap' AND NOT message_id = ANY ($6::text[])
+   WHERE run_id = $1 AND feed_pages.position = $2 AND status <> 'landed' AND NOT message_id = ANY ($3::text[])
 )
 SELECT count(*) FROM moved
 """
-"""Move the run from position $2 to $3 and write the page's ledger rows, all or nothing.
+"""Where a run is `moved`, write the rows of page $2. The normalizer may have landed them before: landed stays landed.
 
-0 rows: the run is elsewhere. Repeatable: a run that stands at $3 already is left as it is. The normalizer may have
-landed the page before; its row stays landed. A page that was a gap and came back empty has no message: its row goes.
-Primary key; feed_pages_message_id_key; feed_pages_run_idx.
+A page that had more messages once, or was a gap and came back empty, leaves no row behind that nobody will land.
+"""
+
+SAVE_PAGE: Final = f"""
+WITH moved AS (
+  UPDATE fetch_runs
+     SET pages = pages + CASE WHEN position IS NULL OR position < $2 THEN 1 ELSE 0 END,
+         records = records + CASE WHEN position IS NULL OR position < $2 THEN $8 ELSE 0 END,
+         next_position = CASE WHEN position IS NULL OR position <= $2 THEN $10 ELSE next_position END,
+         position = GREATEST(position, $2),
+         updated_at = now()
+   WHERE run_id = $1 AND status = 'running' AND (position IS NOT DISTINCT FROM $9 OR position = $2)
+  RETURNING platform
+{_LEDGER}"""  # noqa: S608 - two constants
+"""Move the run from position $9 to $2 and write the page's ledger rows, all or nothing.
+
+0 rows: the run is elsewhere. Repeatable: a run that stands at $2 already is left as it is. Primary key;
+feed_pages_message_id_key; feed_pages_run_idx.
+"""
+
+CLOSE_GAP: Final = f"""
+WITH gap AS (
+  SELECT count(*) > 0 AS is_open FROM feed_pages WHERE run_id = $1 AND position = $2 AND status = 'gap'
+), moved AS (
+  UPDATE fetch_runs
+     SET pages = pages + is_open::int, records = records + CASE WHEN is_open THEN $8 ELSE 0 END, updated_at = now()
+    FROM gap WHERE run_id = $1
+  RETURNING platform
+{_LEDGER}"""  # noqa: S608 - two constants
+"""Write the ledger rows of a page that is here after all; a gap that closes counts, once. The position stays.
+
+Repeatable. Primary key; feed_pages_message_id_key; feed_pages_run_idx.
 """
 
 SAVE_FAILURE: Final = """

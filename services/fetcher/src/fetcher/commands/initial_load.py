@@ -62,7 +62,10 @@ def _plan(settings: FetcherServiceSettings, name: str, *, max_pages: int | None,
         day_zone=ZoneInfo(platform.day_zone),
         once=replace(policy_of(settings), max_retries=0),
         limits=WalkLimits(
-            max_pages=max_pages, dead_pages_to_stop=own.dead_pages_to_stop, pause_s=own.server_retry_interval_s
+            max_pages=max_pages,
+            dead_pages_to_stop=own.dead_pages_to_stop,
+            pause_s=own.server_retry_interval_s,
+            pages_in_flight=platform.pages_in_flight,
         ),
         again=again,
         expected_records=own.expected_records,

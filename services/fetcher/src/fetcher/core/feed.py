@@ -44,8 +44,11 @@ class UpstreamPage:
     notes: str = ""
 
 
-def seq_of_first_load(start: ChangeId) -> int:
-    """Return the version of every row of a first load: just below S0, so any later change wins over it."""
+def seq_before(start: ChangeId) -> int:
+    """Return the version of every row of a list walked after `start` was taken: any change from there on wins over it.
+
+    `start` is S0 of a first load, and where the changes ended before a sweep.
+    """
     return start - 1
 
 

@@ -129,7 +129,7 @@ class InitialLoad:
         first = max(1, (run.position or 1) - 1)
         _log.info("Starting page %d loading", first)
         known = {failure.position: failure for failure in failures}
-        ending = await walk.walk(first, known=known, expected=await self._expected())
+        ending = await walk.walk(first, known=known, expected=await self._expected(), before=run.records)
         gaps = await self._close_gaps(walk) if ending is Ending.DONE else 0
         return Outcome(ending, walk.run, gaps)
 

@@ -114,6 +114,10 @@ class Run:
             records=self.records + page.records,
         )
 
+    def with_gap_closed(self, page: "SavedPage") -> "Run":
+        """Return the run with a page behind its position that was missing and is here now."""
+        return replace(self, pages=self.pages + 1, records=self.records + page.records)
+
 
 @dataclass(frozen=True, slots=True)
 class SavedPage:
@@ -198,6 +202,13 @@ class LoadStore(Protocol):
 
     async def open_failures(self, run_id: str) -> Sequence[FailedPage]:
         """Return the run's pages that failed and were not fetched since, in order of position."""
+        ...
+
+    async def close_gap(self, run: Run, page: SavedPage) -> None:
+        """Note that a gap was fetched after all, whatever has become of its run; the run's position stays.
+
+        A page that is no gap any more changes no counts.
+        """
         ...
 
     async def finish_run(self, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Reading an upstream page by page: paced, one request at a time, with the patience of `core.retry`."""
+"""Reading an upstream page by page: paced, with the patience of `core.retry`."""
 
 import logging
 import random
@@ -38,10 +38,7 @@ class ReadingCounts:
 
 
 class PatientReader:
-    """Asks one upstream, one request at a time.
-
-    The caller awaits one call before it makes the next.
-    """
+    """Asks one upstream. Requests keep their distance whoever makes them; each call has one in flight at most."""
 
     def __init__(
         self,
@@ -57,7 +54,7 @@ class PatientReader:
         self._min_interval_s = min_interval_s
         self._clock = clock
         self._chance = chance
-        self._last_start_s: float | None = None
+        self._next_start_s = clock.monotonic()
         self.counts = ReadingCounts()
 
     async def value(self, ask: Callable[[], Awaitable[T]], what: str) -> T:
@@ -144,8 +141,8 @@ class PatientReader:
             await self._clock.sleep(after_s)
 
     async def _pace(self) -> None:
-        if self._last_start_s is not None:
-            wait = self._last_start_s + self._min_interval_s - self._clock.monotonic()
-            if wait > 0:
-                await self._clock.sleep(wait)
-        self._last_start_s = self._clock.monotonic()
+        now_s = self._clock.monotonic()
+        start_s = max(now_s, self._next_start_s)
+        self._next_start_s = start_s + self._min_interval_s
+        if start_s > now_s:
+            await self._clock.sleep(start_s - now_s)

@@ -1,14 +1,16 @@
 """Walking the pages of one run: ask, publish, confirm, save.
 
-Three pages are on their way at most, each a step behind the next: one is asked for, one is published, one is saved.
-Requests, messages and positions keep their order, and a position is saved only after its messages were confirmed.
+One page is asked for while the one before it is published and the one before that is saved; with more pages in
+flight, the next ones are asked for as well. Messages and positions keep their order whatever comes back first, and a
+position is saved only after the messages of its page, and of every page before it, were confirmed.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 from typing import TypeVar
@@ -16,7 +18,7 @@ from typing import TypeVar
 from common.clock import Clock
 from common.log import fields
 from fetcher.core.errors import LoadStoppedError
-from fetcher.core.feed import UpstreamPage, events_of, seq_of_first_load
+from fetcher.core.feed import SourceRow, UpstreamPage, events_of, seq_before
 from fetcher.core.patience import until_available
 from fetcher.core.ports import FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run, SavedPage
 from fetcher.core.progress import Progress, Speedometer
@@ -44,27 +46,43 @@ class WalkLimits:
         max_pages: New pages of this call; None: no limit.
         dead_pages_to_stop: So many dead pages in a row stop the run.
         pause_s: Seconds between two calls of a broker or database that is away.
+        pages_in_flight: Requests on their way at once, at most.
     """
 
     max_pages: int | None = None
     dead_pages_to_stop: int = 3
     pause_s: float = 1.0
+    pages_in_flight: int = 1
 
 
 @dataclass(slots=True)
 class WalkCounts:
-    """What this call has done."""
+    """What this call has done.
+
+    Attributes:
+        pages: Pages confirmed, those read again included.
+        records: Records published and confirmed.
+        rows: Rows of the new pages, whether worth publishing or not.
+        gaps: Pages that became gaps.
+    """
 
     pages: int = 0
     records: int = 0
+    rows: int = 0
     gaps: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkPorts:
-    """What a walk talks to. `ask` makes one request for a page."""
+    """What a walk talks to.
+
+    Attributes:
+        ask: Makes one request for a page.
+        choose: Returns the rows of a page that are worth publishing; safe to repeat; None: all of them.
+    """
 
     ask: Callable[[int], Awaitable[UpstreamPage]]
+    choose: Callable[[UpstreamPage], Awaitable[Sequence[SourceRow]]] | None = None
     reader: PatientReader
     publisher: PagePublisher
     store: LoadStore
@@ -85,42 +103,50 @@ class PageWalk:
         self._speed = Speedometer(ports.clock.monotonic())
         self._dead_in_row = 0
         self._asked = 0
+        self._next: int | None = None
+        self._reading: deque[asyncio.Task[ReadPage | FailedPage]] = deque()
         self._saving: asyncio.Task[None] | None = None
 
-    async def walk(self, first: int, *, known: Mapping[int, FailedPage], expected: int | None) -> Ending:
+    async def walk(
+        self, first: int, *, known: Mapping[int, FailedPage], expected: int | None, before: int = 0
+    ) -> Ending:
         """Walk from page `first` until the upstream names no next page.
 
         Args:
             first: Page number.
             known: Pages that failed before, by number: gaps, which are passed over, and open windows, which go on.
-            expected: Records that the whole load should bring; None where nobody knows.
+            expected: Rows that the whole list should have; None where nobody knows.
+            before: Rows that earlier calls have walked, for the progress.
 
         Raises:
             LoadStoppedError: The upstream refuses, or too many pages in a row are dead.
             RunTakenOverError: Another process writes this run.
             TopologyError: The broker has no place for the messages.
         """
-        self._known = known
-        pending: asyncio.Task[ReadPage | FailedPage] | None = self._ask(first)
+        self._known, self._next = known, first
         try:
-            while pending is not None:
-                read = await self._unless_stopped(pending)
+            self._ask_ahead()
+            while self._reading:
+                read = await self._unless_stopped(self._reading[0])
                 if read is None:
                     return Ending.INTERRUPTED
-                following = self._following(read)
-                pending = self._ask(following) if following is not None and self._may_ask() else None
+                self._reading.popleft()
+                is_last = self._is_last(read)
+                if is_last:
+                    await self._ask_no_more()
+                self._ask_ahead()
                 await self._settle(read)
-                if following is None:
+                if is_last:
                     await self._saved()
-                self._show(expected, is_complete=following is None)
-                if following is None:
+                self._show(before, expected, is_complete=is_last)
+                if is_last:
                     return Ending.DONE
         except asyncio.CancelledError:  # time is up: the page is asked for again at the next start
             saving, self._saving = self._saving, None
             await _drop(saving)
             raise
         finally:
-            await _drop(pending)
+            await self._ask_no_more()
             await self._saved()
         return Ending.INTERRUPTED if self._stop.is_set() else Ending.PAUSED
 
@@ -134,13 +160,21 @@ class PageWalk:
             return False
         if isinstance(read, FailedPage):
             return False
-        await self._publish(read)
-        await self._saved()
+        closed = _saved_page(read, await self._send(read.page))
+        await self._patiently(lambda: self._ports.store.close_gap(self.run, closed))
+        self.run = self.run.with_gap_closed(closed)
         return True
 
-    def _ask(self, position: int) -> "asyncio.Task[ReadPage | FailedPage]":
-        self._asked += position > (self.run.position or 0)  # a page read again is no new page
-        return asyncio.create_task(self._read(position))
+    def _ask_ahead(self) -> None:
+        while self._next is not None and len(self._reading) < self._limits.pages_in_flight and self._may_ask():
+            self._asked += self._next > (self.run.position or 0)  # a page read again is no new page
+            self._reading.append(asyncio.create_task(self._read(self._next)))
+            self._next += 1
+
+    async def _ask_no_more(self) -> None:
+        self._next = None
+        while self._reading:
+            await _drop(self._reading.pop())
 
     async def _read(self, position: int) -> ReadPage | FailedPage:
         known = self._known.get(position)
@@ -158,12 +192,9 @@ class PageWalk:
             stopping.cancel()
         return None if self._stop.is_set() else await pending
 
-    def _following(self, read: ReadPage | FailedPage) -> int | None:
-        if isinstance(read, ReadPage):
-            self._dead_in_row = 0
-            return read.page.next_position
-        self._dead_in_row += 1
-        return read.position + 1
+    def _is_last(self, read: ReadPage | FailedPage) -> bool:
+        self._dead_in_row = 0 if isinstance(read, ReadPage) else self._dead_in_row + 1
+        return isinstance(read, ReadPage) and read.page.next_position is None
 
     def _may_ask(self) -> bool:
         has_quota = self._limits.max_pages is None or self._asked < self._limits.max_pages
@@ -185,32 +216,32 @@ class PageWalk:
             )
 
     async def _publish(self, read: ReadPage) -> None:
-        page = read.page
-        run = self.run
-        if page.notes:
-            _log.warning(fields(f"page {page.position} repaired", platform=run.platform, notes=page.notes))
-        seq = seq_of_first_load(run.start_change_id)
+        if read.page.notes:
+            notes = fields(f"page {read.page.position} repaired", platform=self.run.platform, notes=read.page.notes)
+            _log.warning(notes)
+        messages = await self._send(read.page)
+        await self._saved()
+        self._saving = asyncio.create_task(self._save(read, messages))
+
+    async def _send(self, page: UpstreamPage) -> Mapping[str, int]:
+        """Publish what is to be known of a page; return the records of each message, all of them confirmed."""
+        run, choose = self.run, self._ports.choose
+        if choose is not None:
+            page = replace(page, rows=await self._patiently(lambda: choose(page)))
+        seq = seq_before(run.start_change_id)
         kind = run.kind.page_kind
         events = events_of(page, platform=run.platform, run_id=run.run_id, kind=kind, seq=lambda _: seq)
         for event in events:
             await self._patiently(partial(self._ports.publisher.publish, event))
-        await self._saved()
-        messages = {event.message_id: len(event.records) for event in events}
-        self._saving = asyncio.create_task(self._save(read, messages))
+        return {event.message_id: len(event.records) for event in events}
 
     async def _save(self, read: ReadPage, messages: Mapping[str, int]) -> None:
-        page, run = read.page, self.run
-        saved = SavedPage(
-            position=page.position,
-            next_position=page.next_position,
-            messages=messages,
-            attempts=read.attempts,
-            fetched_at=page.fetched_at,
-        )
+        run, saved = self.run, _saved_page(read, messages)
         await self._patiently(lambda: self._ports.store.save_page(run, saved))
         self.run = run.after(saved)
         self.counts.pages += 1
         self.counts.records += saved.records
+        self.counts.rows += len(read.page.rows) if self.run is not run else 0  # a page read again is no new one
 
     async def _saved(self) -> None:
         """Return when the page that was published last is saved; raises what saving it raised."""
@@ -221,14 +252,19 @@ class PageWalk:
     async def _note_wait(self, failed: FailedPage) -> None:
         await self._patiently(lambda: self._ports.store.save_failure(self.run, failed))
 
-    async def _patiently(self, call: Callable[[], Awaitable[None]]) -> None:
-        await until_available(call, clock=self._ports.clock, pause_s=self._limits.pause_s)
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await until_available(call, clock=self._ports.clock, pause_s=self._limits.pause_s)
 
-    def _show(self, expected: int | None, *, is_complete: bool) -> None:
+    def _show(self, before: int, expected: int | None, *, is_complete: bool) -> None:
         now_s = self._ports.clock.monotonic()
-        self._speed.mark(self.counts.records, now_s)
+        self._speed.mark(self.counts.rows, now_s)
         speed = self._speed.per_minute(now_s)
-        self._ports.display.show(Progress(self.run.records, expected, speed, is_complete=is_complete))
+        self._ports.display.show(Progress(before + self.counts.rows, expected, speed, is_complete=is_complete))
+
+
+def _saved_page(read: ReadPage, messages: Mapping[str, int]) -> SavedPage:
+    page = read.page
+    return SavedPage(page.position, page.next_position, messages, read.attempts, page.fetched_at)
 
 
 async def _drop(pending: "asyncio.Task[T] | None") -> None:
