@@ -8,6 +8,7 @@ BIN := .venv/bin
 LOCAL := $(BIN)/sandbox local
 PLATFORM ?=
 COUNT ?= 1
+FORCE ?=
 REASON ?=
 MESSAGE ?=
 
@@ -40,6 +41,10 @@ logs: ## follow the logs (Ctrl-C ends)
 .PHONY: load
 load: ## first load (of PLATFORM only); goes on where it stopped
 	@$(LOCAL) run fetcher initial-load $(if $(PLATFORM),--platform $(PLATFORM))
+
+.PHONY: shop-sync
+shop-sync: ## snapshot of the shop; with FORCE=1 also when most of it has gone
+	@$(LOCAL) run fetcher shop-sync $(if $(FORCE),--force)
 
 .PHONY: normalize
 normalize: ## normalise what is waiting

@@ -1,13 +1,18 @@
 """Settings of the fetcher: the section `fetcher` of `config.yaml`, beside those that all services share."""
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Self
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from pydantic import Field, model_validator
 
 from common.errors import ConfigurationError
-from common.settings import PlatformSettings, Section, Settings
+from common.settings import PlatformSettings, Section, Settings, ShopSettings
 
 SLOT_TOLERANCE_S = 1.0
+ASKED_OF_A_SHOP: Final = frozenset({"on_main", "page"})
+"""Parameters of a shop's lists that are not for its address to say."""
 
 
 class FetcherSettings(Section):
@@ -68,3 +73,43 @@ def base_url_of(name: str, platform: PlatformSettings) -> str:
             short = f" ({hints[key]})" if hints[key] else ""
             raise ConfigurationError(f"platforms.{name}.{key}{short}: not set, and no base_url is given")
     return f"https://{platform.access_name}.auto-api.com/api/v2/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShopAddress:
+    """Where a shop's lists are.
+
+    Attributes:
+        base_url: With the user and password that it may need, without a query.
+        parameters: What its query holds besides what the fetcher asks for itself; may be a key.
+    """
+
+    base_url: str = field(repr=False)
+    parameters: Mapping[str, str] = field(repr=False)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every part that nobody should read."""
+        parts = urlsplit(self.base_url)
+        return [*filter(None, (parts.username, parts.password)), *self.parameters.values()]
+
+
+def shop_address_of(name: str, shop: ShopSettings) -> ShopAddress:
+    """Return where a shop's lists are.
+
+    Raises:
+        ConfigurationError: It has no address, or one that is none; the text does not quote it.
+    """
+    key = f"shops.{name}.url" + (" (SHOP_API_URL)" if name == "bot_igor" else "")
+    url = shop.url.get_secret_value()
+    if not url:
+        raise ConfigurationError(f"{key}: not set")
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ConfigurationError(f"{key}: an address such as https://bot-igor.ru/api/products is expected")
+    given = {key: value for key, value in parse_qsl(parts.query, keep_blank_values=True) if key not in ASKED_OF_A_SHOP}
+    return ShopAddress(urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")), given)
