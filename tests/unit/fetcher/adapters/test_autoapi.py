@@ -212,13 +212,23 @@ REMOVED = b'{"id":12,"inner_id":"7","change_type":"removed","created_at":"2025-0
 
 @pytest.mark.parametrize(
     ("following", "cursor"),
-    [(b"21", 21), (b"null", None), (None, None), (b"999999", 999_999)],
-    ids=["next", "null", "absent", "far away"],
+    [(b"13", 13), (b"11", 11), (b"21", 13), (b"999999", 13), (b"null", None), (None, None)],
+    ids=["next", "before the row", "beyond the last row", "far away", "null", "absent"],
 )
 def test_the_cursor_of_changes_is_followed(following: bytes | None, cursor: int | None) -> None:
     page = read_ten(changes_body(REMOVED, following=following))
     assert (page.position, page.next_position, len(page.rows)) == (10, cursor, 1)
     assert (page.rows[0].source_id, page.rows[0].change_type, bytes(page.rows[0].data)) == ("12", "removed", b"null")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"null", b'"x"', b"1.5", b"3", b'"' + b"9" * 5000 + b'"', b"9" * 40],
+    ids=["none", "a word", "a fraction", "below", "long text", "long number"],
+)
+def test_a_row_without_an_id_that_helps_leaves_the_cursor_alone(name: bytes) -> None:
+    row = b'{"id":%s,"inner_id":"7","change_type":"removed"}' % name
+    assert read_ten(changes_body(row, following=b"21")).next_position == 21
 
 
 @pytest.mark.parametrize("following", [b"10", b"9", b"-1"], ids=["the same", "back", "negative"])

@@ -16,6 +16,8 @@ from fetcher.core.feed import SourceRow, UpstreamPage
 
 MetaT = TypeVar("MetaT")
 RowT = TypeVar("RowT")
+LONGEST_ID: Final = 18
+"""Digits of an event id; a longer one fits no `bigint`."""
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -141,7 +143,8 @@ def read_changes(body: bytes, change_id: ChangeId, *, fetched_at: datetime) -> U
     """Return the page in a body of `/changes`; `source_id` of a row is its event id. No row is dropped.
 
     Ids need not be dense, nor lie in [asked, next), so no more is checked than that the cursor grows; an empty page is
-    the end whatever its cursor says (UPSTREAMS §1.6).
+    the end whatever its cursor says (UPSTREAMS §1.6). A cursor beyond the id after the last row is held back to that:
+    it asks for the same events, and a leap, once saved, would lose all that lie under it.
 
     Raises:
         UpstreamError: No JSON; no list `result` or no `meta`; or rows under a cursor that does not grow.
@@ -150,7 +153,16 @@ def read_changes(body: bytes, change_id: ChangeId, *, fetched_at: datetime) -> U
     following = meta.next_change_id if rows else None
     if following is not None and following <= change_id:
         raise UpstreamError(Cause.STALLED, f"next_change_id {following} after {change_id}")
+    after_last = max(map(_event_id, rows), default=-1) + 1
+    if following is not None and change_id < after_last < following:
+        following = after_last
     return UpstreamPage(change_id, following, rows, fetched_at, notes)
+
+
+def _event_id(row: SourceRow) -> int:
+    """Return the id of an event; -1 for what is none."""
+    text = row.source_id or ""
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_ID else -1
 
 
 def read_offer(body: bytes, inner_id: InnerId) -> SourceRow:
