@@ -111,6 +111,7 @@ def a_consumption(url: str, **changes: Any) -> Consumption:
         prefetch=60,
         give_back_after_s=30.0,
         stop_within_s=5.0,
+        stalled_after_s=60.0,
         reconnect_interval_s=0.1,
         publish_timeout_s=5.0,
     )

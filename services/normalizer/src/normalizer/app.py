@@ -136,6 +136,7 @@ class App:
             prefetch=own.prefetch_messages,
             give_back_after_s=own.give_back_after_s,
             stop_within_s=own.stop_within_s,
+            stalled_after_s=own.stalled_after_s,
             reconnect_interval_s=broker.reconnect_interval_s,
             publish_timeout_s=broker.publish_timeout_s,
         )

@@ -23,6 +23,8 @@ class NormalizerSection(Section):
     """Seconds without a database after which deliveries go back to the queue."""
     stop_within_s: Annotated[float, Field(gt=0, le=30)] = 8.0
     """Seconds that the batches in hand get at shutdown."""
+    stalled_after_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Seconds without a delivery, though the queue holds messages, after which the process ends with code 1."""
 
     @model_validator(mode="after")
     def prefetch_fills_batches(self) -> "NormalizerSection":

@@ -2,7 +2,8 @@
 
 NormalizerError
 ├── TransientError   waiting helps: connection, deadlock, serialisation, shutdown of the database
-└── PoisonError      waiting does not help: some record of this batch can never be stored as it is
+├── PoisonError      waiting does not help: some record of this batch can never be stored as it is
+└── StalledError     a new process helps: the queue holds messages and none is delivered
 """
 
 from common.errors import FeedmillError
@@ -18,3 +19,7 @@ class TransientError(NormalizerError):
 
 class PoisonError(NormalizerError):
     """Some record of the batch can never be stored; nothing of the batch was committed."""
+
+
+class StalledError(NormalizerError):
+    """The queue holds messages and none is delivered; nothing is in hand, so ending the process loses nothing."""

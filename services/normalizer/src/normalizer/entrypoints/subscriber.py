@@ -7,13 +7,13 @@ when a copy of it was confirmed by the dead-letter exchange.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol
 
 from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from aiormq.exceptions import AMQPError as AiormqError
 from faststream import AckPolicy
@@ -27,7 +27,7 @@ from common.events import PageFetched
 from common.log import fields
 from normalizer.core.batch import Batch, Limits
 from normalizer.core.collector import Collector, CollectorClosedError
-from normalizer.core.errors import TransientError
+from normalizer.core.errors import StalledError, TransientError
 from normalizer.core.patience import patiently
 from normalizer.entrypoints.messages import known_page
 
@@ -37,6 +37,8 @@ BROKER_ERRORS: Final = (AMQPError, AiormqError, OSError, TimeoutError, RuntimeEr
 """What aio-pika raises while a broker is away or a channel is stale; some of it is a bare RuntimeError."""
 
 DATABASE_POLL_S: Final = 1.0
+CHECKS_PER_STALL: Final = 4
+"""How often within `stalled_after_s` the watchdog looks."""
 
 
 class Landing(Protocol):
@@ -65,6 +67,7 @@ class Consumption:
         prefetch: Messages held unacknowledged.
         give_back_after_s: Seconds without a database after which deliveries go back.
         stop_within_s: Seconds that batches in hand get at shutdown.
+        stalled_after_s: Seconds without a delivery, though the queue holds messages, after which `run` gives up.
     """
 
     url: str
@@ -74,6 +77,7 @@ class Consumption:
     prefetch: int
     give_back_after_s: float
     stop_within_s: float
+    stalled_after_s: float
     reconnect_interval_s: float
     publish_timeout_s: float
 
@@ -104,17 +108,20 @@ class RawConsumer:
 
         Raises:
             UnavailableError: The queue does not exist: the broker runs without our definitions.
+            StalledError: The queue holds messages and none is delivered: the process should be started anew.
         """
         while not stop.is_set():
             session = await self._connected(stop)
             if session is None:
                 return
             _log.info(fields("Consuming", queue=topology.RAW_QUEUE, prefetch=self._how.prefetch))
-            await _first_of(stop, self._give_back)
+            await _first_of(stop.wait(), self._give_back.wait(), session.stalled())
             if stop.is_set():
                 await session.finish(within_s=self._how.stop_within_s)
                 return
             await session.give_back()
+            if not self._give_back.is_set():
+                raise StalledError(f"{topology.RAW_QUEUE} holds messages and delivers none: start the process anew")
             self._give_back.clear()
             _log.warning("Deliveries given back")
             await self._clock.sleep(self._how.reconnect_interval_s)
@@ -180,6 +187,10 @@ class _Session:
         self._give_back = give_back
         self._is_lost = False
         self._is_closing = False
+        self._clock = clock
+        self._connection: AbstractConnection | None = None
+        self._in_hand = 0
+        self._last_busy_s = clock.monotonic()
         self._collector = Collector[PageFetched](handle, limits=how.limits, in_flight=how.in_flight, clock=clock)
         self._broker = RabbitBroker(
             how.url,
@@ -201,10 +212,31 @@ class _Session:
 
     async def start(self) -> None:
         """Connect and consume; a connection that is lost later is made again by itself."""
-        connection = await self._broker.connect()
+        connection = self._connection = await self._broker.connect()
         connection.close_callbacks.add(self._on_loss)
         connection.reconnect_callbacks.add(self._on_return)
         await self._broker.start()
+
+    async def stalled(self) -> None:
+        """Return when the queue holds messages although this session has had nothing in hand for so long."""
+        while True:
+            await self._clock.sleep(self._how.stalled_after_s / CHECKS_PER_STALL)
+            idle_s = self._clock.monotonic() - self._last_busy_s
+            if not self._in_hand and idle_s >= self._how.stalled_after_s and await self._waiting():
+                return
+
+    async def _waiting(self) -> int:
+        """Return how many messages wait for a consumer; 0 while the broker cannot be asked."""
+        connection = self._connection
+        if connection is None or connection.is_closed:
+            return 0
+        try:
+            async with asyncio.timeout(self._how.publish_timeout_s), connection.channel() as channel:
+                queue = await channel.declare_queue(topology.RAW_QUEUE, passive=True)
+                return queue.declaration_result.message_count or 0
+        except BROKER_ERRORS as error:
+            _log.debug(fields("Queue not asked", error=error))
+            return 0
 
     async def finish(self, *, within_s: float) -> None:
         """Land what is in hand, acknowledge it, and close; what cannot be landed in time goes back."""
@@ -229,6 +261,7 @@ class _Session:
 
     def _on_return(self, _connection: object) -> None:
         self._is_lost = False
+        self._last_busy_s = self._clock.monotonic()
         _log.info("Broker is back")
 
     async def _stop_broker(self) -> None:
@@ -239,6 +272,14 @@ class _Session:
             _log.debug(fields("Broker connection already gone", error=error))
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
+        self._in_hand += 1
+        try:
+            await self._settle(message)
+        finally:
+            self._in_hand -= 1
+            self._last_busy_s = self._clock.monotonic()
+
+    async def _settle(self, message: AbstractIncomingMessage) -> None:
         try:
             page = known_page(message.body, self._how.platforms)
         except InvalidEventError as error:
@@ -314,8 +355,8 @@ def _say_retry(error: TransientError, failures: int) -> None:
         _log.warning(fields("Batch is landed again", failures=failures, error=error))
 
 
-async def _first_of(*events: asyncio.Event) -> None:
-    waits = [asyncio.create_task(event.wait()) for event in events]
+async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
+    waits = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -1,0 +1,76 @@
+"""A consumer that gets nothing although the queue holds messages ends its process."""
+
+import asyncio
+from functools import partial
+from random import Random
+
+import pytest
+from tests.integration.normalizer.road import (
+    CLOCK,
+    Queue,
+    Rows,
+    a_consumption,
+    a_lander,
+    consuming,
+    opened_store,
+    until,
+)
+from tests.integration.normalizer.test_consuming import is_empty, pages
+
+from common import topology
+from common.settings import DatabaseSettings
+from normalizer.core.errors import StalledError
+from normalizer.entrypoints.subscriber import RawConsumer
+from sandbox.stack import Stack, Vhost
+
+pytestmark = pytest.mark.integration
+
+
+def make_queue_anew(stack: Stack, vhost: Vhost, **arguments: object) -> None:
+    """Delete the queue and make it again, as an operator may do in the console."""
+    management = stack.broker.management()
+    management.delete("queues", vhost.name, topology.RAW_QUEUE)
+    definitions = topology.for_vhost(stack.broker.definitions(), vhost.name)
+    queue = next(queue for queue in definitions["queues"] if queue["name"] == topology.RAW_QUEUE)
+    queue["arguments"] |= arguments
+    management.post("definitions", body=definitions)
+
+
+async def test_a_consumer_that_gets_nothing_while_messages_wait_ends(
+    stack: Stack, vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    """Another consumer has the queue for itself and holds one message: a dead consumer looks just like ours."""
+    await asyncio.to_thread(partial(make_queue_anew, stack, vhost, **{"x-single-active-consumer": True}))
+    await queue.watcher.set_qos(prefetch_count=1)
+    greedy = await queue.watcher.get_queue(topology.RAW_QUEUE, ensure=False)
+
+    async def hold(_: object) -> None:
+        """Never acknowledge."""
+
+    tag = await greedy.consume(hold)
+    await queue.publish(*pages(3))
+    how = a_consumption(vhost.urls["normalizer"], stalled_after_s=0.5)
+    async with opened_store(database) as store:
+        consumer = RawConsumer(how, landing=a_lander(store), database=store, clock=CLOCK, random=Random(0))  # noqa: S311 - jitter
+        with pytest.raises(StalledError, match="holds messages"):
+            async with asyncio.timeout(20):
+                await consumer.run(asyncio.Event())
+    assert await rows.count("raw_data") == 0
+    await greedy.cancel(tag)
+    await queue.watcher.close()
+
+
+async def test_a_consumer_with_a_slow_batch_in_hand_or_an_empty_queue_goes_on(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    async with consuming(vhost, database, stalled_after_s=0.1, prefetch=1, in_flight=1) as consumer:
+        async with rows.connection.transaction():
+            await rows.connection.execute("LOCK TABLE catalog_changes IN ACCESS EXCLUSIVE MODE")
+            await queue.publish(*pages(3))
+            await CLOCK.sleep(0.5)
+        await until(partial(rows.are, 60))
+        await until(partial(is_empty, queue))
+        await CLOCK.sleep(0.5)
+        await queue.publish(*pages(1, first=4))
+        await until(partial(rows.are, 80))
+        await consumer.stop()
