@@ -48,6 +48,7 @@ class CauseCase:
         verdict: What follows the first try; None where the page is read all the same.
         text: The error's whole text; the notes of the page where it is read.
         deadline_s: Of the request.
+        ask: What is asked for: page 3 of `offers`, or `changes`, `change_id` or `offer` about 10.
     """
 
     name: str
@@ -55,6 +56,7 @@ class CauseCase:
     verdict: Verdict | None
     text: str
     deadline_s: float = 5.0
+    ask: str = "offers"
 
 
 def answered(answer: Answer) -> Upstream:

@@ -3,19 +3,20 @@
 import asyncio
 import re
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
 from tests.integration.fetcher.causes import CASES, LIMIT, PAGE, QUICK, CauseCase
+from tests.integration.fetcher.cursor_causes import CURSOR_CASES
 from tests.integration.fetcher.raw_server import Answer, raw_server, repeating, resetting, sending, whole
 
+from common.events import ChangeId, InnerId
 from common.testing.clock import VirtualClock
 from fetcher.adapters.autoapi import AutoApi
 from fetcher.adapters.http_json import BoundedHttp
 from fetcher.core.errors import UpstreamError
-from fetcher.core.feed import UpstreamPage
 from fetcher.core.retry import Attempts, RetryPolicy, decide
 
 pytestmark = pytest.mark.integration
@@ -47,20 +48,31 @@ async def upstream_at(url: str, *, deadline_s: float = 5.0) -> AsyncIterator[Aut
         yield AutoApi(http, clock=clock)
 
 
-async def outcome_of(case: CauseCase) -> UpstreamPage | UpstreamError:
-    """Return what asking for the page comes to."""
+ASKS: Mapping[str, Callable[[AutoApi], Awaitable[object]]] = {
+    "offers": lambda upstream: upstream.offers(PAGE_NUMBER),
+    "changes": lambda upstream: upstream.changes(ChangeId(10)),
+    "change_id": lambda upstream: upstream.change_id(NOW.date()),
+    "offer": lambda upstream: upstream.offer(InnerId("10")),
+}
+
+
+async def outcome_of(case: CauseCase) -> object:
+    """Return what asking comes to: an answer or an UpstreamError."""
     async with case.upstream() as url, upstream_at(url, deadline_s=case.deadline_s) as upstream:
         try:
-            return await upstream.offers(PAGE_NUMBER)
+            return await ASKS[case.ask](upstream)
         except UpstreamError as error:
             return error
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name[:60] for case in CASES])
+ALL_CASES = [*CASES, *CURSOR_CASES]
+
+
+@pytest.mark.parametrize("case", ALL_CASES, ids=[case.name[:60] for case in ALL_CASES])
 async def test_each_cause_has_its_verdict_and_its_words(case: CauseCase) -> None:
     outcome = await outcome_of(case)
-    if isinstance(outcome, UpstreamPage):
-        assert (None, outcome.notes) == (case.verdict, case.text)
+    if not isinstance(outcome, UpstreamError):
+        assert (None, getattr(outcome, "notes", "")) == (case.verdict, case.text)
         return
     verdict = decide(outcome, Attempts(), POLICY, elapsed_s=0, chance=0.0)
     assert (verdict, str(outcome)) == (case.verdict, case.text)
@@ -74,7 +86,7 @@ def _assert_tells_nothing(error: UpstreamError) -> None:
 
 
 def test_the_table_has_its_size() -> None:
-    names = [case.name for case in CASES]
+    names = [case.name for case in ALL_CASES]
     assert len(set(names)) == len(names) >= 40
 
 
