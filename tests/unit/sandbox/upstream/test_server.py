@@ -87,6 +87,13 @@ def test_a_process_can_open_a_shop_beside_the_offers() -> None:
     assert len({product["Product_ID"] for products in lists for product in products}) == 30
 
 
+def test_a_process_serves_several_platforms_and_names_the_first() -> None:
+    with UpstreamProcess("--offers", "1", "--platform", "encar,dongchedi") as server:
+        assert server.base_url.endswith("/api/v2/encar")
+        other = server.base_url.replace("encar", "dongchedi")
+        assert httpx.get(f"{other}/filters", params={"api_key": server.api_key}).status_code == 200
+
+
 def test_a_process_that_cannot_start_says_so() -> None:
     with pytest.raises(NotReadyError), UpstreamProcess("--rate", "unheard_of=1"):
         pass
@@ -118,7 +125,17 @@ def test_an_option_without_meaning_ends_with_one_line(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("options", [["--offers", "-1"], ["--now", "2026-11-20T12:00:00"], ["--quirks", "some"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--offers", "-1"],
+        ["--now", "2026-11-20T12:00:00"],
+        ["--quirks", "some"],
+        ["--platform", "che168,"],
+        ["--platform", "a/b"],
+        ["--events-per-request", "-1"],
+    ],
+)
 def test_an_argument_that_cannot_be_parsed_is_a_usage_error(options: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["upstream", *options])

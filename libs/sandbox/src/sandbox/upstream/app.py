@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from zlib import crc32
 
 from common.clock import Clock, SystemClock
 from sandbox.upstream.broken import made_up, send_endless, spoiled
@@ -20,6 +21,7 @@ from sandbox.upstream.exchange import (
 )
 from sandbox.upstream.faults import FaultKind, FaultRule, FaultScript
 from sandbox.upstream.generated import GeneratedSource, World
+from sandbox.upstream.markets import Markets
 from sandbox.upstream.moment import Moment
 from sandbox.upstream.quirks import DOCUMENTED_QUIRKS, Quirks
 from sandbox.upstream.recorded import RecordedSource, read_recordings
@@ -30,6 +32,8 @@ from sandbox.upstream.source import ChangesEnd, Source
 from sandbox.upstream.stats import Stats
 
 API_KEY = "sandbox-key"
+_OWN_SEED = "che168"
+"""The platform whose offers come from the seed as it is; others have their own offers under ids of the same kind."""
 _DAILY_SHARE = 0.06
 """Events a day per offer: 15,000 for 250,000."""
 _MANNERS = {FaultKind.REPEAT_PAGE: Manner.REPEATING, FaultKind.FEED_DEAD: Manner.DEAD}
@@ -40,9 +44,9 @@ class UpstreamOptions:
     """What to serve and how.
 
     Args:
-        offers: different offers that the list shows.
+        offers: different offers that the list of each platform shows.
         seed: same seed, same offers and history.
-        platform: the slug under which generated offers are served.
+        platform: the slugs under which generated offers are served, with commas between them.
         recorded: a folder of recorded payloads to serve instead of generated offers.
         quirks: the rates of oddities.
         changes_per_day: events a day; None is 6 % of the offers.
@@ -186,11 +190,15 @@ def _shop(options: UpstreamOptions) -> ShopContract | None:
 def _source(options: UpstreamOptions, moment: Moment) -> Source:
     if options.recorded is not None:
         return RecordedSource(read_recordings(options.recorded))
+    return Markets({platform: _market(platform, options, moment) for platform in options.platform.split(",")})
+
+
+def _market(platform: str, options: UpstreamOptions, moment: Moment) -> GeneratedSource:
     changes = options.changes_per_day
     world = World(
         offers=options.offers,
-        seed=options.seed,
-        platform=options.platform,
+        seed=options.seed if platform == _OWN_SEED else options.seed ^ crc32(platform.encode()),
+        platform=platform,
         changes_per_day=round(options.offers * _DAILY_SHARE) if changes is None else changes,
         history_days=options.history_days,
         now=moment.now,

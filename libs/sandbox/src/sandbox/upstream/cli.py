@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -27,11 +28,11 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
     """Add the command; parsed arguments carry `run`, a callable that takes them and returns the exit code."""
     parser = subparsers.add_parser("upstream", help="serve offers as auto-api.com v2 does", description=__doc__)
     add = parser.add_argument
-    add("--offers", type=_count, default=2_000, metavar="N", help="different offers in the list (default 2000)")
+    add("--offers", type=_count, default=2_000, metavar="N", help="different offers in each list (default 2000)")
     add("--seed", type=int, default=1, metavar="S", help="same seed, same offers and history (default 1)")
     add("--port", type=_count, default=0, metavar="P", help="port; a free one if taken or 0 (default 0)")
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    add("--platform", default="che168", help="slug to serve generated offers under (default che168)")
+    add("--platform", type=_slugs, default="che168", metavar="SLUG[,SLUG]", help="platforms to serve (default che168)")
     add("--recorded", type=Path, metavar="DIR", help="serve the recorded payloads of DIR instead")
     add("--quirks", choices=("on", "off"), default="on", help="show the oddities of the real feed (default on)")
     add("--rate", action="append", default=[], metavar="QUIRK=SHARE", help="set the share of one oddity, 0 to 1")
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     with listen(arguments.host, arguments.port) as sock:
         port = sock.getsockname()[1]
         root = f"http://{arguments.host}:{port}"
-        url = f"{root}/api/v2/{arguments.platform}"
+        url = f"{root}/api/v2/{arguments.platform.partition(',')[0]}"
         taken = f" (port {arguments.port} was taken)" if arguments.port not in {0, port} else ""
         shop = f", shop at {root}{SHOP_PATH}" if app.shop else ""
         serve(app, sock, on_ready=lambda: _say(f"[INFO] upstream at {url}{taken}{shop}"))
@@ -129,6 +130,12 @@ def _count(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError("must not be negative")
     return number
+
+
+def _slugs(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+(,[a-z0-9]+)*", text):
+        raise argparse.ArgumentTypeError("must be slugs with commas between them")
+    return text
 
 
 def _pace(text: str) -> float:

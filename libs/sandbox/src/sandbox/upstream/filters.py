@@ -24,8 +24,8 @@ class BadParameterError(Exception):
 class Facts:
     """What filters look at: the case-folded forms of each word, and the numbers that are known."""
 
-    words: Mapping[str, frozenset[str]]
-    numbers: Mapping[str, int | None]
+    words: dict[str, frozenset[str]]
+    numbers: dict[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)

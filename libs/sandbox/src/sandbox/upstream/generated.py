@@ -1,12 +1,14 @@
 """Offers and their history made from a seed, each on demand."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from sandbox.upstream.arrivals import Arrivals
+from sandbox.upstream.dongchedi import DongchediWriter
+from sandbox.upstream.encar import EncarWriter
 from sandbox.upstream.feed import ChangeFeed
 from sandbox.upstream.filters import OfferFilter
 from sandbox.upstream.keys import FIRST_INNER_ID, SPACING, Family, Key, to_key
@@ -18,6 +20,8 @@ from sandbox.upstream.source import PAGE_SIZE, ChangePage, OfferPage, Summary, T
 from sandbox.upstream.specs import to_json
 from sandbox.upstream.timeline import MOSCOW, Timeline, midnight_ms, moscow_text, utc_text
 
+WRITERS: Mapping[str, type[OfferWriter]] = {"dongchedi": DongchediWriter, "encar": EncarWriter}
+"""Platforms with offers of their own shape; all others have that of che168."""
 FIRST_CHANGE_ID = 8_350_504
 _ID_SPACING = 3
 _SEARCHES_KEPT = 8
@@ -60,7 +64,9 @@ class GeneratedSource:
         self._seen_ms = self._moment.ms
         self._arrivals = Arrivals()
         self._listing = Listing(self._feed, self._end, quirks)
-        self._writer = OfferWriter(world.seed, quirks, start_s=self._timeline.start_ms // 1000)
+        self._writer = WRITERS.get(world.platform, OfferWriter)(
+            world.seed, quirks, start_s=self._timeline.start_ms // 1000
+        )
         self._search = lru_cache(maxsize=_SEARCHES_KEPT)(self._start_search)
         self._page = lru_cache(maxsize=world.cache_pages)(self._render)
 
@@ -90,7 +96,7 @@ class GeneratedSource:
 
     def filters(self, _platform: str) -> bytes:
         """Return the values that offers are made of."""
-        return to_json(self._writer.pool.filters())
+        return to_json(self._writer.filters())
 
     def offers(self, _platform: str, page: int, wish: OfferFilter) -> OfferPage:
         """Return a page of the list, whole or filtered."""
@@ -234,7 +240,7 @@ class GeneratedSource:
         number, is_late = self._arrivals.at(place)
         if is_late:
             key = Key(Family.LATE, number)
-            data = self._writer.data(self._sight(key))
+            data = self._writer.data_of_added(self._sight(key))
             created = utc_text(self._arrivals.moment_ms(number))
             return self._added(event_id, self._writer.inner_id(key), created, data)
         event = self._feed.event(number)
@@ -242,10 +248,10 @@ class GeneratedSource:
         created = self._created(number, self._timeline.at_ms(number))
         sight = self._sight(event.key, number + 1)
         if event.change_type == "added":
-            return self._added(event_id, inner_id, created, self._writer.data(sight))
+            return self._added(event_id, inner_id, created, self._writer.data_of_added(sight))
         body = b""
         if event.change_type == "changed":
-            body = b',"data":{"new_price":%d}' % self._writer.price(sight)
+            body = b',"data":' + self._writer.changed(sight)
         elif _chance(number, 1) < threshold(self._quirks.removed_with_empty_data):
             body = b',"data":{}'
         return b'{"id":%d,"inner_id":"%d","change_type":"%b","created_at":"%b"%b}' % (

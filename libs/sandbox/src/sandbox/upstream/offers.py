@@ -1,14 +1,14 @@
 """One offer as JSON bytes, made on demand from the seed: nothing of it is kept."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sandbox.upstream import catalogue, wording
 from sandbox.upstream.draws import Dice, Draws
 from sandbox.upstream.filters import Facts
 from sandbox.upstream.keys import Key, to_inner_id
 from sandbox.upstream.quirks import Quirks, threshold
-from sandbox.upstream.specs import Spec, SpecPool, Term, to_json
+from sandbox.upstream.specs import Spec, SpecPool, Term, by_mark, to_json
 from sandbox.upstream.timeline import DAY_S, day_text
 
 _DATA = (
@@ -28,7 +28,7 @@ _SHELL_FIELDS = (
 _SHELL = b'{"id":%d,"inner_id":"%d",' + to_json(dict.fromkeys(_SHELL_FIELDS, ""))[1:]
 _EMPTY = b'""'
 _OFFER_AGE_DAYS = 90
-_NO_ENGINE = Term((_EMPTY, _EMPTY, _EMPTY, _EMPTY), frozenset())
+_NO_ENGINE = Term("", (_EMPTY, _EMPTY, _EMPTY, _EMPTY), frozenset())
 _UNMAPPED_ENGINE = Term.unmapped(catalogue.UNMAPPED_ENGINE)
 _UNMAPPED_COLOR = Term.unmapped(catalogue.UNMAPPED_COLOR)
 _COLORS = tuple(Term.of(word) for word in catalogue.COLORS)
@@ -45,7 +45,7 @@ class Sight(NamedTuple):
 
 
 class OfferWriter:
-    """Writes offers of one seed.
+    """Writes offers of one seed as che168 has them; other platforms override what differs.
 
     An offer's data are a function of its key and its last price event alone, so that the list, `added` events and
     the truth agree byte for byte.
@@ -57,9 +57,16 @@ class OfferWriter:
         self._start_s = start_s
         self._below = {name: threshold(getattr(quirks, name)) for name in Quirks.__slots__}
 
-    def draws(self, key: Key) -> Draws:
-        """Return the offer's random numbers."""
-        return self._dice.draw(key)
+    def filters(self) -> dict[str, Any]:
+        """Return the body of `/filters` (UPSTREAMS.md §1.3)."""
+        return {
+            "mark": {mark: {"model": list(entry["model"])} for mark, entry in by_mark(lambda _: None).items()},
+            "transmission_type": [word.english for word in catalogue.TRANSMISSIONS.values()],
+            "color": [word.english for word in catalogue.COLORS],
+            "body_type": [word.english for word in catalogue.BODIES.values()],
+            "engine_type": [word.english for word in catalogue.ENGINES.values()],
+            "drive_type": [word.english for word in catalogue.DRIVES.values()],
+        }
 
     def inner_id(self, key: Key) -> int:
         """Return the offer's `inner_id`."""
@@ -139,6 +146,18 @@ class OfferWriter:
             self._images(d),
         )
         return b"".join((head, self._extra(d, spec), b"}"))
+
+    def data_of_added(self, sight: Sight) -> bytes:
+        """Return the `data` object of an `added` event."""
+        return self.data(sight)
+
+    def changed(self, sight: Sight) -> bytes:
+        """Return the `data` object of a `changed` event."""
+        return b'{"new_price":%d}' % self.price(sight)
+
+    def _drawn(self, key: Key) -> tuple[Draws, Spec]:
+        draws = self._dice.draw(key)
+        return draws, self._spec(draws)
 
     def facts(self, sight: Sight) -> Facts:
         """Return what the filters of `/offers` look at."""
@@ -237,6 +256,11 @@ class OfferWriter:
         if d.extra < self._below["extra_as_json_string"]:
             return wording.extra_in_string(spec.table_in_string, d, has_phone=has_phone)
         return wording.extra_object(spec.table, d, has_phone=has_phone)
+
+
+def emptied(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an offer, all empty but its ids."""
+    return {name: value if name in {"id", "inner_id"} else "" for name, value in fields.items()}
 
 
 def _number(value: int, *, strings: bool) -> bytes:

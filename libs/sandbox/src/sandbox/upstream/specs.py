@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -38,6 +39,7 @@ def inside_string(encoded: bytes) -> bytes:
 class Term:
     """A word of an enumeration, rendered in the four ways that hosts write it, and what finds it in a filter."""
 
+    english: str
     shown: tuple[bytes, bytes, bytes, bytes]
     found_by: frozenset[str]
 
@@ -46,7 +48,8 @@ class Term:
         """Render English, English in lower case, Russian, Russian in lower case."""
         forms = (word.english, word.english.lower(), word.russian, word.russian.lower())
         english, english_lower, russian, russian_lower = (to_json(form) for form in forms)
-        return cls((english, english_lower, russian, russian_lower), frozenset(form.casefold() for form in forms))
+        shown = (english, english_lower, russian, russian_lower)
+        return cls(word.english, shown, frozenset(form.casefold() for form in forms))
 
     @classmethod
     def unmapped(cls, text: str) -> "Term":
@@ -58,6 +61,7 @@ class Term:
 class Spec:
     """One trim of one model year; bytes are JSON, pairs are (as numbers, as strings)."""
 
+    model: Model
     specid: int
     year: int
     resale: int
@@ -84,9 +88,9 @@ class SpecPool:
     commercial: tuple[Spec, ...]
 
     @classmethod
-    @lru_cache(maxsize=2)
+    @lru_cache(maxsize=4)
     def of(cls, seed: int, quirks: Quirks) -> "SpecPool":
-        """Make the trims of a seed, about 3 MB in all; the last two pools are kept."""
+        """Make the trims of a seed, about 3 MB in all; the last four pools are kept."""
         dice = random.Random(seed)  # noqa: S311 - test data, not a secret
         specids = iter(range(_FIRST_SPECID, 80_000, 7))
 
@@ -99,19 +103,13 @@ class SpecPool:
 
         return cls(some(catalogue.MODELS), some(catalogue.CHINESE_MARK_MODELS), some(catalogue.COMMERCIAL_MODELS))
 
-    def filters(self) -> dict[str, Any]:
-        """Return the body of `/filters` (UPSTREAMS.md §1.3)."""
-        marks: dict[str, Any] = {}
-        for model in (*catalogue.MODELS, *catalogue.CHINESE_MARK_MODELS, *catalogue.COMMERCIAL_MODELS):
-            marks.setdefault(model.mark, {"model": []})["model"].append(model.name)
-        return {
-            "mark": marks,
-            "transmission_type": [word.english for word in catalogue.TRANSMISSIONS.values()],
-            "color": [word.english for word in catalogue.COLORS],
-            "body_type": [word.english for word in catalogue.BODIES.values()],
-            "engine_type": [word.english for word in catalogue.ENGINES.values()],
-            "drive_type": [word.english for word in catalogue.DRIVES.values()],
-        }
+
+def by_mark(of_model: Callable[[Model], object]) -> dict[str, Any]:
+    """Return `{mark: {"model": {model: of_model(model)}}}` of everything on sale."""
+    marks: dict[str, Any] = {}
+    for model in (*catalogue.MODELS, *catalogue.CHINESE_MARK_MODELS, *catalogue.COMMERCIAL_MODELS):
+        marks.setdefault(model.mark, {"model": {}})["model"][model.name] = of_model(model)
+    return marks
 
 
 def _spec(model: Model, year: int, specid: int, quirks: Quirks, dice: random.Random) -> Spec:
@@ -122,6 +120,7 @@ def _spec(model: Model, year: int, specid: int, quirks: Quirks, dice: random.Ran
     names = (model.name, f"{model.mark} {model.name}", model.name_cn)
     encoded = to_json(table)
     return Spec(
+        model=model,
         specid=specid,
         year=year,
         resale=round(model.list_price * 0.9 ** (_YEARS.stop - year)),

@@ -1,5 +1,6 @@
 """Texts of offers as ready JSON: descriptions, addresses, pictures, the `extra` object."""
 
+import json
 from typing import Literal
 
 from sandbox.upstream import catalogue
@@ -59,6 +60,12 @@ def description(d: Draws, *, is_hostile: bool) -> bytes:
     """Return two to five lines of praise; a hostile one ends in what JSONB cannot hold."""
     text = _DESCRIPTIONS[d.description % len(_DESCRIPTIONS)]
     return text[:-1] + _HOSTILE[d.spare % len(_HOSTILE)] + b'"' if is_hostile else text
+
+
+def plain_description(d: Draws) -> str:
+    """Return the same as a text, never a hostile one."""
+    text: str = json.loads(description(d, is_hostile=False))
+    return text
 
 
 def _options(count: int) -> dict[str, object]:
