@@ -1,14 +1,13 @@
 """Landing snapshots of a shop, on the fake and on PostgreSQL: what the shop tables hold and what readers are told."""
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.contract.normalizer.rows import a_product_row
 from tests.contract.normalizer.shelves import Shelf
 
-from common.events import InnerId
 from common.testing.pages import a_page, a_record
 from common.testing.products import (
     LISTS_ID,
@@ -24,7 +23,6 @@ from common.testing.products import (
 )
 from normalizer.core.errors import PoisonError
 from normalizer.core.land import Lander
-from normalizer.core.merge import RawRow
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Key, Store, StoredRow
 from normalizer.core.products.record import Product, ShopProfile
@@ -39,25 +37,6 @@ TOO_DEEP = 3_000
 def a_lander(store: Store) -> Lander:
     shops = {SHOP: ShopProfile(), OTHER_SHOP: ShopProfile(currency="KZT")}
     return Lander(store, {"che168": PlatformProfile(), **shops})
-
-
-def a_raw_row(inner_id: str, data: dict[str, Any] | bytes) -> RawRow:
-    return RawRow(
-        platform=SHOP,
-        inner_id=InnerId(inner_id),
-        data=data if isinstance(data, bytes) else json.dumps(data).encode(),
-        change_type="added",
-        source="snapshot",
-        source_id=None,
-        created_at=None,
-        active=True,
-        base_seq=1,
-        base_sight=1,
-        field_seq={},
-        active_seq=1,
-        max_seq=1,
-        loose={},
-    )
 
 
 async def held(shelf: Shelf, *numbers: int, platform: str = SHOP) -> Mapping[str, Product]:
@@ -282,7 +261,8 @@ async def test_rows_that_wait_are_written_and_one_that_nothing_can_read_costs_it
         "3": a_product(3),
         LISTS_ID: some_lists(a_category(1)),
     }
-    lander, rows = a_lander(shelf.store), [a_raw_row(inner_id, data) for inner_id, data in documents.items()]
+    lander = a_lander(shelf.store)
+    rows = [a_product_row(data, inner_id=inner_id) for inner_id, data in documents.items()]
     async with shelf.store.transaction() as transaction:
         await transaction.insert_rows([StoredRow(row, 1) for row in rows], processed=False)
     counts = await lander.normalise([Key(SHOP, inner_id) for inner_id in documents])

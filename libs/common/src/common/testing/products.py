@@ -1,6 +1,7 @@
 """Products of a shop for tests, as the vendor writes them, and snapshots of them as events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product as combinations
 from typing import Any, Final
 
 from common.events import PageFetched, PageKind
@@ -112,3 +113,47 @@ def a_snapshot(
 def some_lists(*categories: Json, marks: Sequence[Json] = ()) -> Json:
     """Return a shop's own lists."""
     return {"categories": list(categories), "product_marks": list(marks), "special_project_parameters": {"a": "b"}}
+
+
+ODD_VALUES: Final[list[Any]] = [
+    None,
+    "",
+    " ",
+    "-",
+    0,
+    -1,
+    1.5,
+    10**40,
+    float("1e300"),
+    True,
+    False,
+    [],
+    [None],
+    [[]],
+    [{}],
+    ["x"],
+    [1],
+    {},
+    {"id": 1},
+    "[]",
+    "{}",
+    "[1]",
+    "x" * 5000,
+    "\x00",
+    "\ufffd",
+    "\u202e",
+    "Wed, 10 Sep 2025",
+    "javascript:alert(1)",
+    "<b>bold</b>",
+    [{"id": {}}],
+    [{"id": "a" * 500}],
+]
+"""Whatever may stand where something else is expected."""
+
+
+def odd_children(number: int) -> Iterator[Json]:
+    """Return each list of a product with an odd value in each field of its item, and a good item beside it."""
+    for name, items in a_product(number).items():
+        if isinstance(items, list) and isinstance(items[0], dict):
+            for field, value in combinations(items[0], ODD_VALUES):
+                yield {name: [items[0] | {field: value}, items[0]]}

@@ -33,7 +33,7 @@ def is_same(one: bytes, other: bytes) -> bool:
 
 def _record(fields: dict[str, Any]) -> Hashable:
     return frozenset(
-        (name, frozenset(Counter(map(_value, value)).items()) if isinstance(value, list) else _value(value))
+        (name, (set, frozenset(Counter(map(_value, value)).items())) if isinstance(value, list) else _value(value))
         for name, value in fields.items()
     )
 
@@ -41,9 +41,9 @@ def _record(fields: dict[str, Any]) -> Hashable:
 def _value(value: Any) -> Hashable:
     """Return a value that is equal iff JSON is: 1 and 1.0 are one, 1 and true are not."""
     if isinstance(value, dict):
-        return frozenset((name, _value(member)) for name, member in value.items())
+        return (dict, frozenset((name, _value(member)) for name, member in value.items()))
     if isinstance(value, list):
-        return tuple(map(_value, value))
+        return (list, tuple(map(_value, value)))
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return Decimal(value)
     return (type(value), value)

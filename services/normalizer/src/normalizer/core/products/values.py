@@ -26,7 +26,7 @@ MONEY: Final = Decimal(10) ** 12
 
 YEARS: Final = (1970, 2200)
 _SAFE_DIGITS: Final = 18
-_ID_DIGITS: Final = 40
+_DIGITS: Final = 40
 _CENT: Final = Decimal("0.01")
 _WHOLE: Final = re.compile(r"[+-]?\d{1,10}")
 _AMOUNT: Final = re.compile(r"\d{1,15}(?:[.,]\d{1,6})?")
@@ -53,14 +53,16 @@ def identity(value: Any) -> str | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, Decimal):
-        value = int(value) if value.adjusted() < _ID_DIGITS and value == value.to_integral_value() else None
+        value = int(value) if value.adjusted() < _DIGITS and value == value.to_integral_value() else None
     found = str(value) if isinstance(value, int) else value.strip() if isinstance(value, str) else ""
     return found if found and len(found) <= MAX_ID and found.isprintable() else None
 
 
 def text(value: Any) -> str | None:
-    """Return trimmed text; a number is text, too."""
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+    """Return trimmed text; a number is text, too, spelt as PostgreSQL gives it back."""
+    if isinstance(value, Decimal):
+        return f"{value:f}" if abs(value.adjusted()) < _DIGITS else None
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() or None if isinstance(value, str) else None
 
@@ -101,7 +103,10 @@ def _parsed(value: str) -> datetime:
     try:
         return datetime.fromisoformat(value)
     except ValueError:
-        return parsedate_to_datetime(value)
+        found = parsedate_to_datetime(value)
+    if str(found.year) not in value:
+        raise ValueError("the year 0001, which stands for no date, would be read as 2001")
+    return found
 
 
 def words(value: Any) -> list[str] | None:
