@@ -1,0 +1,61 @@
+"""The run that a walk of changes belongs to: one that was interrupted goes on, otherwise a new one begins."""
+
+import logging
+import random
+from dataclasses import dataclass, replace
+
+from common.clock import Clock
+from common.events import ChangeId
+from common.log import fields
+from fetcher.core.change_ports import ChangeStore
+from fetcher.core.changes import cursor_of
+from fetcher.core.patience import until_available
+from fetcher.core.ports import LoadStore, Run, RunKind, RunStatus
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRuns:
+    """The runs of kind `daily_update` of one platform, as every walk of its changes needs them."""
+
+    platform: str
+    runs: LoadStore
+    changes: ChangeStore
+    clock: Clock
+    chance: random.Random
+    pause_s: float = 1.0
+
+    async def from_cursor(self, cursor: ChangeId) -> Run:
+        """Return the unfinished run, ready to go on, or a new one that begins at the platform's cursor."""
+        unfinished = await self.unfinished()
+        if unfinished is not None and cursor_of(unfinished) <= cursor:
+            return await self.resumed(unfinished)
+        return await self.started(cursor)
+
+    async def unfinished(self) -> Run | None:
+        """Return the newest run if it has not reached its end."""
+        latest = await until_available(
+            lambda: self.runs.latest_run(self.platform, RunKind.DAILY_UPDATE), clock=self.clock, pause_s=self.pause_s
+        )
+        return None if latest is None or latest.status is RunStatus.DONE else latest
+
+    async def resumed(self, run: Run) -> Run:
+        """Mark an unfinished run as running again and return it."""
+        await until_available(lambda: self.runs.reopen_run(run.run_id), clock=self.clock, pause_s=self.pause_s)
+        _log.info(fields("resuming the changes", platform=run.platform, run=run.run_id, change_id=cursor_of(run)))
+        return replace(run, status=RunStatus.RUNNING)
+
+    async def started(self, start: ChangeId) -> Run:
+        """Save and return a new run that begins at `start`."""
+        now = self.clock.now()
+        run_id = f"{now:%Y%m%dT%H%M%S}-{self.chance.getrandbits(24):06x}"
+        run = Run(run_id, self.platform, start, RunKind.DAILY_UPDATE)
+        await until_available(lambda: self.runs.start_run(run, now), clock=self.clock, pause_s=self.pause_s)
+        _log.info(fields("changes begin", platform=run.platform, run=run_id, change_id=start))
+        return run
+
+    async def finished(self, run: Run) -> None:
+        """Mark a run done that has reached the end of the feed."""
+        cursor = cursor_of(run)
+        await until_available(lambda: self.changes.finish_changes(run, cursor), clock=self.clock, pause_s=self.pause_s)

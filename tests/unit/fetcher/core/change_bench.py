@@ -1,0 +1,93 @@
+"""A platform whose changes are followed, with every port faked, ready to be broken."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from tests.contract.fetcher.fake_changes import MOSCOW, FakeChangeStore, FakeFeed, steady_events
+from tests.contract.fetcher.fakes import FakeDisplay, FakePublisher, FakeStore
+
+from common.events import ChangeId
+from common.testing.clock import VirtualClock
+from fetcher.core.change_runs import ChangeRuns
+from fetcher.core.changes import ChangeLimits, ChangePorts, ChangeWalk
+from fetcher.core.ports import Run
+from fetcher.core.reading import PatientReader
+from fetcher.core.retry import RetryPolicy
+
+START = datetime(2026, 1, 10, 12, tzinfo=UTC)
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=MOSCOW)
+
+
+@dataclass
+class ChangeBench:
+    """The parts of a walk. Each `walking()` is a new process on the same outside world.
+
+    The feed has 50 events a day from 1 January 2026 on, in Moscow, with ids 1000, 1003, 1006 …
+    """
+
+    clock: VirtualClock = field(default_factory=lambda: VirtualClock(START))
+    feed: FakeFeed = field(init=False)
+    publisher: FakePublisher = field(default_factory=FakePublisher)
+    store: FakeStore = field(default_factory=FakeStore)
+    changes: FakeChangeStore = field(init=False)
+    display: FakeDisplay = field(default_factory=FakeDisplay)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self.feed = FakeFeed(self.clock, steady_events(FIRST_DAY, days=60, per_day=50))
+        self.store.journal = self.publisher.journal
+        self.changes = FakeChangeStore(self.store)
+
+    def reader(self, interval_s: float = 0.0) -> PatientReader:
+        """Return the reader of a new process."""
+        self.seed += 1
+        chance = random.Random(self.seed)  # noqa: S311 - spreads retries, guards nothing
+        return PatientReader(
+            platform="che168", policy=RetryPolicy(), min_interval_s=interval_s, clock=self.clock, chance=chance
+        )
+
+    def ports(self, interval_s: float = 0.0) -> ChangePorts:
+        """Return the ports of a new process."""
+        return ChangePorts(
+            feed=self.feed,
+            reader=self.reader(interval_s),
+            publisher=self.publisher,
+            runs=self.store,
+            changes=self.changes,
+            display=self.display,
+            clock=self.clock,
+        )
+
+    @property
+    def runs(self) -> ChangeRuns:
+        """What finds and begins runs."""
+        return ChangeRuns(
+            platform="che168",
+            runs=self.store,
+            changes=self.changes,
+            clock=self.clock,
+            chance=random.Random(self.seed),  # noqa: S311 - as above
+        )
+
+    async def walking(self, cursor: int = 1000, *, interval_s: float = 0.0) -> ChangeWalk:
+        """Return a walk that goes on with the unfinished run, or begins one at `cursor`."""
+        run = await self.runs.from_cursor(ChangeId(cursor))
+        return ChangeWalk(run, self.ports(interval_s), stop=self.stop, limits=ChangeLimits(MOSCOW))
+
+    @property
+    def published(self) -> list[int]:
+        """Versions of the records, in order."""
+        return [record.seq for message in self.publisher.messages for record in message.records]
+
+    @property
+    def shown(self) -> list[int]:
+        """Ids of the events that have happened."""
+        return [event.number for event in self.feed.shown]
+
+    @property
+    def run(self) -> Run:
+        """The newest run."""
+        return list(self.store.runs.values())[-1]
