@@ -6,6 +6,7 @@ import ssl
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.integration.fetcher.causes import LIMIT, LONG, PAGE, QUICK
 from tests.integration.fetcher.raw_server import Answer, raw_server, resetting, sending, whole
@@ -48,12 +49,12 @@ def server_side(pem: Path) -> ssl.SSLContext:
     return context
 
 
-def trusting(pem: Path) -> ssl.SSLContext:
+def trusting(pem: Path) -> httpx.AsyncHTTPTransport:
     """Return a client side for which this certificate is an authority."""
-    return ssl.create_default_context(cafile=str(pem))
+    return httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=str(pem)))
 
 
-async def asked(url: str, tls: ssl.SSLContext | None = None) -> bytes:
+async def asked(url: str, transport: httpx.AsyncBaseTransport | None = None) -> bytes:
     """Return the body of a page from there."""
     http = BoundedHttp(
         url.replace("http:", "https:"),
@@ -61,7 +62,7 @@ async def asked(url: str, tls: ssl.SSLContext | None = None) -> bytes:
         deadline_s=5.0,
         max_body_bytes=LIMIT,
         clock=VirtualClock(),
-        tls=tls,
+        transport=transport,
     )
     async with http:
         return await http.get("/offers", {"page": "3"})

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from tests.integration.fetcher.causes import CASES, LIMIT, PAGE, QUICK, CauseCase
 from tests.integration.fetcher.cursor_causes import CURSOR_CASES
@@ -35,7 +36,9 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def upstream_at(url: str, *, deadline_s: float = 5.0) -> AsyncIterator[AutoApi]:
+async def upstream_at(
+    url: str, *, deadline_s: float = 5.0, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[AutoApi]:
     """Open the fetcher's way to an upstream."""
     clock = VirtualClock(NOW)
     async with BoundedHttp(
@@ -44,6 +47,7 @@ async def upstream_at(url: str, *, deadline_s: float = 5.0) -> AsyncIterator[Aut
         deadline_s=deadline_s,
         max_body_bytes=LIMIT,
         clock=clock,
+        transport=transport,
     ) as http:
         yield AutoApi(http, clock=clock)
 
@@ -83,6 +87,10 @@ def _assert_tells_nothing(error: UpstreamError) -> None:
     said = str(error) + repr(error.__dict__)
     assert not re.search(r"127\.0\.0\.1|localhost|invalid|://|api_key|canary", said)
     assert CANARY not in "".join(traceback.format_exception(error, chain=True))
+    link: BaseException | None = error
+    while link is not None:
+        assert not hasattr(link, "request"), "what httpx raises knows the URL"
+        link = link.__cause__ or link.__context__
 
 
 def test_the_table_has_its_size() -> None:

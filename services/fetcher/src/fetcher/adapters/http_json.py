@@ -1,25 +1,26 @@
 """GET over HTTP with hard bounds on time and size; every failure comes out as one UpstreamError.
 
-The query holds the key: no error and no log line knows the URL.
+The query holds the key, and httpx puts the URL into its exceptions. So none of them leaves this module, not even as
+the context of another.
 """
 
 import asyncio
+import ipaddress
 import ssl
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Self
 from urllib.parse import urlencode
 
+import httpx
+
 from common.clock import Clock
-from fetcher.adapters.http_answer import OK, Answer
-from fetcher.adapters.http_route import route_to
-from fetcher.adapters.http_wire import HttpConnection
 from fetcher.core.errors import Cause, UpstreamError
 
 USER_AGENT: Final = "feedmill/0.1"
+_OK: Final = 200
 _STATUS_CAUSES: Final[dict[int, Cause]] = {
     400: Cause.BAD_REQUEST,
     401: Cause.UNAUTHORIZED,
@@ -30,7 +31,6 @@ _STATUS_CAUSES: Final[dict[int, Cause]] = {
     502: Cause.BAD_GATEWAY,
 }
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_SERVER_ERRORS: Final = range(500, 600)
 
 
 class BoundedHttp:
@@ -42,7 +42,7 @@ class BoundedHttp:
         deadline_s: Seconds for a whole request, from connecting to the last byte.
         max_body_bytes: Bound on the body, decompressed.
         clock: Tells how long a `Retry-After` date is away.
-        tls: Whom to trust under `https`; the public authorities where it is None.
+        transport: Another way to the upstream, for tests.
     """
 
     def __init__(
@@ -53,16 +53,20 @@ class BoundedHttp:
         deadline_s: float,
         max_body_bytes: int,
         clock: Clock,
-        tls: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._base_url = base_url.rstrip("/")
         self._parameters = dict(parameters)
         self._deadline_s = deadline_s
         self._max_body_bytes = max_body_bytes
         self._clock = clock
-        self._connection = HttpConnection(
-            route_to(base_url, tls=tls),
+        self._client = httpx.AsyncClient(
             headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
-            max_body_bytes=max_body_bytes,
+            follow_redirects=False,
+            timeout=deadline_s,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            transport=transport,
+            trust_env=not _is_loopback(self._base_url),
         )
 
     async def __aenter__(self) -> Self:
@@ -71,7 +75,7 @@ class BoundedHttp:
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection."""
-        self._connection.close()
+        await self._client.aclose()
 
     async def get(self, path: str, parameters: Mapping[str, str]) -> bytes:
         """Return the body of a 200 answer.
@@ -79,20 +83,33 @@ class BoundedHttp:
         Raises:
             UpstreamError: Any other answer, or none in time; the text holds neither URL nor key.
         """
-        target = f"{path}?{urlencode({**parameters, **self._parameters})}"
-        answer = None
-        with suppress(TimeoutError):
+        failure: UpstreamError | None = None
+        body = b""
+        try:
             async with asyncio.timeout(self._deadline_s):
-                answer = await self._connection.get(target)
-        if answer is None:
-            raise UpstreamError(Cause.TIMEOUT, f"no whole answer within {self._deadline_s:g} s")
-        if answer.status != OK:
-            raise self._refusal(answer)
-        return _inflated(answer, self._max_body_bytes)
+                body = await self._exchange(path, {**parameters, **self._parameters})
+        except UpstreamError as error:
+            failure = error
+        except (TimeoutError, httpx.TimeoutException):
+            failure = UpstreamError(Cause.TIMEOUT, f"no whole answer within {self._deadline_s:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            failure = _translated(error)
+        if failure is not None:  # raised outside the handlers, so that it has no context that knows the URL
+            raise failure
+        return body
 
-    def _refusal(self, answer: Answer) -> UpstreamError:
-        retry_after_s = _retry_after_s(answer.headers.get("retry-after"), self._clock.now())
-        return UpstreamError(_cause_of(answer.status), f"status {answer.status}", retry_after_s=retry_after_s)
+    async def _exchange(self, path: str, query: Mapping[str, str]) -> bytes:
+        # Given whole: httpx would parse the URL a second time to add its parameters.
+        url = f"{self._base_url}{path}?{urlencode(query)}"
+        async with self._client.stream("GET", url) as response:
+            if response.status_code != _OK:
+                raise self._refusal(response)
+            return await _read(response, self._max_body_bytes)
+
+    def _refusal(self, response: httpx.Response) -> UpstreamError:
+        status = response.status_code
+        retry_after_s = _retry_after_s(response.headers.get("Retry-After"), self._clock.now())
+        return UpstreamError(_cause_of(status), f"status {status}", retry_after_s=retry_after_s)
 
 
 def _cause_of(status: int) -> Cause:
@@ -100,28 +117,64 @@ def _cause_of(status: int) -> Cause:
         return _STATUS_CAUSES[status]
     if status in _REDIRECTS:
         return Cause.REDIRECT
-    return Cause.SERVER_ERROR if status in _SERVER_ERRORS else Cause.OTHER_STATUS
+    return Cause.SERVER_ERROR if httpx.codes.is_server_error(status) else Cause.OTHER_STATUS
 
 
-def _inflated(answer: Answer, limit: int) -> bytes:
-    """Return the body, inflated where the upstream compressed it unasked; never holds more than twice `limit`."""
-    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in {"identity", ""}:
-        return answer.body
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    """Return the body, inflated where the upstream compressed it unasked; never holds much more than `limit`."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"identity", "", "gzip", "x-gzip", "deflate"}:
         raise UpstreamError(Cause.BAD_ENCODING, "content encoding nobody asked for")
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    failure = UpstreamError(Cause.CUT_BODY, "compressed body ends early")
+    inflater = None if encoding in {"identity", ""} else zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    chunks: list[bytes] = []
+    size = 0
+    async for raw in response.aiter_raw():
+        chunk = raw if inflater is None else _inflate(inflater, raw, limit + 1 - size)
+        size += len(chunk)
+        if size > limit:
+            raise UpstreamError(Cause.TOO_LARGE, f"more than {limit:,} bytes")
+        chunks.append(chunk)
+    if inflater is not None and not inflater.eof:
+        raise UpstreamError(Cause.CUT_BODY, "compressed body ends early")
+    return b"".join(chunks)
+
+
+def _inflate(inflater: "zlib._Decompress", raw: bytes, room: int) -> bytes:
     try:
-        body = inflater.decompress(answer.body, limit + 1)
+        return inflater.decompress(raw, room)
     except zlib.error:
         failure = UpstreamError(Cause.CUT_BODY, "compressed body is damaged")
-    else:
-        if len(body) > limit:
-            failure = UpstreamError(Cause.TOO_LARGE, f"more than {limit:,} bytes")
-        elif inflater.eof:
-            return body
     raise failure
+
+
+def _translated(error: Exception) -> UpstreamError:
+    match error:
+        case httpx.ConnectError():
+            return _connect_failure(error)
+        case httpx.RemoteProtocolError():
+            return UpstreamError(Cause.CUT_BODY, "answer ended early or is no HTTP")
+        case httpx.NetworkError():
+            return UpstreamError(Cause.CONNECTION, "connection lost")
+        case _:
+            return UpstreamError(Cause.CONNECTION, type(error).__name__)
+
+
+def _connect_failure(error: BaseException) -> UpstreamError:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            return UpstreamError(Cause.TLS, _tls_reason(cause))
+        if isinstance(cause, OSError) and type(cause).__name__ == "gaierror":
+            return UpstreamError(Cause.NAME_NOT_FOUND, "the host name has no address")
+        cause = cause.__cause__ or cause.__context__
+    return UpstreamError(Cause.CONNECTION, "cannot connect")
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    """Return what is wrong, such as `certificate has expired`, without the host name that OpenSSL adds."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message.partition(",")[0]
+    return error.reason or "handshake failed"
 
 
 def _retry_after_s(value: str | None, now: datetime) -> float | None:
@@ -138,3 +191,12 @@ def _retry_after_s(value: str | None, now: datetime) -> float | None:
             return None
         seconds = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
     return seconds if seconds > 0 else None
+
+
+def _is_loopback(url: str) -> bool:
+    """Tell whether a proxy from the environment can only be in the way."""
+    host = httpx.URL(url).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
