@@ -42,6 +42,10 @@ logs: ## follow the logs (Ctrl-C ends)
 load: ## first load (of PLATFORM only); goes on where it stopped
 	@$(LOCAL) run fetcher initial-load $(if $(PLATFORM),--platform $(PLATFORM))
 
+.PHONY: retry-gaps
+retry-gaps: ## ask again for the pages that are missing (of PLATFORM only)
+	@$(LOCAL) run fetcher retry-gaps $(if $(PLATFORM),--platform $(PLATFORM))
+
 .PHONY: shop-sync
 shop-sync: ## snapshot of the shop; with FORCE=1 also when most of it has gone
 	@$(LOCAL) run fetcher shop-sync $(if $(FORCE),--force)

@@ -9,7 +9,7 @@ import msgspec
 
 from common.clock import Clock
 from common.errors import UnavailableError
-from common.events import ChangeId, PageFetched
+from common.events import ChangeId, PageFetched, PageKind
 from fetcher.core.errors import RunTakenOverError
 from fetcher.core.feed import SourceRow, UpstreamPage
 from fetcher.core.ports import FailedPage, Operation, Run, RunKind, RunStatus, SavedPage
@@ -99,6 +99,7 @@ class LedgerRow:
     records: int = 0
     attempts: int = 0
     first_try_at: datetime | None = None
+    fetched_at: datetime | None = None
     next_attempt_at: datetime | None = None
     error: str = ""
 
@@ -154,6 +155,23 @@ class FakeStore:
             self.lost_answers["save_page"] -= 1
             raise UnavailableError("the answer was lost")
 
+    async def missing_pages(
+        self, platform: str, kind: PageKind, *, lost_before: datetime
+    ) -> Sequence[tuple[Run, FailedPage]]:
+        """Return gaps, and fetched pages of which later ones have landed."""
+        self._be_away()
+        landed = [row.fetched_at for row in self.ledger.values() if row.status == "landed" and row.fetched_at]
+        bound = min(lost_before, max(landed)) if landed else None
+        found: dict[tuple[int, int], tuple[Run, FailedPage]] = {}
+        for key, row in self.ledger.items():
+            run = self.runs[row.run_id]
+            is_lost = row.status == "fetched" and bound and row.fetched_at and row.fetched_at < bound
+            if (run.platform, run.kind.page_kind) == (platform, kind) and (row.status == "gap" or is_lost):
+                first_try_at = row.first_try_at or row.fetched_at or lost_before
+                page = FailedPage(row.position, key, row.attempts, first_try_at, None, row.error)
+                found.setdefault((list(self.runs).index(row.run_id), row.position), (run, page))
+        return [found[place] for place in sorted(found)]
+
     async def close_gap(self, run: Run, page: SavedPage) -> None:
         """Note that a gap was fetched after all."""
         self._be_away()
@@ -167,7 +185,9 @@ class FakeStore:
         for message_id, records in page.messages.items():
             old = self.ledger.get(message_id)
             status = "landed" if old and old.status == "landed" else "fetched"
-            self.ledger[message_id] = LedgerRow(run.run_id, page.position, status, records, page.attempts)
+            self.ledger[message_id] = LedgerRow(
+                run.run_id, page.position, status, records, page.attempts, fetched_at=page.fetched_at
+            )
         for message_id, row in list(self.ledger.items()):
             is_of_page = (row.run_id, row.position) == (run.run_id, page.position)
             if is_of_page and row.status != "landed" and message_id not in page.messages:

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.fetcher.fakes import FakeStore
 from tests.contract.fetcher.stores import opened_store
 
-from common.events import ChangeId
+from common.events import ChangeId, PageKind
 from common.settings import DatabaseSettings
 from fetcher.adapters.postgres import PostgresStore
 from fetcher.core.errors import RunTakenOverError
@@ -203,6 +203,59 @@ async def test_a_gap_of_a_finished_run_is_closed_and_counts_once(store: Store) -
     assert held is not None
     assert (held.status, held.position, held.pages, held.records) == (RunStatus.DONE, 3, 3, 54)
     assert await store.open_failures("r1") == []
+
+
+async def test_missing_pages_are_the_gaps_of_every_run(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await store.save_failure(run, a_failure(4))
+    await store.save_failure(run, a_failure(2))
+    await store.finish_run(run)
+    second = Run("r2", "che168", ChangeId(2000))
+    await store.start_run(second, NOW + timedelta(hours=1))
+    waiting = FailedPage(7, "che168:page:7:r2", 3, NOW, NOW + timedelta(hours=1), "timeout")
+    await store.save_failure(second, waiting)
+    found = await store.missing_pages("che168", PageKind.PAGE, lost_before=NOW)
+    assert [(owner.run_id, owner.start_change_id, page.position) for owner, page in found] == [
+        ("r1", 1000, 2),
+        ("r1", 1000, 4),
+        ("r2", 2000, 7),
+    ]
+    assert found[2][1] == replace(waiting, next_attempt_at=None)
+    assert await store.missing_pages("che168", PageKind.CHANGE, lost_before=NOW) == []
+    assert await store.missing_pages("encar", PageKind.PAGE, lost_before=NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("landed_at_h", "before_h", "is_lost"),
+    [(5, 4, True), (5, 0, False), (-5, 4, False), (None, 4, False)],
+    ids=["long ago, and later ones landed", "not long ago", "only earlier ones landed", "nothing has landed"],
+)
+async def test_a_page_that_was_passed_by_is_missing_after_a_time(
+    store: Store, landed_at_h: int | None, before_h: int, *, is_lost: bool
+) -> None:
+    run = await begun(store, a_page(1, parts=2))
+    if landed_at_h is not None:
+        other = replace(a_page(2), fetched_at=NOW + timedelta(hours=landed_at_h))
+        await store.save_page(run, other)
+        await landed(store, *other.messages)
+    found = await store.missing_pages("che168", PageKind.PAGE, lost_before=NOW + timedelta(hours=before_h))
+    assert [page.position for _, page in found] == ([1] if is_lost else [])
+    if found:
+        await store.close_gap(run, replace(a_page(1), fetched_at=NOW + timedelta(hours=6)))
+        held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
+        assert held is not None
+        assert held.pages == 2, "a page that was lost has been counted before"
+        assert await store.missing_pages("che168", PageKind.PAGE, lost_before=NOW + timedelta(hours=before_h)) == []
+
+
+async def landed(store: Store, *message_ids: str) -> None:
+    """Mark messages as the normalizer does."""
+    if isinstance(store, FakeStore):
+        for message_id in message_ids:
+            store.ledger[message_id].status = "landed"
+        return
+    statement = "UPDATE feed_pages SET status = 'landed' WHERE message_id = ANY ($1::text[])"
+    await store.session.call(lambda session: session.execute(statement, list(message_ids)))
 
 
 async def test_a_failure_of_a_page_that_is_here_is_not_noted(store: Store) -> None:

@@ -32,6 +32,10 @@ class FetcherSettings(Section):
     """Such tries after the first."""
     retry_window_s: Annotated[float, Field(ge=0, le=604_800)] = 14_400.0
     """Seconds after a page's first try in which all others lie."""
+    gap_retries: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Such tries after the first for a page that `retry-gaps` asks for."""
+    lost_after_s: Annotated[float, Field(gt=0, le=31_536_000)] = 86_400.0
+    """A page that the broker took so long ago and that has not landed counts as lost; `retry-gaps` asks for it."""
     dead_pages_to_stop: Annotated[int, Field(ge=1, le=100)] = 3
     """So many dead pages in a row stop a load."""
     expected_records: Annotated[int, Field(ge=1)] | None = None

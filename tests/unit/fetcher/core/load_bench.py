@@ -44,12 +44,16 @@ class LoadBench:
             limits=WalkLimits(max_pages=max_pages, pages_in_flight=self.pages_in_flight),
             again=again,
         )
+        return InitialLoad(plan, self.ports(interval_s=interval_s), stop=self.stop)
+
+    def ports(self, *, interval_s: float = 0.0) -> LoadPorts:
+        """Return what a new process talks to."""
         self.seed += 1
         chance = random.Random(self.seed)  # noqa: S311 - spreads retries, guards nothing
         reader = PatientReader(
             platform="che168", policy=RetryPolicy(), min_interval_s=interval_s, clock=self.clock, chance=chance
         )
-        ports = LoadPorts(
+        return LoadPorts(
             upstream=self.upstream,
             reader=reader,
             publisher=self.publisher,
@@ -59,7 +63,6 @@ class LoadBench:
             clock=self.clock,
             chance=chance,
         )
-        return InitialLoad(plan, ports, stop=self.stop)
 
     async def load(self, *, max_pages: int | None = None, again: bool = False, interval_s: float = 0.0) -> Outcome:
         """Load until the end of the call."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from common.events import ChangeId
+from common.events import ChangeId, PageKind
 from common.log import scrub
 from fetcher.adapters import sql
 from fetcher.adapters.session import PlatformSession
@@ -17,16 +17,16 @@ class PostgresStore:
     """`LoadStore` and `OperationsLog` over the platform's session."""
 
     def __init__(self, session: PlatformSession) -> None:
-        self._session = session
+        self.session = session
 
     async def latest_run(self, platform: str, kind: RunKind) -> Run | None:
         """Return the platform's newest run of a kind; None where there was none."""
-        row = await self._session.call(lambda session: session.fetchrow(sql.LATEST_RUN, platform, kind.value))
+        row = await self.session.call(lambda session: session.fetchrow(sql.LATEST_RUN, platform, kind.value))
         return None if row is None else _run(row)
 
     async def previous_total(self, platform: str, kind: RunKind) -> int | None:
         """Return the records of the last run that reached the end; None where there was none."""
-        total: int | None = await self._session.call(
+        total: int | None = await self.session.call(
             lambda session: session.fetchval(sql.PREVIOUS_TOTAL, platform, kind.value)
         )
         return total
@@ -34,11 +34,11 @@ class PostgresStore:
     async def start_run(self, run: Run, started_at: datetime) -> None:
         """Save a new run before its first page."""
         values = run.run_id, run.platform, run.start_change_id, started_at, run.kind.value
-        await self._session.call(lambda session: session.execute(sql.START_RUN, *values))
+        await self.session.call(lambda session: session.execute(sql.START_RUN, *values))
 
     async def reopen_run(self, run_id: str) -> None:
         """Mark an unfinished run as running again."""
-        await self._session.call(lambda session: session.execute(sql.REOPEN_RUN, run_id))
+        await self.session.call(lambda session: session.execute(sql.REOPEN_RUN, run_id))
 
     async def save_page(self, run: Run, page: SavedPage) -> None:
         """Save position and ledger rows in one statement.
@@ -47,7 +47,7 @@ class PostgresStore:
             RunTakenOverError: The run is no longer at `run.position`.
         """
         values = *_page_values(run, page), run.position, page.next_position
-        moved = await self._session.call(lambda session: session.fetchval(sql.SAVE_PAGE, *values))
+        moved = await self.session.call(lambda session: session.fetchval(sql.SAVE_PAGE, *values))
         if not moved:
             raise RunTakenOverError(f"run {run.run_id} is no longer at page {run.position}: another process moved it")
 
@@ -64,11 +64,11 @@ class PostgresStore:
             scrub(page.error),
             run.kind.page_kind.value,
         )
-        await self._session.call(lambda session: session.execute(sql.SAVE_FAILURE, *values))
+        await self.session.call(lambda session: session.execute(sql.SAVE_FAILURE, *values))
 
     async def open_failures(self, run_id: str) -> Sequence[FailedPage]:
         """Return the run's pages that failed and were not fetched since, in order of position."""
-        rows = await self._session.call(lambda session: session.fetch(sql.OPEN_FAILURES, run_id))
+        rows = await self.session.call(lambda session: session.fetch(sql.OPEN_FAILURES, run_id))
         return [
             FailedPage(
                 position=row["position"],
@@ -81,17 +81,33 @@ class PostgresStore:
             for row in rows
         ]
 
+    async def missing_pages(
+        self, platform: str, kind: PageKind, *, lost_before: datetime
+    ) -> Sequence[tuple[Run, FailedPage]]:
+        """Return the gaps of all runs, and the pages that were lost on the way, each with its run, oldest first."""
+        values = platform, kind.value, lost_before
+        rows = await self.session.call(lambda session: session.fetch(sql.MISSING_PAGES, *values))
+        return [
+            (
+                _run(row),
+                FailedPage(
+                    row["page"], row["message_id"], row["attempts"], row["created_at"], None, row["error"] or ""
+                ),
+            )
+            for row in rows
+        ]
+
     async def close_gap(self, run: Run, page: SavedPage) -> None:
-        """Note that a gap was fetched after all, whatever has become of its run; the run's position stays."""
-        await self._session.call(lambda session: session.execute(sql.CLOSE_GAP, *_page_values(run, page)))
+        """Note that a missing page was fetched after all, whatever has become of its run; the run's position stays."""
+        await self.session.call(lambda session: session.execute(sql.CLOSE_GAP, *_page_values(run, page)))
 
     async def finish_run(self, run: Run) -> None:
         """Mark the run done; after a first load the platform's changes begin at S0, unless they have begun already."""
-        await self._session.call(lambda session: session.execute(sql.FINISH_RUN, run.run_id))
+        await self.session.call(lambda session: session.execute(sql.FINISH_RUN, run.run_id))
 
     async def fail_run(self, run_id: str) -> None:
         """Mark the run failed; it can be resumed."""
-        await self._session.call(lambda session: session.execute(sql.FAIL_RUN, run_id))
+        await self.session.call(lambda session: session.execute(sql.FAIL_RUN, run_id))
 
     async def record(self, operation: Operation) -> None:
         """Add a row of type `data_fetch` to `operations_log`."""
@@ -103,7 +119,7 @@ class PostgresStore:
             operation.platform,
             json.dumps(dict(operation.counts)),
         )
-        await self._session.call(lambda session: session.execute(sql.RECORD_OPERATION, *values))
+        await self.session.call(lambda session: session.execute(sql.RECORD_OPERATION, *values))
 
 
 def _page_values(run: Run, page: SavedPage) -> tuple[Any, ...]:

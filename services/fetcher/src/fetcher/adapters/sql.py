@@ -3,7 +3,7 @@
 from typing import Final
 
 _RUN: Final = """
-SELECT run_id, platform, start_change_id, kind, position, next_position, pages, records, status, finished_at
+SELECT run_id, platform, start_change_id, kind, position, next_position, pages, records, status, started_at, finished_at
   FROM fetch_runs
 """
 
@@ -103,6 +103,24 @@ SELECT position, message_id, attempts, created_at, next_attempt_at, error
   FROM feed_pages WHERE run_id = $1 AND status = 'gap' ORDER BY position
 """
 """Pages of a run that are not here yet; feed_pages_run_idx."""
+
+MISSING_PAGES: Final = f"""
+WITH last_landed AS (
+  SELECT max(fetched_at) AS fetched_at FROM feed_pages WHERE platform = $1 AND status = 'landed'
+), missing AS (
+  SELECT DISTINCT ON (run_id, position) run_id, position AS page, message_id, attempts, created_at, error
+    FROM feed_pages
+   WHERE platform = $1 AND kind = $2
+     AND (status = 'gap'
+          OR status = 'fetched' AND fetched_at < $3 AND fetched_at < (SELECT fetched_at FROM last_landed))
+   ORDER BY run_id, position, id
+)
+SELECT missing.*, run.* FROM missing JOIN ({_RUN}) AS run USING (run_id) ORDER BY run.started_at, missing.page
+"""  # noqa: S608 - a constant
+"""Pages that failed for good, and pages confirmed before $3 that did not land although later ones did, with their runs.
+
+feed_pages_open_idx; the moment of the last landing is found by reading the ledger once.
+"""
 
 FINISH_RUN: Final = """
 WITH done AS (

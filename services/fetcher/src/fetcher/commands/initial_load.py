@@ -6,11 +6,10 @@ import logging
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from fetcher.adapters.postgres import PostgresStore
 from fetcher.commands.command import Command, Options, add_platform_option, at_least_one, chosen_platforms
-from fetcher.commands.parts import display_of, opened, policy_of
-from fetcher.core.initial_load import InitialLoad, LoadPlan, LoadPorts, Outcome
-from fetcher.core.walk import Ending, WalkLimits
+from fetcher.commands.parts import load_ports_of, opened, policy_of, walk_limits_of
+from fetcher.core.initial_load import InitialLoad, LoadPlan, Outcome
+from fetcher.core.walk import Ending
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings
 
@@ -39,19 +38,8 @@ async def perform(
         FeedmillError: Why it could not go on.
     """
     async with opened(settings, name) as parts:
-        store = PostgresStore(parts.session)
-        ports = LoadPorts(
-            upstream=parts.upstream,
-            reader=parts.reader,
-            publisher=parts.publisher,
-            store=store,
-            operations=store,
-            display=display_of(settings, parts.clock),
-            clock=parts.clock,
-            chance=parts.chance,
-        )
         plan = _plan(settings, name, max_pages=max_pages, again=again)
-        outcome = await InitialLoad(plan, ports, stop=stop).run()
+        outcome = await InitialLoad(plan, load_ports_of(settings, parts), stop=stop).run()
     return _told(outcome, name)
 
 
@@ -61,12 +49,7 @@ def _plan(settings: FetcherServiceSettings, name: str, *, max_pages: int | None,
         platform=name,
         day_zone=ZoneInfo(platform.day_zone),
         once=replace(policy_of(settings), max_retries=0),
-        limits=WalkLimits(
-            max_pages=max_pages,
-            dead_pages_to_stop=own.dead_pages_to_stop,
-            pause_s=own.server_retry_interval_s,
-            pages_in_flight=platform.pages_in_flight,
-        ),
+        limits=walk_limits_of(settings, name, max_pages=max_pages),
         again=again,
         expected_records=own.expected_records,
         stop_grace_s=own.stop_grace_s,

@@ -14,11 +14,14 @@ from common.settings import PlatformSettings
 from fetcher.adapters.autoapi import AutoApi
 from fetcher.adapters.console import ProgressBar, ProgressLines
 from fetcher.adapters.http_json import BoundedHttp
+from fetcher.adapters.postgres import PostgresStore
 from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.session import PlatformSession, SessionAddress
+from fetcher.core.initial_load import LoadPorts
 from fetcher.core.ports import ProgressDisplay
 from fetcher.core.reading import PatientReader
 from fetcher.core.retry import RetryPolicy
+from fetcher.core.walk import WalkLimits
 from fetcher.settings import FetcherServiceSettings, base_url_of
 
 SERVICE = "fetcher"
@@ -89,6 +92,31 @@ def policy_of(settings: FetcherServiceSettings) -> RetryPolicy:
         interval_s=own.retry_interval_s,
         max_retries=own.max_retries,
         window_s=own.retry_window_s,
+    )
+
+
+def walk_limits_of(settings: FetcherServiceSettings, name: str, *, max_pages: int | None = None) -> WalkLimits:
+    """Return where a walk over the pages of a platform's list ends early."""
+    return WalkLimits(
+        max_pages=max_pages,
+        dead_pages_to_stop=settings.fetcher.dead_pages_to_stop,
+        pause_s=settings.fetcher.server_retry_interval_s,
+        pages_in_flight=settings.platforms[name].pages_in_flight,
+    )
+
+
+def load_ports_of(settings: FetcherServiceSettings, parts: Parts) -> LoadPorts:
+    """Return what a first load, a sweep or a retry of gaps talks to."""
+    store = PostgresStore(parts.session)
+    return LoadPorts(
+        upstream=parts.upstream,
+        reader=parts.reader,
+        publisher=parts.publisher,
+        store=store,
+        operations=store,
+        display=display_of(settings, parts.clock),
+        clock=parts.clock,
+        chance=parts.chance,
     )
 
 

@@ -57,7 +57,7 @@ class LoadPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPorts:
-    """What a load talks to."""
+    """What a load, a sweep or a retry of gaps talks to."""
 
     upstream: Upstream
     reader: PatientReader
@@ -67,6 +67,17 @@ class LoadPorts:
     display: ProgressDisplay
     clock: Clock
     chance: random.Random
+
+    def walk_ports(self) -> WalkPorts:
+        """Return what a walk over the pages of the list talks to."""
+        return WalkPorts(
+            ask=self.upstream.offers,
+            reader=self.reader,
+            publisher=self.publisher,
+            store=self.store,
+            display=self.display,
+            clock=self.clock,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +136,13 @@ class InitialLoad:
         failures = await self._frame.patiently(lambda: store.open_failures(run.run_id))
         if latest is not None and latest.status is RunStatus.FAILED:  # the gaps that stopped it get a new chance
             failures = [failure for failure in failures if failure.position <= (run.position or 0)]
-        walk = self._walk = self._new_walk(run)
+        walk = self._walk = PageWalk(run, self._ports.walk_ports(), stop=self._frame.stop, limits=plan.limits)
         first = max(1, (run.position or 1) - 1)
         _log.info("Starting page %d loading", first)
         known = {failure.position: failure for failure in failures}
         ending = await walk.walk(first, known=known, expected=await self._expected(), before=run.records)
         gaps = await self._close_gaps(walk) if ending is Ending.DONE else 0
         return Outcome(ending, walk.run, gaps)
-
-    def _new_walk(self, run: Run) -> PageWalk:
-        ports = self._ports
-        walk_ports = WalkPorts(
-            ask=ports.upstream.offers,
-            reader=ports.reader,
-            publisher=ports.publisher,
-            store=ports.store,
-            display=ports.display,
-            clock=ports.clock,
-        )
-        return PageWalk(run, walk_ports, stop=self._frame.stop, limits=self._plan.limits)
 
     async def _started(self) -> Run:
         clock, chance = self._ports.clock, self._ports.chance

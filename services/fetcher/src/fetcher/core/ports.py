@@ -204,8 +204,17 @@ class LoadStore(Protocol):
         """Return the run's pages that failed and were not fetched since, in order of position."""
         ...
 
+    async def missing_pages(
+        self, platform: str, kind: PageKind, *, lost_before: datetime
+    ) -> Sequence[tuple[Run, FailedPage]]:
+        """Return the gaps of all runs, and the pages that were lost on the way, each with its run, oldest first.
+
+        Lost is what was confirmed before `lost_before` and has not landed although something fetched later has.
+        """
+        ...
+
     async def close_gap(self, run: Run, page: SavedPage) -> None:
-        """Note that a gap was fetched after all, whatever has become of its run; the run's position stays.
+        """Note that a missing page was fetched after all, whatever has become of its run; the run's position stays.
 
         A page that is no gap any more changes no counts.
         """
