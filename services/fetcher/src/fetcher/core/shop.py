@@ -145,20 +145,25 @@ def joined(lists: Sequence[ShopList]) -> list[Product]:
     return [product for _, product in chosen.values()] + nameless
 
 
-def refusal(known: Mapping[str, bool | None], gone: Iterable[str], *, most_gone: float) -> str | None:
-    """Return why so many products cannot have gone; None: they can.
+def refusal(known: Mapping[str, bool | None], shown: Mapping[ListName, set[str]], *, most_gone: float) -> str | None:
+    """Return why what neither list shows cannot all have gone; None: it can.
+
+    A list's products are those that it shows now and those that say they were in it and stand in neither list: what
+    moved to the other list is not missed, and an empty list is no news where it had nothing to lose.
 
     Args:
-        known: The products that were on sale → whether on the main page.
-        gone: Those of them that neither list shows.
+        known: The products that were on sale → whether they said that they are on the main page.
+        shown: What each list shows.
         most_gone: The greatest share, of the products of either list and of all, that may go at once.
     """
-    lost = set(gone)
-    groups = {name.value: {key for key, on_main in known.items() if on_main is name.is_main} for name in ListName}
-    for name, group in {**groups, "both lists": set(known)}.items():
-        missing = len(group & lost)
-        if missing > most_gone * len(group):
-            return f"{missing:,} of the {len(group):,} products of {name} would go, more than {most_gone:.0%}"
+    gone = known.keys() - set().union(*shown.values())
+    groups = {
+        name.value: (gone_of := {key for key in gone if known[key] is name.is_main}, shown[name] | gone_of)
+        for name in ListName
+    }
+    for name, (lost, group) in {**groups, "both lists": (gone, known.keys())}.items():
+        if len(lost) > most_gone * len(group):
+            return f"{len(lost):,} of the {len(group):,} products of {name} would go, more than {most_gone:.0%}"
     return None
 
 

@@ -7,7 +7,7 @@ What has gone is published last, so a process that dies anywhere removes too lit
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -140,7 +140,7 @@ class Snapshot:
         facts = next(one.facts for one in lists if one.name.is_main)
         run = await self._publish(run, [lists_row(facts)] * bool(facts) + [product_row(one) for one in products])
         outcome.published = len(products)
-        gone = await self._gone(inner_ids(products))
+        gone = await self._gone({one.name: inner_ids(one.products) for one in lists})
         run = await self._publish(run, [removed_row(inner_id) for inner_id in gone])
         outcome.removed = len(gone)
         if outcome.errors:
@@ -210,14 +210,14 @@ class Snapshot:
         self._outcome.run = run = run.after(saved)
         return run
 
-    async def _gone(self, shown: set[str]) -> list[str]:
+    async def _gone(self, shown: Mapping[ListName, set[str]]) -> list[str]:
         """Return the products that shall be removed: known, in neither list, and believed."""
         outcome, plan = self._outcome, self._plan
         known = await self._frame.patiently(lambda: self._ports.known.active(plan.shop))
-        gone = known.keys() - shown
+        gone = known.keys() - set().union(*shown.values())
         if not gone:
             return []
-        refused = refusal(known, gone, most_gone=plan.most_gone)
+        refused = refusal(known, shown, most_gone=plan.most_gone)
         if refused and not outcome.errors:
             self._say_refused(refused)
         if not outcome.errors:
