@@ -47,6 +47,7 @@ __all__ = [
     "processed_data",
     "quarantine",
     "raw_data",
+    "sweep_sights",
     "sync_state",
 ]
 
@@ -250,6 +251,14 @@ filters_reference: Final = Table(
     Column("platform", Text, primary_key=True),
     Column("data", JSONB, nullable=False, comment="the answer of /filters as it came"),
     _moment("fetched_at"),
+)
+
+sweep_sights: Final = Table(
+    "sweep_sights",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("inner_id", Text, primary_key=True),
+    comment="Offers that the sweeps under way have seen; empty between two reconciliations",
 )
 
 catalog_changes: Final = Table(
