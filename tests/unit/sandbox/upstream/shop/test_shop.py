@@ -118,12 +118,27 @@ async def test_over_a_fortnight_products_come_go_move_and_change(client: httpx.A
     ]
     moved = [new for old, new in pairs if old["OnMain"] != new["OnMain"]]
     assert moved
-    edited = [(old, new) for old, new in pairs if any(old[part] != new[part] for part in PARTS)]
-    silently = [new for old, new in edited if old["Updated_At"] == new["Updated_At"]]
-    assert silently
-    assert len(silently) < len(edited) < len(pairs) / 2
-    made_anew = [new for old, new in edited if old["excluded"] and not _shared_ids(old["excluded"], new["excluded"])]
-    assert made_anew
+    edited = [(old, new) for old, new in pairs if any(_by_row(old, part) != _by_row(new, part) for part in PARTS)]
+    assert len(pairs) / 30 < len(edited) < len(pairs) / 2
+    dated = [(old, new) for old, new in edited if old["Updated_At"] is not None]
+    assert any(old["Updated_At"] == new["Updated_At"] for old, new in dated)
+    renamed = [(old["Product_Name"] != new["Product_Name"]) for old, new in dated]
+    assert renamed == [old["Updated_At"] != new["Updated_At"] for old, new in dated]
+    assert {True, False} == set(renamed)
+
+
+async def test_an_edit_makes_some_parts_anew_and_keeps_the_others(client: httpx.AsyncClient) -> None:
+    days = [_by_id((await _truth(client, day))["products"]) for day in (0, 13)]
+    both = [(days[0][product_id], days[1][product_id]) for product_id in days[0].keys() & days[1].keys()]
+    assert not any(_shared_ids(old["excluded"], new["excluded"]) for old, new in both)
+    assert sum(bool(new["excluded"]) for _, new in both) > 20
+    for old, new in both:
+        for part, name in (("colors", "Color_ID"), ("parameters", "Parameter_ID"), ("extras", "Product_Extra_ID")):
+            assert [row[name] for row in old[part]] == [row[name] for row in new[part]]
+
+
+def _by_row(product: Product, part: str) -> list[str]:
+    return sorted(map(str, product[part]))
 
 
 def _shared_ids(old: list[Product], new: list[Product]) -> set[int]:

@@ -46,131 +46,144 @@ class Edits:
 class Draft:
     """The parts of one product on one day.
 
-    `fixed` draws the same numbers every day, `edited` others after each edit. Parts keep their ids, but for those
-    that the vendor makes anew with each edit: `excluded`, `importance_num` and, each second time, `reviews`.
+    `fixed` draws the same numbers every day for each kind of part, `edited` others after each edit. Parts keep their
+    ids, but for those that the vendor makes anew with each edit: `excluded`, `importance_num` and, each second time,
+    `reviews`.
     """
 
     def __init__(self, seed: int, number: int, day: int) -> None:
+        self._seed = seed
         self.number = number
         self.product_id = number + 1
-        self.fixed = _dice(seed, number)
-        period = self.fixed.randint(3, 12)
-        self.edits = Edits(period, self.fixed.randrange(period), day)
+        rhythm = self.fixed("edits")
+        period = rhythm.randint(3, 12)
+        self.edits = Edits(period, rhythm.randrange(period), day)
         self.edited = _dice(seed, number, self.edits.all)
         self.order = _dice(seed, number, "order", day)
 
+    def fixed(self, part: str) -> random.Random:
+        """Return the source of chance of one kind of part."""
+        return _dice(self._seed, self.number, part)
+
     def colors(self) -> list[Entity]:
         """Return none to three colours."""
-        return [self._color(slot) for slot in range(self.fixed.randint(0, 3))]
+        fixed = self.fixed("colors")
+        return [self._color(slot, fixed) for slot in range(fixed.randint(0, 3))]
 
-    def _color(self, slot: int) -> Entity:
-        name, code = self.fixed.choice(words.COLORS)
+    def _color(self, slot: int, fixed: random.Random) -> Entity:
+        name, code = fixed.choice(words.COLORS)
         return {
             "Color_ID": self._id(slot),
             "Product_ID": self.product_id,
             "Color_Name": name,
             "Color_Code": code,
-            "Color_image": self.fixed.choice(("", "", "", f"{words.SITE}/color{slot}.png", None)),
+            "Color_image": fixed.choice(("", "", "", f"{words.SITE}/color{slot}.png", None)),
             "discount": self.edited.choice((0, 10, 60, None)),
-            "json_data": self.fixed.choice(({"add_images": []}, '{"add_images": []}', None)),
-            "sort_order": self.fixed.choice((slot, None)),
+            "json_data": fixed.choice(({"add_images": []}, '{"add_images": []}', None)),
+            "sort_order": fixed.choice((slot, None)),
         }
 
     def parameters(self) -> list[Entity]:
         """Return one to five variants with their prices in roubles; one to four of them are chosen."""
-        count = self.fixed.randint(1, 5)
-        chosen = self.fixed.randint(1, min(4, count))
-        return [self._parameter(slot, is_chosen=slot < chosen) for slot in range(count)]
+        fixed = self.fixed("parameters")
+        count = fixed.randint(1, 5)
+        chosen = fixed.randint(1, min(4, count))
+        return [self._parameter(slot, fixed, is_chosen=slot < chosen) for slot in range(count)]
 
-    def _parameter(self, slot: int, *, is_chosen: bool) -> Entity:
-        price = self.fixed.randint(2, 900) * 10
+    def _parameter(self, slot: int, fixed: random.Random, *, is_chosen: bool) -> Entity:
+        price = fixed.randint(2, 900) * 10
         return {
             "Parameter_ID": self._id(slot),
-            "name": self.fixed.choice(words.PARAMETERS),
-            "parameter_string": self.fixed.choice(words.VALUES),
+            "name": fixed.choice(words.PARAMETERS),
+            "parameter_string": fixed.choice(words.VALUES),
             "price": price + self.edited.choice((0, 0, 100, 250)),
-            "old_price": self.fixed.choice((None, None, price + 500)),
+            "old_price": fixed.choice((None, None, price + 500)),
             "chosen": is_chosen,
             "disabled": not self.edited.randrange(10),
             "extra_field_color": "",
             "extra_field_image": "",
-            "parameter_json": self.fixed.choice((None, {"add_images": [], "for_crm_id": f"crm-{self._id(slot)}"})),
-            "sort_order": self.fixed.choice((slot, None)),
+            "parameter_json": fixed.choice((None, {"add_images": [], "for_crm_id": f"crm-{self._id(slot)}"})),
+            "sort_order": fixed.choice((slot, None)),
         }
 
     def images(self) -> list[Entity]:
         """Return none to six pictures; two of them are the main one now and then, or none is."""
-        mains = self.fixed.choice(((0,), (0,), (0,), (0, 1), ()))
-        count = self.fixed.randint(0, 5) + self.edits.all % 2
+        fixed = self.fixed("images")
+        mains = fixed.choice(((0,), (0,), (0,), (0, 1), ()))
+        count = fixed.randint(0, 5) + self.edits.all % 2
         return [
             {
                 "Image_ID": self._id(slot),
                 "Product_ID": self.product_id,
                 "Image_URL": f"{words.SITE}/{self.product_id}/{slot}.jpg",
-                "MainImage": True if slot in mains else self.fixed.choice((False, False, None)),
-                "position": self.fixed.choice(("product", "parameters", "")),
-                "sort_order": self.fixed.choice((slot, None)),
-                "title": self.fixed.choice(("", "9990", None)),
+                "MainImage": True if slot in mains else fixed.choice((False, False, None)),
+                "position": fixed.choice(("product", "parameters", "")),
+                "sort_order": fixed.choice((slot, None)),
+                "title": fixed.choice(("", "9990", None)),
             }
             for slot in range(count)
         ]
 
     def extras(self) -> list[Entity]:
         """Return one to four sets of texts."""
+        fixed = self.fixed("extras")
         return [
             {
                 "Product_Extra_ID": self._id(slot),
                 "Product_ID": self.product_id,
                 "Characteristics": self.edited.choice(words.CHARACTERISTICS),
-                "Delivery": self.fixed.choice(words.DELIVERIES),
-                "Kit": self.fixed.choice(words.KITS),
-                "Offer": self.fixed.choice(words.OFFERS),
-                "ai_description": self.fixed.choice(words.DESCRIPTIONS),
+                "Delivery": fixed.choice(words.DELIVERIES),
+                "Kit": fixed.choice(words.KITS),
+                "Offer": fixed.choice(words.OFFERS),
+                "ai_description": fixed.choice(words.DESCRIPTIONS),
             }
-            for slot in range(self.fixed.randint(1, 4))
+            for slot in range(fixed.randint(1, 4))
         ]
 
     def reviews(self) -> list[Entity]:
         """Return none to four photographs of customers."""
+        fixed = self.fixed("reviews")
         return [
             {
                 "Photo_ID": self._new_id(slot, self.edits.own),
                 "Product_ID": self.product_id,
                 "Photo_URL": f"{words.SITE}/reviews/{self.product_id}-{slot}.jpg",
-                "sort_order": self.fixed.choice((slot, None)),
+                "sort_order": fixed.choice((slot, None)),
             }
-            for slot in range(self.fixed.randint(0, 4))
+            for slot in range(fixed.randint(0, 4))
         ]
 
     def videos(self) -> list[Entity]:
         """Return none to two films of customers."""
+        fixed = self.fixed("videos")
         return [
             {
                 "Video_ID": self._id(slot),
                 "Product_ID": self.product_id,
                 "Video_URL": f"{words.SITE}/reviews/{self.product_id}-{slot}.mp4",
-                "Poster_URL": self.fixed.choice(("", None, f"{words.SITE}/poster.jpg")),
-                "sort_order": self.fixed.choice((slot, None)),
+                "Poster_URL": fixed.choice(("", None, f"{words.SITE}/poster.jpg")),
+                "sort_order": fixed.choice((slot, None)),
             }
-            for slot in range(self.fixed.randint(0, 2))
+            for slot in range(fixed.randint(0, 2))
         ]
 
     def excluded(self, parameters: list[Entity], colors: list[Entity]) -> list[Entity]:
         """Return none to three combinations that are not sold."""
+        fixed = self.fixed("excluded")
         return [
             {
                 "id": self._new_id(slot, self.edits.all),
                 "product_id": self.product_id,
                 "parameter_id": self.edited.choice(parameters)["Parameter_ID"],
-                "color_id": self.edited.choice(colors)["Color_ID"] if colors and self.fixed.random() < 0.5 else None,  # noqa: PLR2004 - a coin
+                "color_id": self.edited.choice(colors)["Color_ID"] if colors and fixed.random() < 0.5 else None,  # noqa: PLR2004 - a coin
             }
-            for slot in range(self.fixed.randint(0, 3))
+            for slot in range(fixed.randint(0, 3))
         ]
 
     def importance(self) -> list[Entity] | int | None:
         """Return the rank: a list of one as a rule, now and then a bare number or nothing."""
         importance = self.edited.randint(1, 99)
-        form = self.fixed.randrange(10)
+        form = self.fixed("importance").randrange(10)
         if form == _AS_NUMBER:
             return importance
         if form == _AS_NULL:
@@ -198,7 +211,7 @@ class Draft:
 def a_product(draft: Draft, *, is_main: bool, categories: list[Entity]) -> Entity:
     """Return the whole product; `categories` are those of its categories."""
     parameters, colors = draft.parameters(), draft.colors()
-    fixed, shuffled = draft.fixed, _shuffler(draft.order)
+    fixed, shuffled = draft.fixed("product"), _shuffler(draft.order)
     kind, noun = fixed.choice(words.KINDS), fixed.choice(words.NOUNS)
     return {
         "Product_ID": draft.product_id,
