@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from common.events import PageFetched
 from common.settings import DatabaseSettings
 from common.testing.pages import a_page, a_record
 from normalizer.core.batch import Limits
+from normalizer.core.diary import Diary, NotedLanding
 from normalizer.core.errors import TransientError
 from sandbox.stack import Stack, Vhost
 
@@ -256,3 +258,20 @@ async def test_several_consumers_share_a_queue_and_end_in_the_same_rows(
     assert await queue.ready() == 0
     assert await rows.ledger() == [("landed", 30, 600, 600, 0)]
     assert await rows.count("catalog_changes") == 600
+
+
+async def test_a_busy_period_is_one_row_of_the_operations_log(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    await queue.publish(*pages(3))
+    async with opened_store(database) as store:
+        diary = Diary(store, clock=CLOCK)
+        landing = NotedLanding(a_lander(store), diary, clock=CLOCK)
+        async with consuming(vhost, database, landing=landing):
+            await until(partial(rows.are, 60))
+            await until(partial(is_empty, queue))
+        await diary.write()
+    found = await rows.connection.fetch("SELECT operation_type, status, details, platform, counts FROM operations_log")
+    ((kind, status, details, platform, counts),) = found
+    assert (kind, status, details, platform) == ("normalization", "OK", "normalised 60 records", "che168")
+    assert json.loads(counts) == {"inserted": 60, "pages": 3, "records": 60}

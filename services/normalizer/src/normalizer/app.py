@@ -21,6 +21,7 @@ from common.log import fields
 from common.settings import PlatformSettings
 from normalizer.adapters.postgres import PostgresStore
 from normalizer.core.batch import Limits
+from normalizer.core.diary import Diary, NotedLanding, kept
 from normalizer.core.errors import TransientError
 from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
@@ -35,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 SERVICE: Final = "normalizer"
 SECOND_SIGNAL: Final = 130
+LAST_WORD_S: Final = 1.0
+"""Seconds for the last row of `operations_log`."""
 GC_THRESHOLD: Final = (10_000, 10, 10)
 """Batches make many short-lived objects; the default threshold would scan them all every few records."""
 
@@ -71,34 +74,39 @@ class App:
 
     async def run(self) -> int:
         """Consume until SIGTERM or SIGINT; a second signal ends at once, which is as safe as a crash."""
-        stop = _stop_on_signals()
+        stop, clock = _stop_on_signals(), SystemClock()
         async with self._store() as store:
+            diary = Diary(store, clock=clock)
             consumer = RawConsumer(
                 self._consumption(),
-                landing=self._lander(store),
+                landing=NotedLanding(self._lander(store), diary, clock=clock),
                 database=store,
-                clock=SystemClock(),
+                clock=clock,
                 random=Random(),  # noqa: S311 - jitter
             )
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLD)
-            await consumer.run(stop)
+            await kept(diary, asyncio.ensure_future(consumer.run(stop)), last_word_s=LAST_WORD_S)
         _log.info("Stopped")
         return DONE
 
     async def normalize(self, batch_size: int) -> int:
         """Normalise rows that wait, `batch_size` a transaction; 1 if some of them cannot be."""
         counts: Counter[str] = Counter()
+        clock = SystemClock()
         async with self._store() as store:
-            lander, after = self._lander(store), 0
+            lander, diary, after = self._lander(store), Diary(store, clock=clock), 0
             try:
                 while True:
+                    began_s = clock.monotonic()
                     keys, after = await store.pending(limit=batch_size, after=after)
                     if not keys:
                         break
-                    counts["rows"] += len(keys)
-                    counts.update(await lander.normalise(keys))
+                    found = Counter(rows=len(keys), records=len(keys)) + await lander.normalise(keys)
+                    counts.update(found)
+                    diary.note(found, platforms={key.platform for key in keys}, took_s=clock.monotonic() - began_s)
+                await diary.write()
             except TransientError as error:
                 _log.error(fields("Database does not answer", error=error))
                 return FAILED

@@ -15,6 +15,7 @@ from common.events import InnerId
 from normalizer.adapters import sql
 from normalizer.adapters.failures import translated
 from normalizer.adapters.products import PostgresShelf
+from normalizer.core.diary import Normalization
 from normalizer.core.merge import NEVER, LooseField, RawRow
 from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, StoredRow
 
@@ -46,6 +47,20 @@ class PostgresStore:
             async with self._connection() as connection:
                 rows = await connection.fetch(sql.PENDING, after, limit)
         return [Key(row["platform"], row["inner_id"]) for row in rows], rows[-1]["id"] if rows else after
+
+    async def record(self, operation: Normalization) -> None:
+        """Add a row of type `normalization` to `operations_log`."""
+        values = (
+            operation.started_at,
+            operation.duration_s,
+            "OK" if operation.is_ok else "ERROR",
+            operation.details,
+            operation.platform,
+            _encode(operation.counts),
+        )
+        with translated():
+            async with self._connection() as connection:
+                await connection.execute(sql.RECORD_OPERATION, *values)
 
     async def ping(self) -> None:
         """Return when the database answers."""

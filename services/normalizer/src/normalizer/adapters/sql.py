@@ -153,3 +153,9 @@ LEFT JOIN feed_pages USING (message_id)
 ON CONFLICT (message_id, record_index, reason) DO NOTHING
 """
 """Keep rejected records once. Unique (message_id, record_index, reason)."""
+
+RECORD_OPERATION: Final = """
+INSERT INTO operations_log (operation_type, started_at, duration, status, details, platform, counts)
+VALUES ('normalization', $1, $2, $3, $4, $5, $6)
+"""
+"""Add a row to the diary."""

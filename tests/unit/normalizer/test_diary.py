@@ -1,0 +1,84 @@
+"""One row for each busy period."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+
+from common.testing.clock import VirtualClock
+from normalizer.core.diary import IDLE_S, Diary, Normalization, kept
+from normalizer.core.errors import TransientError
+
+pytestmark = pytest.mark.unit
+
+
+@dataclass
+class FakeOperations:
+    """Keeps rows, after `outages` failures."""
+
+    outages: int = 0
+    rows: list[Normalization] = field(default_factory=list)
+
+    async def record(self, operation: Normalization) -> None:
+        """Keep a row."""
+        if self.outages:
+            self.outages -= 1
+            raise TransientError("database away")
+        self.rows.append(operation)
+
+
+async def quiet(clock: VirtualClock, looks: int) -> None:
+    """Let the diary look so often while nothing happens."""
+    for _ in range(looks):
+        await clock.advance(IDLE_S)
+
+
+async def test_batches_without_a_pause_are_one_row_and_a_pause_ends_it() -> None:
+    clock, operations = VirtualClock(auto_advance=False), FakeOperations()
+    diary = Diary(operations, clock=clock)
+    start = clock.now()
+    keeping = asyncio.create_task(diary.keep())
+    await clock.advance(0)
+    for _ in range(30):
+        diary.note(Counter(records=200, inserted=199, unchanged=1, updated=0), platforms={"che168"}, took_s=0.0)
+        await clock.advance(1.0)
+    assert operations.rows == []
+    counts = {"inserted": 5970, "records": 6000, "unchanged": 30}
+    await quiet(clock, 2)
+    assert operations.rows == [
+        Normalization(start, 29.0, is_ok=True, details="normalised 6,000 records", platform="che168", counts=counts)
+    ]
+    await quiet(clock, 5)
+    assert len(operations.rows) == 1
+    diary.note(Counter(records=3, errors=1, quarantined=1), platforms={"che168", "encar"}, took_s=0.5)
+    await quiet(clock, 2)
+    second = operations.rows[1]
+    assert (second.is_ok, second.platform, second.duration_s) == (False, None, 0.5)
+    assert second.details == "normalised 3 records, 1 could not be normalised, 1 in quarantine"
+    keeping.cancel()
+
+
+async def test_a_database_that_is_away_loses_no_count() -> None:
+    clock, operations = VirtualClock(auto_advance=False), FakeOperations(outages=2)
+    diary = Diary(operations, clock=clock)
+    keeping = asyncio.create_task(diary.keep())
+    await clock.advance(0)
+    diary.note(Counter(records=1), platforms={"che168"}, took_s=0.1)
+    await quiet(clock, 2)
+    diary.note(Counter(records=2), platforms={"che168"}, took_s=0.1)
+    await quiet(clock, 3)
+    assert [row.counts for row in operations.rows] == [{"records": 3}]
+    keeping.cancel()
+
+
+@pytest.mark.parametrize(("outages", "rows"), [(0, 1), (1, 0)], ids=["the database is there", "it is away"])
+async def test_what_is_open_is_written_at_the_end_or_given_up_at_once(outages: int, rows: int) -> None:
+    clock, operations = VirtualClock(auto_advance=False), FakeOperations(outages=outages)
+    diary = Diary(operations, clock=clock)
+
+    async def work() -> None:
+        diary.note(Counter(records=1), platforms={"che168"}, took_s=0.1)
+
+    await kept(diary, asyncio.ensure_future(work()), last_word_s=1.0)
+    assert len(operations.rows) == rows
