@@ -8,6 +8,7 @@ BIN := .venv/bin
 LOCAL := $(BIN)/sandbox local
 PLATFORM ?=
 COUNT ?= 1
+SINCE ?=
 FORCE ?=
 REASON ?=
 MESSAGE ?=
@@ -41,6 +42,10 @@ logs: ## follow the logs (Ctrl-C ends)
 .PHONY: load
 load: ## first load (of PLATFORM only); goes on where it stopped
 	@$(LOCAL) run fetcher initial-load $(if $(PLATFORM),--platform $(PLATFORM))
+
+.PHONY: daily
+daily: ## daily update (of PLATFORM only); SINCE=2026-11-20 replays from that day
+	@$(LOCAL) run fetcher daily-update $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(SINCE),--since $(SINCE))
 
 .PHONY: retry-gaps
 retry-gaps: ## ask again for the pages that are missing (of PLATFORM only)

@@ -9,7 +9,7 @@ import uvloop
 
 from common import log
 from common.settings import load
-from fetcher.commands import initial_load, retry_gaps, shop_sync
+from fetcher.commands import daily_update, initial_load, retry_gaps, shop_sync
 from fetcher.commands.command import Command, Options
 from fetcher.commands.parts import SERVICE
 from fetcher.entrypoints import cli
@@ -17,7 +17,12 @@ from fetcher.entrypoints.cli import Exit
 from fetcher.entrypoints.signals import StopSignals
 from fetcher.settings import FetcherServiceSettings
 
-COMMANDS: Final[tuple[Command, ...]] = (initial_load.COMMAND, retry_gaps.COMMAND, shop_sync.COMMAND)
+COMMANDS: Final[tuple[Command, ...]] = (
+    initial_load.COMMAND,
+    daily_update.COMMAND,
+    retry_gaps.COMMAND,
+    shop_sync.COMMAND,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final, Self
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from common.errors import ConfigurationError
 from common.settings import PlatformSettings, Section, Settings, ShopSettings
@@ -15,9 +15,22 @@ ASKED_OF_A_SHOP: Final = frozenset({"on_main", "page"})
 """Parameters of a shop's lists that are not for its address to say."""
 
 
+def _as_written(value: object) -> object:
+    # YAML 1.1 reads 12:30 without quotes as the number 750.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value // 60:02}:{value % 60:02}"
+    return value
+
+
+TimeOfDay = Annotated[str, BeforeValidator(_as_written), Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+"""`HH:MM`."""
+
+
 class FetcherSettings(Section):
     """How patient, how careful and how talkative the fetcher is."""
 
+    daily_at: TimeOfDay = "02:00"
+    """Time of day, in a platform's `day_zone`, at which `fetcher run` begins its daily update."""
     request_timeout_s: Annotated[float, Field(gt=0, le=300)] = 30.0
     """Seconds for a whole request, from connecting to the last byte."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 8 * 1024 * 1024
@@ -38,6 +51,12 @@ class FetcherSettings(Section):
     """A page that the broker took so long ago and that has not landed counts as lost; `retry-gaps` asks for it."""
     dead_pages_to_stop: Annotated[int, Field(ge=1, le=100)] = 3
     """So many dead pages in a row stop a load."""
+    lookup_budget: Annotated[int, Field(ge=0, le=100_000)] = 500
+    """Offers known only in part that one daily update asks about, at most."""
+    lookup_interval_s: Annotated[float, Field(ge=0, le=60)] = 1.0
+    """Least seconds between the starts of two requests about single offers."""
+    lookup_again_s: Annotated[float, Field(ge=60, le=604_800)] = 72_000.0
+    """Seconds until an offer is asked about again; less than a day, so that tomorrow's update finds it due."""
     expected_records: Annotated[int, Field(ge=1)] | None = None
     """Estimate of a whole load, for the percentage; none: what the last load brought."""
     progress_interval_s: Annotated[float, Field(gt=0, le=3600)] = 5.0

@@ -113,10 +113,10 @@ class ChangeWalk:
             RunTakenOverError: Another process writes this run.
             TopologyError: The broker has no place for the messages.
         """
-        if until is not None and self.cursor >= until:
-            return Ending.DONE if self.is_at_end else Ending.PAUSED
-        if self.is_at_end:
-            return Ending.DONE
+        is_there = self.is_at_end if until is None else self.cursor >= until
+        if is_there:
+            return self._ending(until)
+        self.is_at_end = False  # events may have come since
         if self._known is None:
             failures = await self._patiently(lambda: self._ports.runs.open_failures(self.run.run_id))
             self._known = {failure.position: failure for failure in failures}

@@ -67,15 +67,29 @@ class PatientReader:
         Raises:
             LoadStoppedError: The upstream refuses, or did not answer within the window.
         """
+        found = await self.answer(ask, what, policy=self._policy)
+        if isinstance(found, FailedPage):
+            raise LoadStoppedError(f"{self._platform}: {what}: {found.error} after {found.attempts} tries")
+        return found
+
+    async def answer(self, ask: Callable[[], Awaitable[T]], what: str, *, policy: RetryPolicy) -> T | FailedPage:
+        """Return an answer that stands outside the page ledger, or what is known of its failure.
+
+        Args:
+            ask: One request.
+            what: Its name for people.
+            policy: How patient to be.
+
+        Raises:
+            LoadStoppedError: The upstream refuses for good.
+        """
 
         async def wait(_: FailedPage) -> None:
             """Leave no trace: the ledger holds pages only."""
 
         window = FailedPage(0, what, 0, self._clock.now(), None, "")
-        found = await self._try(ask, what, window, self._policy, wait)
-        if isinstance(found, FailedPage):
-            raise LoadStoppedError(f"{self._platform}: {what}: {found.error} after {found.attempts} tries")
-        return found[0]
+        found = await self._try(ask, what, window, policy, wait)
+        return found if isinstance(found, FailedPage) else found[0]
 
     async def page(
         self,
