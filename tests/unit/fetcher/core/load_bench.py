@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from tests.contract.fetcher.fakes import FakeDisplay, FakePublisher, FakeStore, FakeUpstream
 
 from common.testing.clock import VirtualClock
-from fetcher.core.initial_load import InitialLoad, LoadPlan, LoadPorts, Outcome
+from fetcher.core.initial_load import InitialLoad, LoadPlan
+from fetcher.core.list_run import LoadPorts, Outcome
 from fetcher.core.ports import Run
 from fetcher.core.reading import PatientReader
 from fetcher.core.retry import RetryPolicy

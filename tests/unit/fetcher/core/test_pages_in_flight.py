@@ -9,7 +9,7 @@ from tests.unit.fetcher.core.load_bench import START, LoadBench
 
 from common.testing.clock import VirtualClock
 from fetcher.core.errors import Cause, LoadStoppedError, UpstreamError
-from fetcher.core.initial_load import Outcome
+from fetcher.core.list_run import Outcome
 from fetcher.core.ports import RunStatus
 from fetcher.core.walk import Ending
 

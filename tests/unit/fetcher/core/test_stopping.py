@@ -9,7 +9,7 @@ from common.errors import UnavailableError
 from common.events import PageFetched
 from common.testing.clock import VirtualClock
 from fetcher.core.errors import Cause, UpstreamError
-from fetcher.core.initial_load import Outcome
+from fetcher.core.list_run import Outcome
 from fetcher.core.ports import RunStatus
 from fetcher.core.walk import Ending
 

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from fetcher.commands.command import Command, Options, add_platform_option, at_least_one, chosen_platforms
 from fetcher.commands.parts import load_ports_of, opened, policy_of, walk_limits_of
-from fetcher.core.initial_load import InitialLoad, LoadPlan, Outcome
+from fetcher.core.initial_load import InitialLoad, LoadPlan
+from fetcher.core.list_run import Outcome
 from fetcher.core.walk import Ending
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings

@@ -17,7 +17,7 @@ from fetcher.adapters.http_json import BoundedHttp
 from fetcher.adapters.postgres import PostgresStore
 from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.session import PlatformSession, SessionAddress
-from fetcher.core.initial_load import LoadPorts
+from fetcher.core.list_run import LoadPorts
 from fetcher.core.ports import ProgressDisplay
 from fetcher.core.reading import PatientReader
 from fetcher.core.retry import RetryPolicy

@@ -5,31 +5,16 @@ anywhere and the next start loses nothing.
 """
 
 import asyncio
-import logging
-import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from common.clock import Clock
-from common.log import fields
 from fetcher.core.job import Frame, Report
-from fetcher.core.ports import (
-    LoadStore,
-    OperationsLog,
-    PagePublisher,
-    ProgressDisplay,
-    Run,
-    RunKind,
-    RunStatus,
-    Upstream,
-)
-from fetcher.core.reading import PatientReader
+from fetcher.core.list_run import ListRuns, LoadPorts, Outcome
+from fetcher.core.ports import Run, RunKind, RunStatus
 from fetcher.core.retry import RetryPolicy
-from fetcher.core.walk import Ending, PageWalk, WalkCounts, WalkLimits, WalkPorts
-
-_log = logging.getLogger(__name__)
+from fetcher.core.walk import Ending, WalkLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,40 +40,6 @@ class LoadPlan:
     stop_grace_s: float = 6.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadPorts:
-    """What a load, a sweep or a retry of gaps talks to."""
-
-    upstream: Upstream
-    reader: PatientReader
-    publisher: PagePublisher
-    store: LoadStore
-    operations: OperationsLog
-    display: ProgressDisplay
-    clock: Clock
-    chance: random.Random
-
-    def walk_ports(self) -> WalkPorts:
-        """Return what a walk over the pages of the list talks to."""
-        return WalkPorts(
-            ask=self.upstream.offers,
-            reader=self.reader,
-            publisher=self.publisher,
-            store=self.store,
-            display=self.display,
-            clock=self.clock,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a call ended. `gaps` are pages of the run that are still missing."""
-
-    ending: Ending
-    run: Run | None
-    gaps: int = 0
-
-
 class InitialLoad:
     """One call of `initial-load` for one platform. `stop` asks it to finish the page in hand and to return."""
 
@@ -103,7 +54,7 @@ class InitialLoad:
             stop_grace_s=plan.stop_grace_s,
             pause_s=plan.limits.pause_s,
         )
-        self._walk: PageWalk | None = None
+        self._runs = ListRuns(ports, self._frame, limits=plan.limits, once=plan.once)
         self._is_resumed = False
 
     async def run(self) -> Outcome:
@@ -115,7 +66,7 @@ class InitialLoad:
             TopologyError: The broker has no place for the messages.
             SchemaError: The database lacks a table or a right.
         """
-        outcome = await self._frame.carry_out(self._load(), report=self._report, give_up=self._give_up)
+        outcome = await self._frame.carry_out(self._load(), report=self._report, give_up=self._runs.give_up)
         return outcome or self._cut_off()
 
     async def _load(self) -> Outcome:
@@ -129,39 +80,15 @@ class InitialLoad:
         latest = await self._frame.patiently(lambda: store.latest_run(plan.platform, RunKind.INITIAL_LOAD))
         if latest is not None and latest.status is RunStatus.DONE and not plan.again:
             return Outcome(Ending.ALREADY_DONE, latest)
-        if latest is None or latest.status is RunStatus.DONE:
-            run = await self._started()
-        else:
-            run = await self._resumed(latest)
-        failures = await self._frame.patiently(lambda: store.open_failures(run.run_id))
-        if latest is not None and latest.status is RunStatus.FAILED:  # the gaps that stopped it get a new chance
-            failures = [failure for failure in failures if failure.position <= (run.position or 0)]
-        walk = self._walk = PageWalk(run, self._ports.walk_ports(), stop=self._frame.stop, limits=plan.limits)
-        first = max(1, (run.position or 1) - 1)
-        _log.info("Starting page %d loading", first)
-        known = {failure.position: failure for failure in failures}
-        ending = await walk.walk(first, known=known, expected=await self._expected(), before=run.records)
-        gaps = await self._close_gaps(walk) if ending is Ending.DONE else 0
-        return Outcome(ending, walk.run, gaps)
+        self._is_resumed = latest is not None and latest.status is not RunStatus.DONE
+        run = latest if latest is not None and self._is_resumed else await self._started()
+        return await self._runs.walked(run, expected=await self._expected(), before=run.records)
 
     async def _started(self) -> Run:
-        clock, chance = self._ports.clock, self._ports.chance
-        yesterday = clock.now().astimezone(self._plan.day_zone).date() - timedelta(days=1)
+        yesterday = self._ports.clock.now().astimezone(self._plan.day_zone).date() - timedelta(days=1)
         ask = partial(self._ports.upstream.change_id, yesterday)
         start = await self._ports.reader.value(ask, f"change_id of {yesterday}")
-        started_at = clock.now()
-        run_id = f"{started_at:%Y%m%dT%H%M%S}-{chance.getrandbits(24):06x}"
-        run = Run(run_id, self._plan.platform, start)
-        await self._frame.patiently(lambda: self._ports.store.start_run(run, started_at))
-        _log.info(fields("initial load begins", platform=run.platform, run=run_id, change_id=start))
-        return run
-
-    async def _resumed(self, run: Run) -> Run:
-        await self._frame.patiently(lambda: self._ports.store.reopen_run(run.run_id))
-        self._is_resumed = True
-        last = f"last confirmed page {run.position}" if run.position else "no page confirmed yet"
-        _log.info(fields(f"resuming the initial load, {last}", platform=run.platform, run=run.run_id))
-        return replace(run, status=RunStatus.RUNNING)
+        return await self._runs.started(RunKind.INITIAL_LOAD, start)
 
     async def _expected(self) -> int | None:
         if self._plan.expected_records is not None:
@@ -170,26 +97,12 @@ class InitialLoad:
             lambda: self._ports.store.previous_total(self._plan.platform, RunKind.INITIAL_LOAD)
         )
 
-    async def _close_gaps(self, walk: PageWalk) -> int:
-        """Ask for each gap once more, then call the run done; return the gaps that remain."""
-        store, run = self._ports.store, walk.run
-        remaining = 0
-        for gap in await self._frame.patiently(lambda: store.open_failures(run.run_id)):
-            remaining += not await walk.retry(gap, self._plan.once)
-        await self._frame.patiently(lambda: store.finish_run(run))
-        return remaining
-
-    async def _give_up(self) -> None:
-        walk = self._walk
-        if walk is not None:
-            await self._frame.patiently(lambda: self._ports.store.fail_run(walk.run.run_id))
-
     def _cut_off(self) -> Outcome:
-        return Outcome(Ending.INTERRUPTED, self._walk.run if self._walk else None)
+        return Outcome(Ending.INTERRUPTED, self._runs.run)
 
     def _report(self, outcome: Outcome | None) -> Report:
         outcome = outcome or self._cut_off()
-        counts = self._walk.counts if self._walk else WalkCounts()
+        counts = self._runs.counts
         return Report(
             _said(outcome),
             is_ok=outcome.gaps == 0,

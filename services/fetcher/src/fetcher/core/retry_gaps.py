@@ -13,8 +13,8 @@ from datetime import timedelta
 
 from common.events import PageKind
 from common.log import fields
-from fetcher.core.initial_load import LoadPorts
 from fetcher.core.job import Frame, Report
+from fetcher.core.list_run import LoadPorts
 from fetcher.core.ports import FailedPage, Run
 from fetcher.core.retry import RetryPolicy
 from fetcher.core.walk import PageWalk, WalkLimits

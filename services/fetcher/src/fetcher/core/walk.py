@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
@@ -19,6 +18,7 @@ from common.clock import Clock
 from common.log import fields
 from fetcher.core.errors import LoadStoppedError
 from fetcher.core.feed import SourceRow, UpstreamPage, events_of, seq_before
+from fetcher.core.inflight import OneBehind, dropped, unless_stopped
 from fetcher.core.patience import until_available
 from fetcher.core.ports import FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run, SavedPage
 from fetcher.core.progress import Progress, Speedometer
@@ -71,6 +71,11 @@ class WalkCounts:
     rows: int = 0
     gaps: int = 0
 
+    def __add__(self, other: "WalkCounts") -> "WalkCounts":
+        return WalkCounts(
+            self.pages + other.pages, self.records + other.records, self.rows + other.rows, self.gaps + other.gaps
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkPorts:
@@ -105,7 +110,7 @@ class PageWalk:
         self._asked = 0
         self._next: int | None = None
         self._reading: deque[asyncio.Task[ReadPage | FailedPage]] = deque()
-        self._saving: asyncio.Task[None] | None = None
+        self._saving = OneBehind()
 
     async def walk(
         self, first: int, *, known: Mapping[int, FailedPage], expected: int | None, before: int = 0
@@ -127,7 +132,7 @@ class PageWalk:
         try:
             self._ask_ahead()
             while self._reading:
-                read = await self._unless_stopped(self._reading[0])
+                read = await unless_stopped(self._reading[0], self._stop)
                 if read is None:
                     return Ending.INTERRUPTED
                 self._reading.popleft()
@@ -137,17 +142,16 @@ class PageWalk:
                 self._ask_ahead()
                 await self._settle(read)
                 if is_last:
-                    await self._saved()
+                    await self._saving.settled()
                 self._show(before, expected, is_complete=is_last)
                 if is_last:
                     return Ending.DONE
         except asyncio.CancelledError:  # time is up: the page is asked for again at the next start
-            saving, self._saving = self._saving, None
-            await _drop(saving)
+            await self._saving.dropped()
             raise
         finally:
             await self._ask_no_more()
-            await self._saved()
+            await self._saving.settled()
         return Ending.INTERRUPTED if self._stop.is_set() else Ending.PAUSED
 
     async def retry(self, gap: FailedPage, policy: RetryPolicy) -> bool:
@@ -174,7 +178,7 @@ class PageWalk:
     async def _ask_no_more(self) -> None:
         self._next = None
         while self._reading:
-            await _drop(self._reading.pop())
+            await dropped(self._reading.pop())
 
     async def _read(self, position: int) -> ReadPage | FailedPage:
         known = self._known.get(position)
@@ -183,14 +187,6 @@ class PageWalk:
         _log.debug("Starting page %d loading", position)
         ask = partial(self._ports.ask, position)
         return await self._ports.reader.page(ask, self.run, position, on_wait=self._note_wait, resumed=known)
-
-    async def _unless_stopped(self, pending: "asyncio.Task[T]") -> T | None:
-        stopping = asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait({pending, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-        return None if self._stop.is_set() else await pending
 
     def _is_last(self, read: ReadPage | FailedPage) -> bool:
         self._dead_in_row = 0 if isinstance(read, ReadPage) else self._dead_in_row + 1
@@ -209,7 +205,7 @@ class PageWalk:
             await self._patiently(lambda: self._ports.store.save_failure(self.run, read))
             _log.error(fields(f"page {read.position} is dead, noted as a gap", error=read.error, tries=read.attempts))
         if self._dead_in_row >= self._limits.dead_pages_to_stop:
-            await self._saved()
+            await self._saving.settled()
             raise LoadStoppedError(
                 f"{self.run.platform}: {self._dead_in_row} pages in a row are dead, the last one {read.position}:"
                 f" {read.error}; start again to resume"
@@ -220,8 +216,7 @@ class PageWalk:
             notes = fields(f"page {read.page.position} repaired", platform=self.run.platform, notes=read.page.notes)
             _log.warning(notes)
         messages = await self._send(read.page)
-        await self._saved()
-        self._saving = asyncio.create_task(self._save(read, messages))
+        await self._saving.then(self._save(read, messages))
 
     async def _send(self, page: UpstreamPage) -> Mapping[str, int]:
         """Publish what is to be known of a page; return the records of each message, all of them confirmed."""
@@ -243,12 +238,6 @@ class PageWalk:
         self.counts.records += saved.records
         self.counts.rows += len(read.page.rows) if self.run is not run else 0  # a page read again is no new one
 
-    async def _saved(self) -> None:
-        """Return when the page that was published last is saved; raises what saving it raised."""
-        saving, self._saving = self._saving, None
-        if saving is not None:
-            await saving
-
     async def _note_wait(self, failed: FailedPage) -> None:
         await self._patiently(lambda: self._ports.store.save_failure(self.run, failed))
 
@@ -265,10 +254,3 @@ class PageWalk:
 def _saved_page(read: ReadPage, messages: Mapping[str, int]) -> SavedPage:
     page = read.page
     return SavedPage(page.position, page.next_position, messages, read.attempts, page.fetched_at)
-
-
-async def _drop(pending: "asyncio.Task[T] | None") -> None:
-    if pending is not None:
-        pending.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await pending
