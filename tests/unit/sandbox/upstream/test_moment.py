@@ -206,6 +206,39 @@ def test_events_stop_at_the_horizon_while_time_goes_on() -> None:
     assert [count - counts[0] for count in counts] == [0, 60, 120, 120, 120]
 
 
+async def test_a_live_world_follows_the_clock_from_wherever_it_was_moved(clock: VirtualClock) -> None:
+    app = create_app(UpstreamOptions(offers=300, live=True), clock=clock)
+    await clock.sleep(3_600)
+    assert app.moment.now == NOW + timedelta(hours=1)
+    app.moment.move_to(NOW + timedelta(days=9))
+    await clock.sleep(60)
+    assert app.moment.now == NOW + timedelta(days=9, minutes=1)
+    with pytest.raises(BadOptionError):
+        app.moment.move_to(NOW + timedelta(days=9))
+
+
+async def test_a_live_world_that_starts_again_later_has_the_same_events(
+    upstream: Upstream, clock: VirtualClock
+) -> None:
+    settings: dict[str, Any] = {"offers": 300, "changes_per_day": 240, "quirks": NO_QUIRKS, "live": True, "now": NOW}
+    first = upstream(**settings)
+    await clock.sleep(2 * 86_400)
+    again = upstream(**settings)
+    for url in ("/changes?change_id=0", "/offers?page=3", "/change_id?date=2026-11-22", "/changes?change_id=8356000"):
+        assert (await first.get(url)).json() == (await again.get(url)).json()
+    assert (await again.get("/changes?change_id=8356000")).json()["result"]
+
+
+async def test_changes_come_as_time_goes_on(upstream: Upstream, clock: VirtualClock) -> None:
+    client = upstream(offers=300, changes_per_day=240, quirks=NO_QUIRKS, live=True)
+    head = (await client.get("/change_id?date=2027-01-01")).json()["change_id"]
+    counts = []
+    for _ in range(3):
+        counts.append(len((await client.get(f"/changes?change_id={head + 1}")).json()["result"]))
+        await clock.sleep(1_800)
+    assert counts == [0, 5, 10]
+
+
 def test_too_few_offers_stand_still() -> None:
     moment = Moment(NOW)
     source = _source(49, 60, Quirks(), moment)

@@ -52,6 +52,7 @@ class UpstreamOptions:
         changes_per_day: events a day; None is 6 % of the offers.
         history_days: full days of history before the day of `now`.
         now: the moment at which the stand-in starts, aware; None is that of the start of the process.
+        live: the moment is that of the clock, as soon as that is later than `now`; otherwise it stands until moved.
         horizon_days: days after `now` in which there are events; None is without end.
         events_per_request: events that each request to `/offers` lets happen, 0 for none.
         cache_pages: rendered pages of the whole list to keep, about 130 kB each.
@@ -70,6 +71,7 @@ class UpstreamOptions:
     changes_per_day: int | None = None
     history_days: int = 7
     now: datetime | None = None
+    live: bool = False
     horizon_days: int | None = None
     events_per_request: float = 0.0
     cache_pages: int = 0
@@ -176,8 +178,9 @@ def create_app(options: UpstreamOptions | None = None, *, clock: Clock | None = 
     """
     options = options or UpstreamOptions()
     clock = clock or SystemClock()
-    moment = Moment(options.now or clock.now(), horizon_days=options.horizon_days)
-    return UpstreamApp(_source(options, moment), _shop(options), options, moment, clock)
+    now = options.now or clock.now()
+    moment = Moment(now, horizon_days=options.horizon_days, clock=clock if options.live else None)
+    return UpstreamApp(_source(options, now, moment), _shop(options), options, moment, clock)
 
 
 def _shop(options: UpstreamOptions) -> ShopContract | None:
@@ -187,13 +190,13 @@ def _shop(options: UpstreamOptions) -> ShopContract | None:
     return ShopContract(GeneratedShop(products=options.shop, seed=options.seed)) if options.shop else None
 
 
-def _source(options: UpstreamOptions, moment: Moment) -> Source:
+def _source(options: UpstreamOptions, now: datetime, moment: Moment) -> Source:
     if options.recorded is not None:
         return RecordedSource(read_recordings(options.recorded))
-    return Markets({platform: _market(platform, options, moment) for platform in options.platform.split(",")})
+    return Markets({platform: _market(platform, options, now, moment) for platform in options.platform.split(",")})
 
 
-def _market(platform: str, options: UpstreamOptions, moment: Moment) -> GeneratedSource:
+def _market(platform: str, options: UpstreamOptions, now: datetime, moment: Moment) -> GeneratedSource:
     changes = options.changes_per_day
     world = World(
         offers=options.offers,
@@ -201,7 +204,7 @@ def _market(platform: str, options: UpstreamOptions, moment: Moment) -> Generate
         platform=platform,
         changes_per_day=round(options.offers * _DAILY_SHARE) if changes is None else changes,
         history_days=options.history_days,
-        now=moment.now,
+        now=now,
         quirks=options.quirks,
         cache_pages=options.cache_pages,
     )

@@ -39,6 +39,7 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
     add("--changes-per-day", type=_count, metavar="N", help="events a day (default 6 %% of the offers)")
     add("--history-days", type=_count, default=7, metavar="D", help="full days of history (default 7)")
     add("--now", type=_moment, metavar="TIME", help="its moment, ISO 8601 with offset (default: start time)")
+    add("--live", action="store_true", help="let time go on, so that changes come all the time")
     add("--horizon-days", type=_count, metavar="D", help="days after --now that have events (default: no end)")
     add(
         "--events-per-request",
@@ -100,6 +101,7 @@ def _options(arguments: argparse.Namespace) -> UpstreamOptions:
         changes_per_day=arguments.changes_per_day,
         history_days=arguments.history_days,
         now=arguments.now,
+        live=arguments.live,
         horizon_days=arguments.horizon_days,
         events_per_request=arguments.events_per_request,
         cache_pages=arguments.cache_pages,

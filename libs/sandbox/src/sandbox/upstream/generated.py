@@ -13,7 +13,7 @@ from sandbox.upstream.feed import ChangeFeed
 from sandbox.upstream.filters import OfferFilter
 from sandbox.upstream.keys import FIRST_INNER_ID, SPACING, Family, Key, to_key
 from sandbox.upstream.listing import Listing, Row
-from sandbox.upstream.moment import Moment
+from sandbox.upstream.moment import Moment, to_ms
 from sandbox.upstream.offers import OfferWriter, Sight
 from sandbox.upstream.quirks import Quirks, threshold
 from sandbox.upstream.source import PAGE_SIZE, ChangePage, OfferPage, Summary, TruthPage
@@ -31,6 +31,7 @@ _SEARCHES_KEPT = 8
 class World:
     """What is generated: how many offers, from which seed, with how much history before `now` (aware).
 
+    The history is numbered from `history_days` before `now`, so the same `now` gives the same change ids later, too.
     `cache_pages` is how many rendered pages of the whole list are kept, about 130 kB each.
     """
 
@@ -58,10 +59,10 @@ class GeneratedSource:
         self._moment = moment or Moment(world.now)
         has_oddities = bool(quirks.ghost_events)
         self._timeline = Timeline(first_day, world.changes_per_day, has_silent_days=has_oddities)
-        events = self._timeline.events_before(self._moment.ms)
+        self._seen_ms = to_ms(world.now)
+        events = self._timeline.events_before(self._seen_ms)
         self._feed = ChangeFeed(offers=world.offers, events=events, seed=world.seed, ghosts=has_oddities)
         self._end = self._feed.total
-        self._seen_ms = self._moment.ms
         self._arrivals = Arrivals()
         self._listing = Listing(self._feed, self._end, quirks)
         self._writer = WRITERS.get(world.platform, OfferWriter)(
@@ -81,9 +82,10 @@ class GeneratedSource:
 
     def _catch_up(self) -> None:
         """Let happen what has become due since somebody asked last."""
-        if self._moment.ms == self._seen_ms:
+        now_ms = self._moment.ms
+        if now_ms == self._seen_ms:
             return
-        self._seen_ms = self._moment.ms
+        self._seen_ms = now_ms
         due = 0 if self._feed.is_still else self._timeline.events_before(self._moment.last_event_ms)
         if due > self._end:
             self._end = due
