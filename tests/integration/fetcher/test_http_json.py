@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, date, datetime
 
 import httpx
 import pytest
 from tests.integration.fetcher.raw_server import raw_server, sending, whole
 
-from common.log import LineFormatter
+from common.errors import ConfigurationError
 from common.testing.clock import VirtualClock
 from fetcher.adapters.autoapi import AutoApi
 from fetcher.adapters.http_json import BoundedHttp
@@ -50,15 +50,42 @@ async def test_the_request_is_what_the_contract_asks_for() -> None:
     assert "accept-encoding: identity" in head.lower()
 
 
-async def test_the_key_stays_out_of_the_log_even_where_the_client_writes_the_url(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_nobody_logs_the_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with raw_server(sending(whole("200 OK", body=PAGE))) as server, http_to(server.url) as http:
         await http.get("/offers", {"page": "1"})
-    assert any(CANARY in record.getMessage() for record in caplog.records), "the client logs no URL: test is empty"
-    formatter = LineFormatter(with_time=False)
-    assert not [line for line in map(formatter.format, caplog.records) if CANARY in line]
+    assert caplog.records, "the client logs nothing: test is empty"
+    assert not [record for record in caplog.records if CANARY in record.getMessage()]
+
+
+@pytest.mark.parametrize("base_url", ["", "api.example", "ftp://api.example", "http://", "http://a:x", "http://[::1"])
+def test_what_is_no_address_is_refused_without_repeating_it(base_url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        BoundedHttp(base_url, parameters={}, deadline_s=1, max_body_bytes=1, clock=VirtualClock())
+    assert str(caught.value) == "base_url: no address that begins with http:// or https://"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "exceptions", "is_asked"),
+    [
+        ("http://upstream.example:81/api", "", True),
+        ("http://upstream.example:81/api", "upstream.example", False),
+        ("http://127.0.0.1:9/api", "", False),
+        ("http://localhost:9/api", "", False),
+    ],
+    ids=["another machine", "an exception", "this machine by number", "this machine by name"],
+)
+async def test_a_proxy_of_the_environment_is_used(
+    base_url: str, exceptions: str, *, is_asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with raw_server(sending(whole("200 OK", body=PAGE))) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
+        monkeypatch.setenv("NO_PROXY", exceptions)
+        async with http_to(base_url) as http:
+            with nullcontext() if is_asked else pytest.raises(UpstreamError):
+                assert await http.get("/offers", {}) == PAGE
+    seen = [head.split("\r\n")[0] for head in proxy.requests]
+    assert seen == [f"GET {base_url}/offers?api_key={CANARY} HTTP/1.1"] * is_asked
 
 
 @pytest.fixture(scope="module")

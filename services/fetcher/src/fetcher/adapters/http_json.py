@@ -1,7 +1,7 @@
 """GET over HTTP with hard bounds on time and size; every failure comes out as one UpstreamError.
 
-The query holds the key, and httpx puts the URL into its exceptions. So none of them leaves this module, not even as
-the context of another.
+The query holds the key, and what httpx raises knows the request. So none of that leaves this module, not even as the
+context of another. Of httpx only the transport is used: its client costs a page as much as everything else here.
 """
 
 import asyncio
@@ -13,13 +13,15 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Self
 from urllib.parse import urlencode
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from common.clock import Clock
+from common.errors import ConfigurationError
 from fetcher.core.errors import Cause, UpstreamError
 
-USER_AGENT: Final = "feedmill/0.1"
+HEADERS: Final = {"User-Agent": "feedmill/0.1", "Accept": "application/json", "Accept-Encoding": "identity"}
 _OK: Final = 200
 _STATUS_CAUSES: Final[dict[int, Cause]] = {
     400: Cause.BAD_REQUEST,
@@ -43,6 +45,9 @@ class BoundedHttp:
         max_body_bytes: Bound on the body, decompressed.
         clock: Tells how long a `Retry-After` date is away.
         transport: Another way to the upstream, for tests.
+
+    Raises:
+        ConfigurationError: `base_url` is no address.
     """
 
     def __init__(
@@ -55,18 +60,15 @@ class BoundedHttp:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
         self._parameters = dict(parameters)
         self._deadline_s = deadline_s
         self._max_body_bytes = max_body_bytes
         self._clock = clock
-        self._client = httpx.AsyncClient(
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
-            follow_redirects=False,
-            timeout=deadline_s,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            transport=transport,
-            trust_env=not _is_loopback(self._base_url),
+        self._base_url = base_url.rstrip("/")
+        url = _address(base_url)
+        self._headers = httpx.Headers(HEADERS | {"Host": url.netloc.decode("ascii")})
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1), proxy=_proxy_to(url)
         )
 
     async def __aenter__(self) -> Self:
@@ -75,7 +77,7 @@ class BoundedHttp:
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def get(self, path: str, parameters: Mapping[str, str]) -> bytes:
         """Return the body of a 200 answer.
@@ -99,12 +101,14 @@ class BoundedHttp:
         return body
 
     async def _exchange(self, path: str, query: Mapping[str, str]) -> bytes:
-        # Given whole: httpx would parse the URL a second time to add its parameters.
-        url = f"{self._base_url}{path}?{urlencode(query)}"
-        async with self._client.stream("GET", url) as response:
+        request = httpx.Request("GET", f"{self._base_url}{path}?{urlencode(query)}", headers=self._headers)
+        response = await self._transport.handle_async_request(request)
+        try:
             if response.status_code != _OK:
                 raise self._refusal(response)
             return await _read(response, self._max_body_bytes)
+        finally:
+            await response.aclose()
 
     def _refusal(self, response: httpx.Response) -> UpstreamError:
         status = response.status_code
@@ -193,9 +197,26 @@ def _retry_after_s(value: str | None, now: datetime) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def _is_loopback(url: str) -> bool:
-    """Tell whether a proxy from the environment can only be in the way."""
-    host = httpx.URL(url).host
+def _address(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigurationError("base_url: no address that begins with http:// or https://")
+    return url
+
+
+def _proxy_to(url: httpx.URL) -> str | None:
+    """Return the proxy that the environment names, as curl reads it; to this very machine it is only in the way."""
+    if _is_loopback(url.host) or proxy_bypass(url.netloc.decode("ascii")):
+        return None
+    known = getproxies()
+    proxy = known.get(url.scheme) or known.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
