@@ -111,8 +111,12 @@ async def test_a_disabled_platform_works_only_when_it_is_named() -> None:
         assert await bench.order("daily-update") == ["daily-update.accepted che168", "daily-update.started che168"]
         await bench.clock.advance(30 * HOUR)
         assert {name for name, *_ in bench.jobs.started} == {"che168"}
+        bench.notices.keys()
+        assert await bench.order("status") == ["status.done che168"]
         await bench.order("daily-update", "fetcher.encar")
         assert bench.jobs.started[-1][0] == "encar"
+        await bench.order("pause")
+        assert set(bench.store.paused_since) == {"che168", "encar"}
 
 
 @pytest.mark.parametrize(

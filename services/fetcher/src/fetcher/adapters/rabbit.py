@@ -66,10 +66,23 @@ class RabbitPublisher:
             UnavailableError: No confirm came: the message may or may not be there.
             TopologyError: No queue takes it, or this user may not send it.
         """
-        key = topology.routing_key(page.platform, page.kind)
+        await self.send(_message(page), topology.routing_key(page.platform, page.kind), mandatory=True)
+
+    async def send(self, message: aio_pika.Message, key: str, *, mandatory: bool) -> None:
+        """Return once the broker has taken the message.
+
+        Args:
+            message: What to send.
+            key: Its routing key.
+            mandatory: Whether some queue has to take it.
+
+        Raises:
+            UnavailableError: No confirm came: the message may or may not be there.
+            TopologyError: No queue takes it though one has to, or this user may not send it.
+        """
         exchange = await self._opened()
         async with self._translating(f"{self._exchange_name} {key}"):
-            await exchange.publish(_message(page), key, mandatory=True, timeout=self._timeout_s)
+            await exchange.publish(message, key, mandatory=mandatory, timeout=self._timeout_s)
 
     async def _opened(self) -> AbstractExchange:
         if self._exchange is None or self._connection is None or self._connection.is_closed:

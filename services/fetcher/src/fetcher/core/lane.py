@@ -49,6 +49,11 @@ class Lane:
         return self.target.name
 
     @property
+    def is_in_use(self) -> bool:
+        """Whether an order for everybody is for this target, too."""
+        return self.target.schedule is not None or self._job is not None or self.paused_at is not None
+
+    @property
     def due(self) -> datetime | None:
         """When the scheduled job starts; None while that is not known, paused, or a job runs."""
         return None if self._job or self.paused_at else self._due

@@ -85,7 +85,7 @@ def read_order(body: bytes, routing_key: str) -> Order:
     """
     fields = _fields(body)
     command = _command(fields.pop("command", None))
-    platform = _platform(fields.pop("platform", None), routing_key)
+    platform = _platform(fields.pop("platform", None) or fields.pop("shop", None), routing_key)
     known = _OPTIONS.get(command, {})
     options = {}
     for name, value in fields.items():

@@ -92,7 +92,7 @@ class Service:
         able = [
             lane
             for lane in self._lanes.values()
-            if is_control or (order.command in lane.target.jobs and lane.target.schedule is not None)
+            if lane.is_in_use and (is_control or order.command in lane.target.jobs)
         ]
         if not able:
             raise OrderError(f"{order.command}: nothing that is enabled knows it")
