@@ -269,3 +269,31 @@ async def test_orders_come_through_after_every_connection_was_cut(make: Make, co
     assert (await console.keys(1)) == ["fetcher.pause.done"]
     assert "orders cannot be taken, waiting for the broker" in command.said
     await ended(process, command)
+
+
+async def test_findings_are_said_by_the_service_and_once_by_the_command(make: Make) -> None:
+    command = make()
+    async with connection_to(command.database) as connection:
+        await connection.execute(
+            "INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, created_at)"
+            " SELECT platform, 'page', 1, 'r', platform, 'gap', now() - interval '2 days'"
+            " FROM unnest(ARRAY['che168', 'encar']) AS platform"
+        )
+    process = await started(command)
+    await asyncio.to_thread(command.wait_until_said, "[WARNING] watchdog: old_gap platform=che168 since=")
+    await ended(process, command)
+    await asyncio.to_thread(command.run, "daily-update")
+    assert command.said.count("watchdog: old_gap platform=che168") == 2
+    assert "platform=encar" not in command.said
+
+
+async def test_an_ordered_daily_update_follows_the_feed(make: Make, console: Console) -> None:
+    command = make()
+    process = await started(command)
+    await console.order('{"command": "daily-update", "platform": "che168", "max_dates": 1}')
+    answers = await console.answers(3)
+    assert [answer["key"] for answer in answers] == [
+        f"fetcher.daily-update.{word}" for word in ("accepted", "started", "done")
+    ], answers
+    assert answers[-1]["counts"]
+    await ended(process, command)

@@ -232,7 +232,8 @@ async def test_stopping_lets_the_job_end_and_cuts_off_one_that_does_not() -> Non
 async def test_findings_are_said_when_they_are_new_and_then_every_hour(caplog: pytest.LogCaptureFixture) -> None:
     since = datetime(2026, 11, 19, tzinfo=UTC)
     store = FakeServiceStore(found=[Finding("che168", "no_added", since, "nothing was added")])
-    async with Bench(CHE168, SHOP, store=store) as bench:
+    store.found.append(Finding("encar", "no_run", since, "nobody asks it any more"))
+    async with Bench(CHE168, ENCAR, SHOP, store=store) as bench:
         await bench.clock.advance(1800)
         assert caplog.text.count("watchdog: no_added platform=che168 since=2026-11-19T00:00:00Z") == 1
         store.found.append(Finding("che168", "old_gap", since, "a page is missing"))
@@ -241,4 +242,5 @@ async def test_findings_are_said_when_they_are_new_and_then_every_hour(caplog: p
         assert (caplog.text.count("no_added"), caplog.text.count("old_gap")) == (1, 1)
         await bench.clock.advance(1800)
         assert (caplog.text.count("no_added"), caplog.text.count("old_gap")) == (2, 2)
+        assert "encar" not in caplog.text
         assert store.looked < 20

@@ -12,6 +12,7 @@ from fetcher.adapters.lookup_store import PostgresLookupStore
 from fetcher.adapters.postgres import PostgresStore
 from fetcher.commands.command import Command, Options, add_platform_option, at_least_one, chosen_platforms
 from fetcher.commands.parts import Parts, display_of, opened, policy_of
+from fetcher.commands.watch import say_findings
 from fetcher.core.changes import ChangeLimits, ChangePorts
 from fetcher.core.daily_update import DailyUpdate, UpdatePlan, UpdatePorts
 from fetcher.core.inquiry import InquiryLimits, OfferInquiry
@@ -109,7 +110,10 @@ def _completing(
 
 
 async def _perform(settings: FetcherServiceSettings, options: Options, name: str, stop: asyncio.Event) -> Exit:
-    return await perform(settings, name, stop, since=options.since, max_dates=options.max_dates)
+    try:
+        return await perform(settings, name, stop, since=options.since, max_dates=options.max_dates)
+    finally:
+        await say_findings(settings, name)
 
 
 COMMAND = Command(

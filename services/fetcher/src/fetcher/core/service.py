@@ -27,7 +27,8 @@ class Service:
         self._ports = ports
         self._changed = asyncio.Event()
         self._lanes = {target.name: Lane(target, ports, freed=self._changed) for target in targets}
-        self._watch = Watch(ports.store, clock=ports.clock)
+        followed = [target.name for target in targets if target.schedule is not None]
+        self._watch = Watch(ports.store, names=followed, clock=ports.clock)
 
     async def prepare(self) -> None:
         """Take over what was paused before the restart, waiting for a database that is away."""

@@ -1,6 +1,7 @@
 """Saying what is wrong with feeds that answer well: each finding when it is new, and all of them every hour."""
 
 import logging
+from collections.abc import Collection
 from typing import Final
 
 from common.clock import Clock
@@ -15,10 +16,11 @@ _log = logging.getLogger(__name__)
 
 
 class Watch:
-    """Remembers what it has said."""
+    """Remembers what it has said of the platforms in `names`."""
 
-    def __init__(self, store: ServiceStore, *, clock: Clock) -> None:
+    def __init__(self, store: ServiceStore, *, names: Collection[str], clock: Clock) -> None:
         self._store = store
+        self._names = frozenset(names)
         self._clock = clock
         self._said: set[tuple[str, str]] = set()
         self._said_all_s: float | None = None
@@ -31,9 +33,10 @@ class Watch:
     async def look(self) -> None:
         """Say what is new; once an hour, everything. While the database is away there is nothing to say."""
         try:
-            findings = await self._store.findings(self._clock.now())
+            found = await self._store.findings(self._clock.now())
         except UnavailableError:
             return
+        findings = [finding for finding in found if finding.platform in self._names]
         says_all = self.is_due
         if says_all:
             self._said_all_s = self._clock.monotonic()
