@@ -1,6 +1,7 @@
 """The fetcher's settings."""
 
 import pytest
+import yaml
 from pydantic import SecretStr, ValidationError
 
 from common.errors import ConfigurationError
@@ -51,3 +52,16 @@ def test_the_address_comes_from_the_settings(platform: PlatformSettings, url: st
 def test_what_is_missing_is_named(platform: PlatformSettings, missing: str) -> None:
     with pytest.raises(ConfigurationError, match=missing):
         base_url_of("che168", platform)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [('"02:00"', "02:00"), ("02:00", "02:00"), ("12:30", "12:30"), ("1:05", "01:05")]
+)
+def test_a_time_of_day_is_read_with_and_without_quotes(written: str, read: str) -> None:
+    assert FetcherSettings(daily_at=yaml.safe_load(written)).daily_at == read
+
+
+@pytest.mark.parametrize("written", ["24:00", "2 am", "12:60", "-5", "1440", "true", "'12:30:15'", "noon"])
+def test_what_is_no_time_of_day_is_refused(written: str) -> None:
+    with pytest.raises(ValidationError, match="daily_at"):
+        FetcherSettings(daily_at=yaml.safe_load(written))

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.unit.fetcher.core.service_fakes import (
+from tests.contract.fetcher.service_fakes import (
     CHE168,
     ENCAR,
     HOUR,
