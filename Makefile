@@ -10,6 +10,7 @@ PLATFORM ?=
 COUNT ?= 1
 SINCE ?=
 FORCE ?=
+DRY_RUN ?=
 REASON ?=
 MESSAGE ?=
 
@@ -51,6 +52,10 @@ daily: ## daily update (of PLATFORM only); SINCE=2026-11-20 replays from that da
 retry-gaps: ## ask again for the pages that are missing (of PLATFORM only)
 	@$(LOCAL) run fetcher retry-gaps $(if $(PLATFORM),--platform $(PLATFORM))
 
+.PHONY: reconcile
+reconcile: ## find what walks of the list have missed, retire what has gone (FORCE=1: however much)
+	@$(LOCAL) run fetcher reconcile $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(FORCE),--force)
+
 .PHONY: shop-sync
 shop-sync: ## snapshot of the shop; with FORCE=1 also when most of it has gone
 	@$(LOCAL) run fetcher shop-sync $(if $(FORCE),--force)
@@ -58,6 +63,10 @@ shop-sync: ## snapshot of the shop; with FORCE=1 also when most of it has gone
 .PHONY: normalize
 normalize: ## normalise what is waiting
 	@$(LOCAL) run normalizer normalize
+
+.PHONY: renormalize
+renormalize: ## normalise all landed rows anew after a mapping was changed (DRY_RUN=1: only say what would change)
+	@$(LOCAL) run normalizer renormalize $(if $(DRY_RUN),--dry-run) $(if $(PLATFORM),--platform $(PLATFORM))
 
 .PHONY: replay-dead
 replay-dead: ## land dead letters that can be landed now (REASON=..., MESSAGE=... for some)

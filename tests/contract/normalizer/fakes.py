@@ -12,7 +12,7 @@ from typing import Final
 from tests.contract.normalizer.product_fakes import FakeShelf, ShopTables
 
 from normalizer.core.errors import PoisonError, TransientError
-from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, StoredRow
+from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, Selection, StoredRow
 
 EXPONENT: Final = re.compile(rb"\d[eE]\+?(\d+)")
 LARGEST_EXPONENT: Final = 131_071
@@ -41,6 +41,7 @@ class Tables:
     changes: list[CatalogueChange] = field(default_factory=list)
     rejects: dict[tuple[str, int, str], Reject] = field(default_factory=dict)
     shops: ShopTables = field(default_factory=ShopTables)
+    replays: dict[Selection, int] = field(default_factory=dict)
 
     def copied(self) -> "Tables":
         """Return a copy whose containers are its own."""
@@ -78,6 +79,24 @@ class FakeStore:
         """Return keys that wait, by id."""
         rows = sorted((r.id, key) for key, r in self.tables.raw.items() if not r.processed and r.id > after)[:limit]
         return [key for _, key in rows], rows[-1][0] if rows else after
+
+    async def landed(self, wanted: Selection, *, limit: int, after: int) -> tuple[list[Key], int]:
+        """Return keys of landed rows, by id."""
+        meant = (
+            (row.id, key)
+            for key, row in self.tables.raw.items()
+            if wanted.platform in {None, key.platform} and wanted.inner_id in {None, key.inner_id} and row.id > after
+        )
+        rows = sorted(meant)[:limit]
+        return [key for _, key in rows], rows[-1][0] if rows else after
+
+    async def replayed_to(self, wanted: Selection) -> int:
+        """Return where a replay stands."""
+        return self.tables.replays.get(wanted, 0)
+
+    async def end_replay(self, wanted: Selection) -> None:
+        """Forget where it stands."""
+        self.tables.replays.pop(wanted, None)
 
     async def ping(self) -> None:
         """Return when it answers."""
@@ -181,6 +200,10 @@ class FakeTransaction:
         """Keep records once."""
         for reject in rejects:
             self._tables.rejects.setdefault((reject.message_id, reject.index, reject.reason), reject)
+
+    async def save_replay(self, wanted: Selection, position: int) -> None:
+        """Keep how far it is."""
+        self._tables.replays[wanted] = position
 
     async def mark_error(self, key: Key, error: str) -> None:
         """Count an error."""

@@ -11,12 +11,14 @@ from tests.contract.normalizer.fakes import FakeStore
 from common.db.states import ACTIVE
 from normalizer.adapters.postgres import PostgresStore
 from normalizer.core.merge import NEVER
-from normalizer.core.ports import CatalogueRow, Key, Store
+from normalizer.core.ports import CatalogueRow, Key, ReplayStore
 
 POISON_TITLE: Final = "the catalogue refuses this"
 """An offer of this title is refused by the catalogue, by a constraint that stands in for a bound nobody thought of."""
 
-TABLES: Final = "raw_data, processed_data, catalog_changes, feed_pages, quarantine, products, categories, marks"
+TABLES: Final = (
+    "raw_data, processed_data, catalog_changes, feed_pages, quarantine, products, categories, marks, replays"
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Shelf(Protocol):
     """A store, and what is in it."""
 
     @property
-    def store(self) -> Store:
+    def store(self) -> ReplayStore:
         """The store itself."""
         ...
 

@@ -9,7 +9,7 @@ from common import log
 from common.errors import FeedmillError
 from common.settings import load
 from normalizer.app import App, configure_logging
-from normalizer.entrypoints.cli import FAILED, Commands, chosen
+from normalizer.entrypoints.cli import FAILED, Commands, Renormalizing, chosen
 from normalizer.entrypoints.dead_letters import Wish
 from normalizer.settings import NormalizerSettings
 
@@ -26,10 +26,13 @@ def main(argv: list[str] | None = None) -> int:
     async def normalize(batch_size: int) -> int:
         return await _app().normalize(batch_size)
 
+    async def renormalize(how: Renormalizing) -> int:
+        return await _app().renormalize(how)
+
     async def replay_dead(wish: Wish) -> int:
         return await _app().replay_dead(wish)
 
-    command = chosen(argv, Commands(run=run, normalize=normalize, replay_dead=replay_dead))
+    command = chosen(argv, Commands(run=run, normalize=normalize, renormalize=renormalize, replay_dead=replay_dead))
     try:
         return uvloop.run(command)
     except FeedmillError as error:

@@ -15,8 +15,9 @@ from typing import Final
 from yarl import URL
 
 from common import log, topology
-from common.clock import SystemClock
+from common.clock import Clock, SystemClock
 from common.db.session import create_pool
+from common.errors import ConfigurationError
 from common.log import fields
 from common.settings import PlatformSettings
 from normalizer.adapters.postgres import PostgresStore
@@ -25,9 +26,11 @@ from normalizer.core.diary import Diary, NotedLanding, kept
 from normalizer.core.errors import TransientError
 from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.ports import Selection
 from normalizer.core.products.record import ShopProfile
 from normalizer.core.profiles import Profiles
-from normalizer.entrypoints.cli import DONE, FAILED
+from normalizer.core.replay import Rehearsal, Replay
+from normalizer.entrypoints.cli import DONE, FAILED, Renormalizing
 from normalizer.entrypoints.dead_letters import Wish, replay
 from normalizer.entrypoints.subscriber import Consumption, RawConsumer
 from normalizer.settings import NormalizerSettings
@@ -38,6 +41,8 @@ SERVICE: Final = "normalizer"
 SECOND_SIGNAL: Final = 130
 LAST_WORD_S: Final = 1.0
 """Seconds for the last row of `operations_log`."""
+TELL_EVERY_S: Final = 5.0
+"""Seconds between two lines about a replay."""
 GC_THRESHOLD: Final = (10_000, 10, 10)
 """Batches make many short-lived objects; the default threshold would scan them all every few records."""
 
@@ -113,6 +118,27 @@ class App:
         _log.info(fields("Normalised", rows=counts["rows"], errors=counts["errors"]))
         return FAILED if counts["errors"] else DONE
 
+    async def renormalize(self, how: Renormalizing) -> int:
+        """Normalise landed rows anew, or say what that would change; 1 if some of them cannot be or time is up.
+
+        Raises:
+            ConfigurationError: The platform is not configured.
+        """
+        known = profiles(self._settings)
+        if how.platform is not None and how.platform not in known:
+            raise ConfigurationError(f"--platform {how.platform}: not configured; known: {', '.join(sorted(known))}")
+        stop, clock = _stop_on_signals(), SystemClock()
+        async with self._store() as store:
+            wanted = Selection(how.platform, how.inner_id)
+            replay_of = Replay(store, known, wanted, batch_size=how.batch_size)
+            try:
+                if how.is_rehearsal:
+                    return await _rehearsed(replay_of, stop)
+                return await _replayed(replay_of, Diary(store, clock=clock), stop, clock, platform=how.platform)
+            except TransientError as error:
+                _log.error(fields("Database does not answer; the next start goes on there", error=error))
+                return FAILED
+
     async def replay_dead(self, wish: Wish) -> int:
         """Land the dead letters that are meant; 1 if some of them are no event even now."""
         how = self._consumption()
@@ -148,6 +174,37 @@ class App:
             reconnect_interval_s=broker.reconnect_interval_s,
             publish_timeout_s=broker.publish_timeout_s,
         )
+
+
+async def _rehearsed(replay_of: Replay, stop: asyncio.Event) -> int:
+    rehearsal = Rehearsal()
+    after: int | None = 0
+    while after is not None and not stop.is_set():
+        after = await replay_of.rehearse(after, rehearsal)
+    _log.info(fields("Nothing was changed. Of", records=replay_of.counts["records"], errors=replay_of.counts["errors"]))
+    for line in rehearsal.lines():
+        _log.info("%s", line)
+    return FAILED if replay_of.counts["errors"] or after is not None else DONE
+
+
+async def _replayed(replay_of: Replay, diary: Diary, stop: asyncio.Event, clock: Clock, *, platform: str | None) -> int:
+    began_s = told_s = clock.monotonic()
+    after: int | None = await replay_of.position()
+    if after:
+        _log.info(fields("Going on with the replay that did not end", after=after))
+    while after is not None and not stop.is_set():
+        after = await replay_of.step(after)
+        if clock.monotonic() - told_s >= TELL_EVERY_S:
+            told_s = clock.monotonic()
+            _log.info(
+                fields("Normalising anew", records=replay_of.counts["records"], changed=replay_of.counts["changed"])
+            )
+    counts = replay_of.counts
+    diary.note(counts, platforms={platform} if platform else set(), took_s=clock.monotonic() - began_s)
+    await diary.write()
+    said = "Normalised anew" if after is None else "Stopped; the next start goes on there"
+    _log.info(fields(said, records=counts["records"], changed=counts["changed"], errors=counts["errors"]))
+    return FAILED if counts["errors"] or after is not None else DONE
 
 
 def configure_logging(settings: NormalizerSettings) -> None:

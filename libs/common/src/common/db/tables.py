@@ -47,6 +47,7 @@ __all__ = [
     "processed_data",
     "quarantine",
     "raw_data",
+    "replays",
     "sweep_sights",
     "sync_state",
 ]
@@ -271,6 +272,17 @@ catalog_changes: Final = Table(
     _moment("changed_at", now=True),
     Column("diff", JSONB, nullable=False, comment="{field: [old, new]} of processed_data; {} for added"),
     comment="Written under one advisory lock, so that ids become visible in their order",
+)
+
+replays: Final = Table(
+    "replays",
+    metadata,
+    Column("platform", Text, primary_key=True, comment="empty: all"),
+    Column("inner_id", Text, primary_key=True, comment="empty: all"),
+    Column("position", BigInteger, nullable=False, comment="raw_data.id up to which rows were normalised anew"),
+    _moment("started_at", now=True),
+    _moment("updated_at", now=True),
+    comment="Replays that have not ended",
 )
 
 quarantine: Final = Table(

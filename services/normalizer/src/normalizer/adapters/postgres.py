@@ -17,7 +17,7 @@ from normalizer.adapters.failures import translated
 from normalizer.adapters.products import PostgresShelf
 from normalizer.core.diary import Normalization
 from normalizer.core.merge import NEVER, LooseField, RawRow
-from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, StoredRow
+from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, Selection, StoredRow
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -47,6 +47,26 @@ class PostgresStore:
             async with self._connection() as connection:
                 rows = await connection.fetch(sql.PENDING, after, limit)
         return [Key(row["platform"], row["inner_id"]) for row in rows], rows[-1]["id"] if rows else after
+
+    async def landed(self, wanted: Selection, *, limit: int, after: int) -> tuple[list[Key], int]:
+        """Return keys of landed rows, and the last id looked at."""
+        with translated():
+            async with self._connection() as connection:
+                rows = await connection.fetch(sql.LANDED, after, limit, wanted.platform, wanted.inner_id)
+        return [Key(row["platform"], row["inner_id"]) for row in rows], rows[-1]["id"] if rows else after
+
+    async def replayed_to(self, wanted: Selection) -> int:
+        """Return the last id of a replay that did not end, or 0."""
+        with translated():
+            async with self._connection() as connection:
+                position = await connection.fetchval(sql.REPLAYED_TO, *_names(wanted))
+        return position or 0
+
+    async def end_replay(self, wanted: Selection) -> None:
+        """Forget the position."""
+        with translated():
+            async with self._connection() as connection:
+                await connection.execute(sql.END_REPLAY, *_names(wanted))
 
     async def record(self, operation: Normalization) -> None:
         """Add a row of type `normalization` to `operations_log`."""
@@ -139,6 +159,8 @@ class PostgresTransaction:
 
     async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
         """Append to the downstream feed under its lock."""
+        if not changes:
+            return
         values = ((c.key.platform, c.key.inner_id, c.change_type, c.diff) for c in changes)
         with translated():
             await self._connection.execute(sql.LOCK_CHANGES)
@@ -152,6 +174,11 @@ class PostgresTransaction:
         with translated():
             await self._connection.execute(sql.QUARANTINE, *_columns(values, width=7))
 
+    async def save_replay(self, wanted: Selection, position: int) -> None:
+        """Keep how far a replay is."""
+        with translated():
+            await self._connection.execute(sql.SAVE_REPLAY, *_names(wanted), position)
+
     async def mark_error(self, key: Key, error: str) -> None:
         """Count an error on a raw row; control characters of the text are escaped."""
         text = error.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
@@ -162,6 +189,10 @@ class PostgresTransaction:
         with translated():
             rows = await self._connection.fetch(statement, *_columns(keys, width=2))
         return {Key(row["platform"], row["inner_id"]): _stored(row) for row in rows}
+
+
+def _names(wanted: Selection) -> tuple[str, str]:
+    return wanted.platform or "", wanted.inner_id or ""
 
 
 def _columns(rows: Any, *, width: int) -> list[tuple[Any, ...]]:

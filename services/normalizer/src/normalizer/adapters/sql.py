@@ -92,6 +92,24 @@ SELECT id, platform, inner_id FROM raw_data WHERE NOT is_processed AND id > $1 O
 """
 """Rows that wait to be normalised, in pages. Partial index raw_data_unprocessed_idx."""
 
+LANDED: Final = """
+SELECT id, platform, inner_id FROM raw_data
+WHERE id > $1 AND ($3::text IS NULL OR platform = $3) AND ($4::text IS NULL OR inner_id = $4) ORDER BY id LIMIT $2
+"""
+"""Landed rows in pages; primary key, for one offer unique (platform, inner_id)."""
+
+REPLAYED_TO: Final = "SELECT position FROM replays WHERE platform = $1 AND inner_id = $2"
+"""Position of a replay that did not end; empty text stands for all. Primary key."""
+
+SAVE_REPLAY: Final = """
+INSERT INTO replays (platform, inner_id, position) VALUES ($1, $2, $3)
+ON CONFLICT (platform, inner_id) DO UPDATE SET position = EXCLUDED.position, updated_at = now()
+"""
+"""Keep how far a replay is, in the transaction of its rows. Primary key."""
+
+END_REPLAY: Final = "DELETE FROM replays WHERE platform = $1 AND inner_id = $2"
+"""A replay has ended; repeatable. Primary key."""
+
 LISTED: Final = """
 SELECT platform, inner_id, normalized_data, active_status = 0 AND is_complete AS is_visible
 FROM processed_data JOIN unnest($1::text[], $2::text[]) AS wanted(platform, inner_id) USING (platform, inner_id)

@@ -27,8 +27,11 @@ async def write_catalogue(
     new: Sequence[RawRow],
     known: Sequence[RawRow],
     counts: Counter[str],
-) -> None:
-    """Normalise rows of an open transaction, write them to their tables and log what changed for readers.
+    only_news: bool = False,
+) -> list[CatalogueChange]:
+    """Normalise rows of an open transaction, write them to their tables and return what changed for readers.
+
+    The changes are for `log_changes`, the transaction's last statement.
 
     Args:
         transaction: Holds the rows locked.
@@ -36,6 +39,7 @@ async def write_catalogue(
         new: Rows that were never in the catalogue.
         known: Rows that may be there.
         counts: Gets `odd.<field>:<reason>` for values that could not be read or mapped.
+        only_news: Leave alone what the catalogue holds just so.
 
     Raises:
         PoisonError: A row cannot be normalised; its text names the offer.
@@ -45,26 +49,21 @@ async def write_catalogue(
     of_shops = [row for row in (*new, *known) if row.platform in shops]
     if of_shops:
         new, known = ([row for row in rows if row.platform not in shops] for rows in (new, known))
-    changes = await _write_offers(transaction, profiles, new=new, known=known, counts=counts)
-    changes += await write_shops(transaction, shops, of_shops, counts=counts)
-    if changes:
-        await transaction.log_changes(changes)
-
-
-async def _write_offers(
-    transaction: Transaction,
-    profiles: Profiles,
-    *,
-    new: Sequence[RawRow],
-    known: Sequence[RawRow],
-    counts: Counter[str],
-) -> list[CatalogueChange]:
     old = await transaction.listed([_key(row) for row in known]) if known else {}
     rows = [_catalogue_row(row, profiles, counts) for row in sorted((*new, *known), key=_key)]
-    if not rows:
-        return []
-    await transaction.write_catalogue(rows)
-    return [change for row in rows if (change := change_of(row, old.get(_key(row.raw)))) is not None]
+    if only_news:
+        rows = [row for row in rows if not _is_held(row, old.get(_key(row.raw)))]
+    if rows:
+        await transaction.write_catalogue(rows)
+    changes = [change for row in rows if (change := change_of(row, old.get(_key(row.raw)))) is not None]
+    return changes + await write_shops(transaction, shops, of_shops, counts=counts)
+
+
+def _is_held(row: CatalogueRow, old: Listed | None) -> bool:
+    is_visible = row.raw.active and row.raw.is_complete
+    if old is None or old.is_visible != is_visible:
+        return False
+    return old.document == row.document or _decode(old.document) == _decode(row.document)
 
 
 def change_of(row: CatalogueRow, old: Listed | None) -> CatalogueChange | None:

@@ -82,7 +82,8 @@ class Lander:
                 rows = await transaction.lock_unprocessed(part)
                 waiting = [rows[key].row for key in part if key in rows]
                 await transaction.mark_processed(list(rows))
-                await write_catalogue(transaction, self._profiles, new=[], known=waiting, counts=found)
+                changes = await write_catalogue(transaction, self._profiles, new=[], known=waiting, counts=found)
+                await transaction.log_changes(changes)
             counts.update(found)
 
         for key, error in await culprits(sorted(keys), attempt):
@@ -98,7 +99,8 @@ class Lander:
             page_ids = await transaction.record_pages(_ledger(reads))
             new, changed = await self._write_rows(transaction, _work(reads), page_ids, processed=True, counts=found)
             await transaction.quarantine([reject for page in reads for reject in page.rejected + page.repaired])
-            await write_catalogue(transaction, self._profiles, new=new, known=changed, counts=found)
+            changes = await write_catalogue(transaction, self._profiles, new=new, known=changed, counts=found)
+            await transaction.log_changes(changes)
         counts.update(found)
 
     async def _all_but_poison(self, reads: Sequence[ReadPage], counts: Counter[str]) -> None:

@@ -79,6 +79,14 @@ class CatalogueRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Which landed rows are meant; without anything: all."""
+
+    platform: str | None = None
+    inner_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueChange:
     """One line of the downstream feed; `diff` is JSON bytes of `{field: [old, new]}`."""
 
@@ -138,6 +146,10 @@ class Transaction(Protocol):
         """Keep rejected records; the same one again is kept once."""
         ...
 
+    async def save_replay(self, wanted: Selection, position: int) -> None:
+        """Keep how far a replay is: every row up to this id was normalised anew."""
+        ...
+
     async def mark_error(self, key: Key, error: str) -> None:
         """Count an error on a raw row and keep its text."""
         ...
@@ -165,4 +177,20 @@ class Store(Protocol):
 
     async def ping(self) -> None:
         """Return when the database answers; raises `TransientError` while it does not."""
+        ...
+
+
+class ReplayStore(Store, Protocol):
+    """Where offers are kept, and how far a replay of them is."""
+
+    async def landed(self, wanted: Selection, *, limit: int, after: int) -> tuple[list[Key], int]:
+        """Return keys of landed rows with ids above `after`, and the last id looked at."""
+        ...
+
+    async def replayed_to(self, wanted: Selection) -> int:
+        """Return where a replay of just this selection stands that did not end; 0: there is none."""
+        ...
+
+    async def end_replay(self, wanted: Selection) -> None:
+        """Forget where a replay stands."""
         ...

@@ -12,11 +12,22 @@ DONE, FAILED = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
+class Renormalizing:
+    """`renormalize`: which rows, and whether for a rehearsal only."""
+
+    platform: str | None
+    inner_id: str | None
+    batch_size: int
+    is_rehearsal: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Commands:
     """What the command line can start; each returns an exit code."""
 
     run: Callable[[], Coroutine[Any, Any, int]]
     normalize: Callable[[int], Coroutine[Any, Any, int]]
+    renormalize: Callable[[Renormalizing], Coroutine[Any, Any, int]]
     replay_dead: Callable[[Wish], Coroutine[Any, Any, int]]
 
 
@@ -26,7 +37,12 @@ def chosen(argv: list[str] | None, commands: Commands) -> Coroutine[Any, Any, in
     subparsers = parser.add_subparsers(dest="command", required=True)
     subparsers.add_parser("run", help="consume normalizer.raw until SIGTERM")
     pending = subparsers.add_parser("normalize", help="normalise landed rows that still wait, failed ones included")
-    pending.add_argument("--batch-size", type=_batch_size, default=200, metavar="N", help="rows a transaction (1-5000)")
+    again = subparsers.add_parser("renormalize", help="normalise all landed rows anew, after a mapping was changed")
+    again.add_argument("--dry-run", action="store_true", help="change nothing; say field by field what would change")
+    again.add_argument("--platform", metavar="P", help="only its rows")
+    again.add_argument("--offer", metavar="ID", help="only the offer or product with this inner_id")
+    for one in (pending, again):
+        one.add_argument("--batch-size", type=_batch_size, default=200, metavar="N", help="rows a transaction (1-5000)")
     dead = subparsers.add_parser("replay-dead", help="land dead letters that can be landed now; the rest stays")
     dead.add_argument("--reason", metavar="R", help="only those that died for it, such as unknown_platform")
     dead.add_argument("--message-id", metavar="ID", help="only this one")
@@ -34,6 +50,8 @@ def chosen(argv: list[str] | None, commands: Commands) -> Coroutine[Any, Any, in
     match args.command:
         case "normalize":
             return commands.normalize(args.batch_size)
+        case "renormalize":
+            return commands.renormalize(Renormalizing(args.platform, args.offer, args.batch_size, args.dry_run))
         case "replay-dead":
             return commands.replay_dead(Wish(args.reason, args.message_id))
         case _:

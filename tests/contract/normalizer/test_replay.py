@@ -1,0 +1,171 @@
+"""Normalising landed rows anew, on the fake and on PostgreSQL: what changes, what stays, and what goes on."""
+
+from typing import Any
+
+import pytest
+from tests.contract.normalizer.shelves import POISON_TITLE, FakeShelf, Shelf, a_key
+
+from common.events import FeedRecord, PageKind
+from common.testing.pages import a_change, a_page, a_record, a_removal
+from normalizer.core.errors import TransientError
+from normalizer.core.land import Lander
+from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.ports import Selection
+from normalizer.core.products.record import ShopProfile
+from normalizer.core.profiles import Profiles
+from normalizer.core.replay import Example, Rehearsal, Replay
+
+pytestmark = pytest.mark.contract
+
+OLD: Profiles = {"che168": PlatformProfile(), "encar": PlatformProfile(), "bot_igor": ShopProfile(currency="RUB")}
+NEW: Profiles = {**OLD, "che168": PlatformProfile(currency="KRW", price_multiplier=10)}
+ALL = Selection()
+
+
+def an_offer(inner_id: str, **data: Any) -> FeedRecord:
+    """Return a full record."""
+    return a_record(inner_id, {"inner_id": inner_id, "mark": "BMW", "price": "98000"} | data)
+
+
+async def load(shelf: Shelf, count: int = 5) -> None:
+    """Land offers under the old mapping: of che168 `1`, `2` …, and one of encar."""
+    lander = Lander(shelf.store, OLD)
+    await lander.land([a_page([an_offer(str(number)) for number in range(1, count + 1)])])
+    await lander.land([a_page([an_offer("e1")], platform="encar")])
+
+
+async def replay(shelf: Shelf, profiles: Profiles = NEW, wanted: Selection = ALL, *, batch_size: int = 2) -> Replay:
+    """Replay to the end."""
+    one = Replay(shelf.store, profiles, wanted, batch_size=batch_size)
+    after: int | None = await one.position()
+    while after is not None:
+        after = await one.step(after)
+    return one
+
+
+async def test_a_changed_mapping_reaches_every_row_and_readers_are_told_what_changed(shelf: Shelf) -> None:
+    await load(shelf)
+    told = len(await shelf.changes())
+    done = await replay(shelf)
+    listed = await shelf.listed()
+    assert [listed[number]["price"] for number in "12345"] == [980_000] * 5
+    assert (listed["e1"]["price"], listed["e1"]["currency"]) == (98_000, "CNY")
+    assert (await shelf.changes())[told:] == [
+        (number, "changed", {"price": [98_000, 980_000], "currency": ["CNY", "KRW"]}) for number in "12345"
+    ]
+    assert (done.counts["records"], done.counts["changed"], done.counts["errors"]) == (6, 5, 0)
+
+
+async def test_a_second_replay_writes_nothing(shelf: Shelf) -> None:
+    await load(shelf)
+    await replay(shelf)
+    before = await shelf.raw(), await shelf.listed(), await shelf.changes()
+    done = await replay(shelf)
+    assert (await shelf.raw(), await shelf.listed(), await shelf.changes()) == before
+    assert done.counts["changed"] == 0
+
+
+async def test_a_rehearsal_says_field_by_field_what_would_change_and_changes_nothing(shelf: Shelf) -> None:
+    await load(shelf)
+    before = await shelf.raw(), await shelf.listed(), await shelf.changes()
+    one, rehearsal = Replay(shelf.store, NEW, ALL, batch_size=2), Rehearsal()
+    after: int | None = 0
+    while after is not None:
+        after = await one.rehearse(after, rehearsal)
+    assert (await shelf.raw(), await shelf.listed(), await shelf.changes()) == before
+    assert await one.position() == 0
+    assert rehearsal.changes == {"changed": 5}
+    assert rehearsal.fields == {"price": 5, "currency": 5}
+    assert rehearsal.examples["price"] == [Example(a_key(number), 98_000, 980_000) for number in "123"]
+    assert rehearsal.lines()[:3] == [
+        "changed: 5 records",
+        "price: 5 records",
+        "    che168/1: 98000.0 -> 980000.0",
+    ]
+
+
+async def test_a_rehearsal_of_nothing_new_says_so(shelf: Shelf) -> None:
+    await load(shelf)
+    one, rehearsal = Replay(shelf.store, OLD, ALL, batch_size=100), Rehearsal()
+    await one.rehearse(0, rehearsal)
+    assert rehearsal.lines() == ["nothing would change"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changed"),
+    [
+        (Selection(platform="encar"), []),
+        (Selection(platform="che168", inner_id="3"), ["3"]),
+        (Selection(inner_id="4"), ["4"]),
+        (Selection(platform="che168"), ["1", "2", "3", "4", "5"]),
+    ],
+    ids=["another platform", "one offer", "one id of any platform", "one platform"],
+)
+async def test_only_what_is_meant_is_normalised_anew(shelf: Shelf, wanted: Selection, changed: list[str]) -> None:
+    await load(shelf)
+    await replay(shelf, wanted=wanted)
+    assert sorted(name for name, offer in (await shelf.listed()).items() if offer["currency"] == "KRW") == changed
+
+
+async def test_an_interrupted_replay_goes_on_where_it_was_and_another_one_begins_at_the_first_row(shelf: Shelf) -> None:
+    await load(shelf)
+    first = Replay(shelf.store, NEW, ALL, batch_size=2)
+    after = await first.step(await first.position())
+    assert after is not None
+    second = Replay(shelf.store, NEW, ALL, batch_size=2)
+    assert await second.position() == after
+    assert await Replay(shelf.store, NEW, Selection(platform="che168"), batch_size=2).position() == 0
+    await replay(shelf)
+    listed = await shelf.listed()
+    assert {listed[number]["currency"] for number in "12345"} == {"KRW"}
+    assert await second.position() == 0
+
+
+async def test_a_culprit_costs_itself_only_and_a_healed_one_is_processed(shelf: Shelf) -> None:
+    await shelf.refuse_poison(refused=True)
+    lander = Lander(shelf.store, OLD)
+    await lander.land([a_page([an_offer("1"), an_offer("2", title=POISON_TITLE), an_offer("3")])])
+    assert not (await shelf.raw())["2"].processed
+    done = await replay(shelf, batch_size=3)
+    assert done.counts["errors"] == 1
+    assert [(await shelf.listed())[number]["currency"] for number in "13"] == ["KRW", "KRW"]
+    await shelf.refuse_poison(refused=False)
+    healed = await replay(shelf, batch_size=3)
+    assert healed.counts["errors"] == 0
+    row = (await shelf.raw())["2"]
+    assert (row.processed, row.error_count, row.last_error) == (True, 0, None)
+    assert (await shelf.listed())["2"]["currency"] == "KRW"
+
+
+async def test_live_traffic_between_two_steps_is_neither_lost_nor_undone(shelf: Shelf) -> None:
+    await load(shelf)
+    one = Replay(shelf.store, NEW, ALL, batch_size=2)
+    after = await one.step(0)
+    live = Lander(shelf.store, NEW)
+    news = [a_change("1", 2000, new_price=7), a_change("5", 2001, new_price=8), a_removal("4", 2002)]
+    await live.land([a_page(news, kind=PageKind.CHANGE, position=2000)])
+    await live.land([a_page([an_offer("9")], position=7)])
+    while after is not None:
+        after = await one.step(after)
+    listed, raw = await shelf.listed(), await shelf.raw()
+    assert {number: listed[number]["price"] for number in "12359"} == {
+        "1": 70,
+        "2": 980_000,
+        "3": 980_000,
+        "5": 80,
+        "9": 980_000,
+    }
+    assert not raw["4"].active
+    assert all(row.processed for row in raw.values())
+
+
+async def test_a_database_that_goes_away_leaves_the_replay_where_its_last_commit_was() -> None:
+    shelf = FakeShelf()
+    await load(shelf)
+    one = Replay(shelf.store, NEW, ALL, batch_size=2)
+    after = await one.step(0)
+    assert after is not None
+    shelf.store.outages = 1
+    with pytest.raises(TransientError):
+        await one.step(after)
+    assert await one.position() == after
