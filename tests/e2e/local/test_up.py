@@ -67,6 +67,8 @@ def said(machine: Machine) -> str:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = machine.local("up", API_PORT=str(taken.getsockname()[1]))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"shop sync of bot_igor finished: [1-9]\d* products, 0 removed", done.stderr)
+    assert "daily update" in done.stderr
     return done.stdout
 
 
@@ -134,6 +136,13 @@ def test_offers_of_the_real_upstream_never_mix_with_those_of_the_stand_in(machin
 
 
 @pytest.mark.usefixtures("said")
+def test_products_of_a_real_shop_never_mix_with_those_of_the_stand_in(machine: Machine) -> None:
+    refused = machine.local("up", SHOP_API_URL="http://127.0.0.1:9/api/products")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("[ERROR] the data here come from the stand-in shop and .env now asks for the real")
+
+
+@pytest.mark.usefixtures("said")
 def test_a_database_of_ones_own_is_used_as_it_is(machine: Machine, tmp_path: Path) -> None:
     own = Stack(machine.root / ".local" / "stack").env()
     other = Machine(tmp_path)
@@ -190,4 +199,5 @@ def test_data_are_removed_on_request_only(machine: Machine) -> None:
     assert machine.local("down", "--delete-data").returncode == 0
     assert not stack.exists()
     assert not database.exists()
-    assert LocalFolder(machine.root / ".local").state.upstream is None
+    state = LocalFolder(machine.root / ".local").state
+    assert (state.upstream, state.shop) == (None, None)

@@ -14,7 +14,7 @@ from sandbox.local.surroundings import Surroundings
 
 DOCKER = """#!/usr/bin/python3
 import json, os, pathlib, sys
-names = [n for n in os.environ if n.startswith(("COMPOSE", "API", "RABBITMQ", "SECRET", "DB", "CHE168"))]
+names = [n for n in os.environ if n.startswith(("COMPOSE", "API", "RABBITMQ", "SECRET", "DB", "CHE168", "SHOP"))]
 with open("calls", "a") as calls:
     calls.write(json.dumps([sys.argv[1:], {n: os.environ[n] for n in names}]) + "\\n")
 answers = json.loads(pathlib.Path("answers").read_text()) if os.path.exists("answers") else {}
@@ -82,6 +82,7 @@ def test_up_waits_for_the_services_and_makes_passwords_once(
     assert first["COMPOSE_PROFILES"] == "postgres,rabbitmq,sandbox"
     assert first["CHE168_BASE_URL"] == "http://upstream:8168/api/v2/che168"
     assert first["CHE168_API_KEY"] == "sandbox"  # what the stand-in asks for and what the fetcher sends
+    assert first["SHOP_API_URL"] == "http://upstream:8168/api/products"
     secrets = [first[name] for name in (*(f"RABBITMQ_{name}_PASSWORD" for name in NAMES), "SECRET_KEY", "DB_PASSWORD")]
     assert all(secret.isalnum() and len(secret) >= 32 for secret in secrets)
     assert len(set(secrets)) == 6
@@ -96,7 +97,7 @@ def test_what_the_environment_brings_is_left_out(given: Surroundings, folder: Lo
     assert words[-2:] == ["normalizer", "gateway"]
     assert variables["COMPOSE_PROFILES"] == "rabbitmq"
     assert (variables["SECRET_KEY"], variables["RABBITMQ_OPERATOR_PASSWORD"]) == ("k" * 40, "mine")
-    assert not variables.keys() & {"DB_PASSWORD", "CHE168_BASE_URL"}
+    assert not variables.keys() & {"DB_PASSWORD", "CHE168_BASE_URL", "SHOP_API_URL"}
 
 
 def test_the_printed_tokens_are_kept_in_a_private_file(
@@ -152,7 +153,7 @@ def test_commands_run_in_the_container_of_their_service(
     given: Surroundings, folder: LocalFolder, tmp_path: Path
 ) -> None:
     runtime = ComposeRuntime(tmp_path, folder, given)
-    assert runtime.load() == 0
+    assert runtime.fetch("initial-load") == 0
     ((words, _),) = calls("initial-load")
     assert words == ["run", "--rm", "fetcher", "fetcher", "initial-load"]
     assert list(runtime.command(["feedmill", "migrate"]).words[2:]) == ["run", "--rm", "migrate", "feedmill", "migrate"]

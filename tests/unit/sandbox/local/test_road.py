@@ -8,17 +8,20 @@ from common.testing.clock import VirtualClock
 from sandbox.local import road
 from sandbox.local.errors import LocalError
 from sandbox.local.http_probe import UnknownTokenError
-from sandbox.local.road import Road
+from sandbox.local.road import LOAD, SHOP_SYNC, UPDATE, Road
 from sandbox.local.runtime import Console
 from sandbox.local.state import LocalFolder
+
+STEPS = (LOAD, UPDATE, SHOP_SYNC)
+FETCHED = ("initial-load", "daily-update", "shop-sync")
 
 
 @dataclass
 class _FakeRuntime:
-    """A runtime whose gateway knows the tokens made here, and whose load ends with `load_code`."""
+    """A runtime whose gateway knows the tokens made here, and whose commands end with `codes`, else with 0."""
 
     folder: LocalFolder
-    load_code: int = 0
+    codes: dict[str, int] = field(default_factory=dict)
     known: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
 
@@ -40,9 +43,9 @@ class _FakeRuntime:
         self.known += made
         self.folder.tokens.write_text("".join(f"{token}\n" for token in made))
 
-    def load(self) -> int:
-        self.steps.append("load")
-        return self.load_code
+    def fetch(self, command: str) -> int:
+        self.steps.append(command)
+        return self.codes.get(command, 0)
 
 
 @pytest.fixture
@@ -61,14 +64,14 @@ def runtime(folder: LocalFolder, monkeypatch: pytest.MonkeyPatch) -> _FakeRuntim
 
 
 def walk(runtime: _FakeRuntime) -> int:
-    return Road(runtime, runtime.folder, clock=VirtualClock()).walk()
+    return Road(runtime, runtime.folder, STEPS, clock=VirtualClock()).walk()
 
 
 def test_the_first_walk_starts_makes_tokens_loads_and_prints_all_that_people_need(
     runtime: _FakeRuntime, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert walk(runtime) == 0
-    assert runtime.steps == ["start", "make 20 tokens", "load"]
+    assert runtime.steps == ["start", "make 20 tokens", *FETCHED]
     said = capsys.readouterr().out
     for expected in (
         "[INFO] che168: 4,990 offers served, 5,000 in the catalogue",
@@ -83,7 +86,7 @@ def test_a_second_walk_makes_no_tokens(runtime: _FakeRuntime) -> None:
     walk(runtime)
     runtime.steps.clear()
     assert walk(runtime) == 0
-    assert runtime.steps == ["start", "load"]
+    assert runtime.steps == ["start", *FETCHED]
 
 
 @pytest.mark.parametrize("loss", ["file gone", "token revoked"])
@@ -96,21 +99,24 @@ def test_without_a_token_that_works_one_more_is_made(
     else:
         runtime.known[0] = "another"
     assert walk(runtime) == 0
-    assert runtime.steps[-3:] == ["start", "make 1 tokens", "load"]
+    assert runtime.steps[-5:] == ["start", "make 1 tokens", *FETCHED]
     assert "Bearer token20" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("code", "expected", "said"), [(1, 1, "ended with errors"), (75, 0, "another load runs")])
-def test_a_load_with_errors_shows_in_the_exit_code_and_a_running_one_does_not(
-    code: int, expected: int, said: str, runtime: _FakeRuntime, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", FETCHED)
+@pytest.mark.parametrize(("code", "expected", "said"), [(1, 1, "ended with errors: make "), (75, 0, "another fetcher")])
+def test_a_step_with_errors_shows_in_the_exit_code_and_a_running_one_does_not_and_the_others_follow(
+    command: str, code: int, expected: int, said: str, runtime: _FakeRuntime, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runtime.load_code = code
+    runtime.codes[command] = code
     assert walk(runtime) == expected
+    assert runtime.steps[-3:] == [*FETCHED]
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", FETCHED)
 @pytest.mark.parametrize("code", [2, -9])
-def test_a_load_that_ends_otherwise_is_an_error(code: int, runtime: _FakeRuntime) -> None:
-    runtime.load_code = code
+def test_a_step_that_ends_otherwise_is_an_error(command: str, code: int, runtime: _FakeRuntime) -> None:
+    runtime.codes[command] = code
     with pytest.raises(LocalError, match=f"ended with code {code}"):
         walk(runtime)

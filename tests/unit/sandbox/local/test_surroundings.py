@@ -21,13 +21,37 @@ from sandbox.local.surroundings import look_around
         ("CHE168_API_KEY=key\nCHE168_ACCESS_NAME=name", {"upstream"}),
         ("CHE168_API_KEY=key\nCHE168_BASE_URL=http://127.0.0.1:9/api/v2/che168", {"upstream"}),
         ("CHE168_BASE_URL=http://127.0.0.1:9/api/v2/che168", {"upstream"}),
+        ("SHOP_API_URL=http://127.0.0.1:9/api/products", {"shop"}),
+        ("FEEDMILL__SHOPS__BOT_IGOR__URL=http://127.0.0.1:9/api/products", {"shop"}),
     ],
 )
 def test_only_what_is_given_is_not_started(lines: str, brought: set[str], tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(lines)
     around = look_around()
-    found = {"database": around.brings_database, "broker": around.brings_broker, "upstream": around.brings_upstream}
+    found = {
+        "database": around.brings_database,
+        "broker": around.brings_broker,
+        "upstream": around.brings_upstream,
+        "shop": around.brings_shop,
+    }
     assert {name for name, is_brought in found.items() if is_brought} == brought
+
+
+@pytest.mark.parametrize(
+    ("lines", "plays", "has"),
+    [
+        ("", True, True),
+        ("SHOP_API_URL=http://127.0.0.1:9/api/products", False, True),
+        ("CHE168_BASE_URL=http://127.0.0.1:9/api/v2/che168", False, False),
+    ],
+    ids=["nothing given", "a shop of one's own", "real offers only"],
+)
+def test_a_made_up_shop_stands_beside_made_up_offers_only(
+    lines: str, *, plays: bool, has: bool, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(lines)
+    around = look_around()
+    assert (around.plays_shop, around.has_shop) == (plays, has)
 
 
 def test_a_server_named_in_config_yaml_is_used(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sandbox.local.compose import ComposeRuntime, engine_answers
 from sandbox.local.console import say, show
 from sandbox.local.errors import LocalError
 from sandbox.local.native import NativeRuntime
-from sandbox.local.road import Road
+from sandbox.local.road import LOAD, SHOP_SYNC, UPDATE, Road
 from sandbox.local.runtime import Invocation, Runtime
 from sandbox.local.state import LocalFolder
 from sandbox.local.surroundings import Surroundings, look_around, nothing_given
@@ -25,6 +25,7 @@ ROOT: Final = Path(__file__).resolve().parents[5]
 INTERRUPTED: Final = 130
 
 Action = Callable[[argparse.Namespace], int]
+Source = Literal["stand-in", "real"]
 
 
 class Launcher:
@@ -45,13 +46,14 @@ class Launcher:
         return look_around()
 
     def up(self, _options: argparse.Namespace) -> int:
-        """Start what does not run, load the offers, and print what is there."""
+        """Start what does not run, fetch offers and products, and print what is there."""
         if self._around.half_a_credential:
             hint = "CHE168_API_KEY is set, but neither CHE168_ACCESS_NAME nor CHE168_BASE_URL"
             say(f"{hint}: the stand-in upstream is used", level="WARNING")
         runtime = self._choose_runtime()
         self._keep_sources_apart()
-        return Road(runtime, self._folder, clock=self._clock).walk()
+        steps = [LOAD, UPDATE, *([SHOP_SYNC] if self._around.has_shop else [])]
+        return Road(runtime, self._folder, steps, clock=self._clock).walk()
 
     def down(self, options: argparse.Namespace) -> int:
         """Stop exactly what `up` started, whatever the settings have become since; the data stay."""
@@ -64,7 +66,7 @@ class Launcher:
             ended = self._runtime().stop()
             if options.delete_data:
                 self._runtime().delete_data()
-                self._folder.state.upstream = None
+                self._folder.state.upstream = self._folder.state.shop = None
                 self._folder.save()
         say(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
         return 0
@@ -117,20 +119,32 @@ class Launcher:
         return self._runtime()
 
     def _keep_sources_apart(self) -> None:
-        """Refuse to load from the real upstream into what the stand-in brought, and the other way round."""
+        """Refuse to load from a real source into what its stand-in brought, and the other way round."""
+        around = self._around
         with self._folder.locked():
             state = self._folder.state
-            wanted: Literal["stand-in", "real"] = "real" if self._around.brings_upstream else "stand-in"
-            if state.upstream not in {None, wanted}:
-                raise LocalError(
-                    f"the data here come from the {state.upstream} upstream and .env now asks for the {wanted} one; "
-                    "to begin anew without them: .venv/bin/sandbox local down --delete-data"
-                )
-            state.upstream = wanted
+            state.upstream = _same_source("upstream", state.upstream, is_real=around.brings_upstream)
+            if around.has_shop:
+                state.shop = _same_source("shop", state.shop, is_real=around.brings_shop)
             self._folder.save()
 
     def _become(self, invocation: Invocation) -> int:
         os.execvpe(invocation.words[0], list(invocation.words), dict(invocation.environment))  # noqa: S606 - one of the fixed programs above
+
+
+def _same_source(name: str, before: Source | None, *, is_real: bool) -> Source:
+    """Return where the data of a source come from now.
+
+    Raises:
+        LocalError: They came from elsewhere before.
+    """
+    wanted: Source = "real" if is_real else "stand-in"
+    if before not in {None, wanted}:
+        raise LocalError(
+            f"the data here come from the {before} {name} and .env now asks for the {wanted} one; "
+            "to begin anew without them: .venv/bin/sandbox local down --delete-data"
+        )
+    return wanted
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -9,16 +9,19 @@ from typing import Final
 
 from sandbox.local.console import last_error, say
 from sandbox.local.errors import LocalError
-from sandbox.local.runtime import LOAD_COMMAND, Condition, Console, Invocation
+from sandbox.local.runtime import Condition, Console, Invocation
 from sandbox.local.services import UPSTREAM_KEY
 from sandbox.local.state import LocalFolder
 from sandbox.local.surroundings import PLATFORM, Surroundings
 from sandbox.stack.ports import choose, is_free
 from sandbox.stack.state import write_private
+from sandbox.upstream.shop.contract import SHOP_PATH
 
 ENGINE_PATIENCE_S: Final = 10.0
 CONSOLE_PORT: Final = 15672
-UPSTREAM_URL: Final = f"http://upstream:8168/api/v2/{PLATFORM}"
+_UPSTREAM: Final = "http://upstream:8168"
+UPSTREAM_URL: Final = f"{_UPSTREAM}/api/v2/{PLATFORM}"
+SHOP_URL: Final = f"{_UPSTREAM}{SHOP_PATH}"
 USERS: Final = ("FETCHER", "NORMALIZER", "GATEWAY", "OPERATOR")
 ALL_PROFILES: Final = ("postgres", "rabbitmq", "sandbox")
 _CONTAINER_OF: Final = {"feedmill": "migrate"}
@@ -92,10 +95,10 @@ class ComposeRuntime:
         if tokens := _TOKEN.findall(said):
             write_private(self._folder.tokens, "".join(f"{token}\n" for token in tokens))
 
-    def load(self) -> int:
+    def fetch(self, command: str) -> int:
         """See Runtime."""
-        loading = self.command(LOAD_COMMAND)
-        return subprocess.run(loading.words, env=loading.environment, cwd=self._root, check=False).returncode  # noqa: S603 - fixed words
+        fetching = self.command(["fetcher", command])
+        return subprocess.run(fetching.words, env=fetching.environment, cwd=self._root, check=False).returncode  # noqa: S603 - fixed words
 
     def command(self, words: Sequence[str]) -> Invocation:
         """See Runtime."""
@@ -143,6 +146,8 @@ class ComposeRuntime:
         environment = {name: self._folder.secret(name) for name in sorted(made - given.keys())} | given
         if not self._around.brings_upstream:
             environment |= {"CHE168_BASE_URL": UPSTREAM_URL, "CHE168_API_KEY": UPSTREAM_KEY}
+        if self._around.plays_shop:
+            environment["SHOP_API_URL"] = SHOP_URL
         ports = {name: str(port) for name, port in self._folder.state.ports.items() if name.isupper()}
         chosen = self._profiles if profiles is None else profiles
         return environment | ports | {"COMPOSE_PROFILES": ",".join(chosen)}

@@ -13,7 +13,7 @@ from sandbox.local.children import Children
 from sandbox.local.console import last_error, say
 from sandbox.local.errors import LocalError
 from sandbox.local.http_probe import answers
-from sandbox.local.runtime import LOAD_COMMAND, READY_PATH, Condition, Console, Invocation
+from sandbox.local.runtime import READY_PATH, Condition, Console, Invocation
 from sandbox.local.services import LOOPBACK, Service, program, upstream_command, upstream_url, upstream_variables
 from sandbox.local.state import LocalFolder
 from sandbox.local.surroundings import Surroundings
@@ -98,13 +98,13 @@ class NativeRuntime:
         words = ["--count", str(count), "--description", description, "--file", str(self._folder.tokens)]
         self._call("gateway", "tokens", "create", *words, *(["--if-none"] if only_if_none else []))
 
-    def load(self) -> int:
-        """See Runtime; a load that an interrupted launcher left behind is waited for."""
+    def fetch(self, command: str) -> int:
+        """See Runtime; a fetcher that an interrupted launcher left behind is waited for."""
         if self._children.is_alive("fetcher"):
-            say(f"a load runs already, waiting for its end; it writes to {self._log_of('fetcher')}")
+            say(f"a fetcher runs already, waiting for its end; it writes to {self._log_of('fetcher')}")
             self._children.wait_for_end("fetcher")
-        loading = self.command(LOAD_COMMAND)
-        return self._children.run("fetcher", loading.words, loading.environment)
+        fetching = self.command(["fetcher", command])
+        return self._children.run("fetcher", fetching.words, fetching.environment)
 
     def command(self, words: Sequence[str]) -> Invocation:
         """See Runtime.
@@ -206,7 +206,7 @@ class NativeRuntime:
         if command == "gateway" and not self._around.gateway.secret_key.get_secret_value():
             environment["SECRET_KEY"] = self._folder.secret("SECRET_KEY")
         if command == "fetcher" and not self._around.brings_upstream:
-            environment |= upstream_variables(self._port("upstream"))
+            environment |= upstream_variables(self._around, self._port("upstream"))
         return environment
 
     def _call(self, *words: str) -> None:

@@ -1,7 +1,9 @@
-"""From started services to a served catalogue: tokens, the first load, and what people need to know."""
+"""From started services to a served catalogue: tokens, all that is fetched, and what people need to know."""
 
 import asyncio
 import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from common.clock import Clock
@@ -18,40 +20,62 @@ WITH_ERRORS: Final = 1
 ALREADY_RUNNING: Final = 75
 
 
-class Road:
-    """The way of the offers through one runtime, as `up` walks it."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is fetched.
 
-    def __init__(self, runtime: RoadRuntime, folder: LocalFolder, *, clock: Clock) -> None:
+    Attributes:
+        command: Of the fetcher.
+        name: For people.
+        again: What goes on with it, or does it again.
+    """
+
+    command: str
+    name: str
+    again: str
+
+
+LOAD: Final = Step("initial-load", "load", "make load")
+UPDATE: Final = Step("daily-update", "daily update", "make daily")
+SHOP_SYNC: Final = Step("shop-sync", "shop sync", "make shop-sync")
+
+
+class Road:
+    """The way of offers and products through one runtime, as `up` walks it, `steps` one after another."""
+
+    def __init__(self, runtime: RoadRuntime, folder: LocalFolder, steps: Sequence[Step], *, clock: Clock) -> None:
         self._runtime = runtime
         self._folder = folder
+        self._steps = steps
         self._clock = clock
 
     def walk(self) -> int:
-        """Start everything, load, and print what is there; return the exit code: 0, or 1 when something is missing.
+        """Start everything, fetch, and print what is there; return the exit code: 0, or 1 when something is missing.
 
         Raises:
-            FeedmillError: Something did not start, or the load ended without a result; what runs goes on running.
+            FeedmillError: Something did not start, or a step ended without a result; what runs goes on running.
         """
         with self._folder.locked():
             self._runtime.start()
             self._runtime.make_tokens(TOKENS, only_if_none=True, description="made by make up")
             token = self._working_token()
-        code = self._load()
+        code = max(self._fetched(step) for step in self._steps)
         holdings = asyncio.run(landed(lambda: self._ask(token), clock=self._clock))
         for level, line in holdings.lines():
             say(line, level=level)
         show(self._summary(token))
         return code
 
-    def _load(self) -> int:
-        code = self._runtime.load()
+    def _fetched(self, step: Step) -> int:
+        code = self._runtime.fetch(step.command)
         if code == ALREADY_RUNNING:
-            say("another load runs already; what it has brought so far:", level="WARNING")
+            say(f"the {step.name} waits for its turn: another fetcher works on the same source", level="WARNING")
             return DONE
         if code == WITH_ERRORS:
-            say("the load ended with errors: make load goes on with it", level="WARNING")
+            say(f"the {step.name} ended with errors: {step.again} goes on with it", level="WARNING")
         elif code != DONE:
-            raise LocalError(f"the load ended with code {code}; what was started goes on running: make down ends it")
+            name = step.name
+            raise LocalError(f"the {name} ended with code {code}; what was started goes on running: make down ends it")
         return code
 
     def _working_token(self) -> str:

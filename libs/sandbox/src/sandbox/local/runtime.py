@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-LOAD_COMMAND: Final = ("fetcher", "initial-load")
 READY_PATH: Final = "/health/ready"
 
 
@@ -54,8 +53,8 @@ class RoadRuntime(Protocol):
         """Make access tokens and leave them in the token file; with `only_if_none`, unless any was ever made."""
         ...
 
-    def load(self) -> int:
-        """Run the first load in the foreground; return its exit code."""
+    def fetch(self, command: str) -> int:
+        """Run a command of the fetcher, such as `initial-load`, in the foreground; return its exit code."""
         ...
 
 

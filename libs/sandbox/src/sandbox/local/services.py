@@ -10,6 +10,7 @@ from typing import Final
 
 from common.settings import FLAT_NAMES, OVERRIDE_PREFIX
 from sandbox.local.surroundings import PLATFORM, Surroundings
+from sandbox.upstream.shop.contract import SHOP_PATH
 
 UPSTREAM_KEY: Final = "sandbox"
 LOOPBACK: Final = "127.0.0.1"
@@ -52,7 +53,8 @@ def made_of(service: Service, root: Path) -> str:
 def upstream_command(around: Surroundings, port: int) -> tuple[str, ...]:
     """Return how the stand-in upstream is started."""
     options = {"--offers": around.offers, "--seed": around.seed, "--port": port, "--api-key": UPSTREAM_KEY}
-    return (program("sandbox"), "upstream", *(str(word) for option in options.items() for word in option))
+    shop = ("--shop",) if around.plays_shop else ()
+    return (program("sandbox"), "upstream", *(str(word) for option in options.items() for word in option), *shop)
 
 
 def upstream_url(port: int) -> str:
@@ -60,9 +62,10 @@ def upstream_url(port: int) -> str:
     return f"http://{LOOPBACK}:{port}/api/v2/{PLATFORM}"
 
 
-def upstream_variables(port: int) -> dict[str, str]:
+def upstream_variables(around: Surroundings, port: int) -> dict[str, str]:
     """Return what points a fetcher at the stand-in upstream and lets it ask without a pause."""
-    return {
+    shop = {"SHOP_API_URL": f"http://{LOOPBACK}:{port}{SHOP_PATH}"} if around.plays_shop else {}
+    return shop | {
         f"{PLATFORM.upper()}_BASE_URL": upstream_url(port),
         f"{PLATFORM.upper()}_API_KEY": UPSTREAM_KEY,
         f"{OVERRIDE_PREFIX}PLATFORMS__{PLATFORM.upper()}__MIN_INTERVAL_S": "0",

@@ -34,7 +34,9 @@ class LocalState(BaseModel):
     runtime: Literal["native", "compose"] | None = None
     """How the last `up` started things; None before the first."""
     upstream: Literal["stand-in", "real"] | None = None
-    """Where the data come from; offers of the two never mix."""
+    """Where the offers come from; those of the two never mix."""
+    shop: Literal["stand-in", "real"] | None = None
+    """The same of the products."""
     secrets: dict[str, str] = {}
     """By name of the environment, made once: `SECRET_KEY`, with Compose also the passwords."""
     ports: dict[str, int] = {}

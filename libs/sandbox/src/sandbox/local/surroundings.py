@@ -9,10 +9,20 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from common.errors import ConfigurationError
-from common.settings import BrokerSettings, DatabaseSettings, PlatformSettings, Port, Settings, load
+from common.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    PlatformSettings,
+    Port,
+    Settings,
+    ShopSettings,
+    load,
+)
 
 PLATFORM: Final = "che168"
 """The platform that the stand-in upstream plays."""
+SHOP: Final = "bot_igor"
+"""The shop that it plays."""
 DEFAULT_OFFERS: Final = 5000
 DEFAULT_SEED: Final = 1
 
@@ -51,10 +61,21 @@ class Surroundings:
     brings_database: bool
     brings_broker: bool
     brings_upstream: bool
+    brings_shop: bool
     log_directory: Path | None
     offers: int = DEFAULT_OFFERS
     """How many offers the stand-in upstream has."""
     seed: int = DEFAULT_SEED
+
+    @property
+    def plays_shop(self) -> bool:
+        """Whether the stand-in upstream opens a shop: beside real offers nobody wants made-up products."""
+        return not self.brings_upstream and not self.brings_shop
+
+    @property
+    def has_shop(self) -> bool:
+        """Whether there is a shop to ask, real or not."""
+        return self.brings_shop or self.plays_shop
 
     @property
     def half_a_credential(self) -> bool:
@@ -70,6 +91,7 @@ def look_around() -> Surroundings:
     """
     settings = load(_LaunchSettings)
     platform = settings.platforms.get(PLATFORM, PlatformSettings())
+    shop = settings.shops.get(SHOP, ShopSettings())
     has_key = bool(platform.api_key.get_secret_value())
     return Surroundings(
         environment=dict(os.environ),
@@ -78,6 +100,7 @@ def look_around() -> Surroundings:
         brings_database=_is_given(_DATABASE_NAMES) or settings.database.host != DatabaseSettings().host,
         brings_broker=_is_given(_BROKER_NAMES) or settings.rabbitmq.url != BrokerSettings().url,
         brings_upstream=bool(platform.base_url) or (has_key and bool(platform.access_name)),
+        brings_shop=bool(shop.url.get_secret_value()),
         log_directory=settings.log.directory,
         offers=_whole_number("SANDBOX_OFFERS", DEFAULT_OFFERS),
         seed=_whole_number("SANDBOX_SEED", DEFAULT_SEED),
@@ -93,6 +116,7 @@ def nothing_given() -> Surroundings:
         brings_database=False,
         brings_broker=False,
         brings_upstream=False,
+        brings_shop=False,
         log_directory=None,
     )
 
