@@ -1,9 +1,10 @@
 """A feed of changes and what has been followed of it, in memory. The contract suite runs on them as well."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,6 +16,7 @@ from common.events import ChangeId, InnerId
 from fetcher.core.change_ports import Kinds, SavedChanges, SyncState
 from fetcher.core.errors import RunTakenOverError
 from fetcher.core.feed import SourceRow, UpstreamPage
+from fetcher.core.lookup_ports import DueLookup, LookedUp, SavedLookups
 from fetcher.core.ports import Run, RunStatus
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -80,6 +82,43 @@ class FakeChangeStore:
                 del self.store.ledger[message_id]
 
 
+@dataclass
+class FakeLookupStore:
+    """What is known only in part, and what is kept of look-ups, over the ledger of a `FakeStore`."""
+
+    store: FakeStore
+    incomplete: set[str] = field(default_factory=set)
+    kept: dict[str, LookedUp] = field(default_factory=dict)
+    counted: dict[tuple[str, date], Kinds] = field(default_factory=lambda: defaultdict(Kinds))
+    lost_answers: int = 0
+
+    async def due_lookups(self, platform: str, now: datetime, limit: int) -> Sequence[DueLookup]:
+        """Return what is incomplete and due."""
+        del platform
+        self.kept = {inner_id: kept for inner_id, kept in self.kept.items() if inner_id in self.incomplete}
+        never = [DueLookup(InnerId(inner_id)) for inner_id in sorted(self.incomplete - self.kept.keys())]
+        due = sorted(
+            (kept for kept in self.kept.values() if kept.next_attempt_at <= now),
+            key=lambda kept: (kept.next_attempt_at, kept.inner_id),
+        )
+        again = [DueLookup(kept.inner_id, kept.missed, kept.first_missed_at) for kept in due]
+        return [*never, *again][:limit]
+
+    async def save_lookups(self, page: SavedLookups) -> None:
+        """Keep results and ledger rows."""
+        self.store.journal.append(f"kept {[result.inner_id for result in page.results]}")
+        if not any(self.kept.get(result.inner_id) == result for result in page.results):
+            self.counted[page.platform, page.day] += page.kinds
+        self.kept |= {result.inner_id: result for result in page.results}
+        for message_id, records in page.messages.items():
+            old = self.store.ledger.get(message_id)
+            status = "landed" if old and old.status == "landed" else "fetched"
+            self.store.ledger[message_id] = LedgerRow(page.run_id, page.position, status, records)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise UnavailableError("the answer was lost")
+
+
 @dataclass(frozen=True)
 class FeedEvent:
     """One event of a feed."""
@@ -98,7 +137,7 @@ class FeedEvent:
 
 @dataclass
 class FakeFeed:
-    """A feed that grows with the clock: what lies in the future is not shown yet.
+    """A feed that grows with the clock: what lies in the future is not shown yet. Events lie in order.
 
     `failures[change_id]` are used up first, one per request; an `always` failure never is. `offers` are what `/offer`
     knows. `requests` holds each request as `changes 17`, `change_id 2026-01-01` or `offer 55`.
@@ -119,14 +158,14 @@ class FakeFeed:
     @property
     def shown(self) -> list[FeedEvent]:
         """Events that have happened."""
-        return [event for event in self.events if event.at <= self.clock.now()]
+        return list(self.events[: bisect_right(self.events, self.clock.now(), key=lambda event: event.at)])
 
     async def change_id(self, day: date) -> ChangeId:
         """Return the first id of a day in Moscow; of a day without events, the last id there is."""
         await self._ask(f"change_id {day}")
-        days = [(event.at.astimezone(MOSCOW).date(), event.number) for event in self.shown]
-        same = [number for found, number in days if found == day]
-        return ChangeId(same[0] if same else max((number for _, number in days), default=0))
+        shown = self.shown
+        same = (event.number for event in shown if event.at.astimezone(MOSCOW).date() == day)
+        return ChangeId(next(same, shown[-1].number if shown else 0))
 
     async def changes(self, change_id: ChangeId) -> UpstreamPage:
         """Return up to 20 events from an id on."""
@@ -170,7 +209,7 @@ def steady_events(
     """Return events spread evenly over days of 24 hours from `start`, ids not dense; `silent` days have none."""
     gap = timedelta(days=1) / per_day
     moments = [
-        start + timedelta(days=day) + gap * place
+        start.astimezone(UTC) + timedelta(days=day) + gap * place
         for day in range(days)
         if day not in silent
         for place in range(per_day)

@@ -3,15 +3,18 @@
 import asyncio
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
-from tests.contract.fetcher.fake_changes import MOSCOW, FakeChangeStore, FakeFeed, steady_events
+from tests.contract.fetcher.fake_changes import MOSCOW, FakeChangeStore, FakeFeed, FakeLookupStore, steady_events
 from tests.contract.fetcher.fakes import FakeDisplay, FakePublisher, FakeStore
 
 from common.events import ChangeId
 from common.testing.clock import VirtualClock
 from fetcher.core.change_runs import ChangeRuns
 from fetcher.core.changes import ChangeLimits, ChangePorts, ChangeWalk
+from fetcher.core.daily_update import DailyUpdate, Outcome, UpdatePlan, UpdatePorts
+from fetcher.core.inquiry import InquiryLimits, OfferInquiry
+from fetcher.core.lookups import Completing, CompletingPlan
 from fetcher.core.ports import Run
 from fetcher.core.reading import PatientReader
 from fetcher.core.retry import RetryPolicy
@@ -32,6 +35,7 @@ class ChangeBench:
     publisher: FakePublisher = field(default_factory=FakePublisher)
     store: FakeStore = field(default_factory=FakeStore)
     changes: FakeChangeStore = field(init=False)
+    lookups: FakeLookupStore = field(init=False)
     display: FakeDisplay = field(default_factory=FakeDisplay)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     seed: int = 1
@@ -40,6 +44,7 @@ class ChangeBench:
         self.feed = FakeFeed(self.clock, steady_events(FIRST_DAY, days=60, per_day=50))
         self.store.journal = self.publisher.journal
         self.changes = FakeChangeStore(self.store)
+        self.lookups = FakeLookupStore(self.store)
 
     def reader(self, interval_s: float = 0.0) -> PatientReader:
         """Return the reader of a new process."""
@@ -76,6 +81,38 @@ class ChangeBench:
         """Return a walk that goes on with the unfinished run, or begins one at `cursor`."""
         run = await self.runs.from_cursor(ChangeId(cursor))
         return ChangeWalk(run, self.ports(interval_s), stop=self.stop, limits=ChangeLimits(MOSCOW))
+
+    def updating(
+        self, *, since: date | None = None, max_dates: int | None = None, budget: int = 500, interval_s: float = 0.0
+    ) -> DailyUpdate:
+        """Return a daily update that has not begun."""
+        plan = UpdatePlan(platform="che168", limits=ChangeLimits(MOSCOW), since=since, max_dates=max_dates)
+        walk = self.ports(interval_s)
+        limits = InquiryLimits(RetryPolicy(max_retries=0), interval_s=1.0)
+        inquiry = OfferInquiry(self.feed, walk.reader, self.clock, limits=limits, stop=self.stop)
+        completing = CompletingPlan(budget, timedelta(hours=20), MOSCOW)
+        ports = UpdatePorts(
+            walk=walk,
+            completing=Completing(inquiry, self.lookups, self.publisher, self.clock, plan=completing),
+            operations=self.store,
+            clock=self.clock,
+            chance=random.Random(self.seed),  # noqa: S311 - as above
+        )
+        return DailyUpdate(plan, ports, stop=self.stop)
+
+    async def update(self, *, since: date | None = None, max_dates: int | None = None, budget: int = 500) -> Outcome:
+        """Update until the end of the call."""
+        return await self.updating(since=since, max_dates=max_dates, budget=budget).run()
+
+    @property
+    def day(self) -> date | None:
+        """The last day that is recorded."""
+        return self.changes.days.get("che168")
+
+    @property
+    def cursor(self) -> int | None:
+        """The stored cursor."""
+        return self.store.cursors.get("che168")
 
     @property
     def published(self) -> list[int]:
