@@ -297,3 +297,25 @@ async def test_an_ordered_daily_update_follows_the_feed(make: Make, console: Con
     ], answers
     assert answers[-1]["counts"]
     await ended(process, command)
+
+
+async def test_an_order_that_was_not_yet_saved_comes_again_after_kill_9(make: Make, console: Console) -> None:
+    command = make()
+    process = await started(command)
+    async with connection_to(command.database) as blocker:
+        await blocker.execute("BEGIN; LOCK TABLE sync_state")
+        await console.order("pause")
+        while not await value(command, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            assert process.poll() is None
+        process.kill()
+        await asyncio.to_thread(process.wait)
+        await blocker.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE 'fetcher@%'"
+        )
+        await blocker.execute("ROLLBACK")
+    assert await value(command, "SELECT count(paused_at) FROM sync_state") == 0
+    process = await started(command)
+    assert await console.keys(1) == ["fetcher.pause.done"]
+    assert await value(command, "SELECT count(paused_at) FROM sync_state") == 1
+    await ended(process, command)

@@ -44,8 +44,9 @@ async def test_a_missed_night_is_made_up_for_once_at_the_start(last_success_h: f
         assert len(bench.jobs.started) == runs
 
 
-async def test_a_job_that_failed_waits_for_the_next_slot() -> None:
-    async with Bench(CHE168) as bench:
+@pytest.mark.parametrize("done", [{}, {"che168": at(-23)}], ids=["never", "last night"])
+async def test_a_job_that_failed_waits_for_the_next_slot(done: dict[str, datetime]) -> None:
+    async with Bench(CHE168, store=FakeServiceStore(done=done)) as bench:
         bench.jobs.ends.append(JobResult(Happening.FAILED, "3 pages in a row are dead"))
         await bench.clock.advance(24 * HOUR)
         assert [moment for *_, moment in bench.jobs.started] == [at(1)]
