@@ -224,8 +224,9 @@ class FakeStore:
         self.cursors.setdefault(run.platform, run.start_change_id)
 
     async def fail_run(self, run_id: str) -> None:
-        """Mark the run failed."""
-        self.runs[run_id] = replace(self.runs[run_id], status=RunStatus.FAILED)
+        """Mark a running run failed."""
+        if self.runs[run_id].status is RunStatus.RUNNING:
+            self.runs[run_id] = replace(self.runs[run_id], status=RunStatus.FAILED)
 
     async def record(self, operation: Operation) -> None:
         """Add to the diary."""

@@ -153,6 +153,15 @@ async def test_a_failed_run_can_be_reopened(store: Store) -> None:
     assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run
 
 
+async def test_a_finished_run_does_not_fail(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    await store.finish_run(run)
+    await store.fail_run(run.run_id)
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
+    assert held is not None
+    assert held.status is RunStatus.DONE
+
+
 async def test_a_finished_run_is_not_reopened(store: Store) -> None:
     run = await begun(store, a_page(1))
     await store.finish_run(run)
