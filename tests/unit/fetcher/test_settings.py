@@ -1,12 +1,14 @@
 """The fetcher's settings."""
 
+import re
+
 import pytest
 import yaml
 from pydantic import SecretStr, ValidationError
 
 from common.errors import ConfigurationError
-from common.settings import PlatformSettings
-from fetcher.settings import FetcherSettings, base_url_of
+from common.settings import PlatformSettings, ShopSettings
+from fetcher.settings import FetcherSettings, base_url_of, shop_address_of
 
 pytestmark = pytest.mark.unit
 
@@ -65,3 +67,43 @@ def test_a_time_of_day_is_read_with_and_without_quotes(written: str, read: str) 
 def test_what_is_no_time_of_day_is_refused(written: str) -> None:
     with pytest.raises(ValidationError, match="daily_at"):
         FetcherSettings(daily_at=yaml.safe_load(written))
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url", "parameters"),
+    [
+        ("https://bot-igor.ru/api/products", "https://bot-igor.ru/api/products", {}),
+        (
+            "http://127.0.0.1:8168/api/products?key=a%20b&x=",
+            "http://127.0.0.1:8168/api/products",
+            {"key": "a b", "x": ""},
+        ),
+        ("https://shop.example/list?on_main=true&page=3&token=t", "https://shop.example/list", {"token": "t"}),
+        ("https://me:word@shop.example:81/list#top", "https://shop.example:81/list", {}),
+    ],
+    ids=["plain", "with a query", "with what the fetcher asks for itself", "with a password"],
+)
+def test_the_address_of_a_shop_is_taken_apart(url: str, base_url: str, parameters: dict[str, str]) -> None:
+    address = shop_address_of("bot_igor", ShopSettings(url=SecretStr(url)))
+    assert (address.base_url, address.parameters) == (base_url, parameters)
+    assert address.authorization == ("Basic bWU6d29yZA==" if "@" in url else None)
+
+
+def test_every_part_of_a_shops_address_that_may_be_a_secret_is_known_and_not_shown() -> None:
+    address = shop_address_of("a", ShopSettings(url=SecretStr("https://user1:word2@shop.example/list?token=three3")))
+    assert address.secrets == ["user1", "word2", "dXNlcjE6d29yZDI=", "three3"]
+    assert not re.search("user1|word2|three3", repr(address))
+
+
+@pytest.mark.parametrize(
+    "url", ["shop.example/list", "ftp://shop.example/list", "https:///list", "https://s:0/", "http://[::1/"]
+)
+def test_an_address_that_is_none_is_refused_without_quoting_it(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"shops.bot_igor.url \(SHOP_API_URL\): an address such as") as caught:
+        shop_address_of("bot_igor", ShopSettings(url=SecretStr(url)))
+    assert url not in str(caught.value)
+
+
+def test_a_shop_without_an_address_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"^shops.another.url: not set$"):
+        shop_address_of("another", ShopSettings())

@@ -1,9 +1,10 @@
 """Settings of the fetcher: the section `fetcher` of `config.yaml`, beside those that all services share."""
 
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Self
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -103,18 +104,16 @@ class ShopAddress:
     """Where a shop's lists are.
 
     Attributes:
-        base_url: With the user and password that it may need, without a query.
+        base_url: Without credentials and query.
         parameters: What its query holds besides what the fetcher asks for itself; may be a key.
+        authorization: Header made of the user and password that it names; None: it names none.
+        secrets: Every part that nobody should read.
     """
 
-    base_url: str = field(repr=False)
+    base_url: str
     parameters: Mapping[str, str] = field(repr=False)
-
-    @property
-    def secrets(self) -> list[str]:
-        """Every part that nobody should read."""
-        parts = urlsplit(self.base_url)
-        return [*filter(None, (parts.username, parts.password)), *self.parameters.values()]
+    authorization: str | None = field(repr=False)
+    secrets: Sequence[str] = field(repr=False)
 
 
 def shop_address_of(name: str, shop: ShopSettings) -> ShopAddress:
@@ -134,5 +133,13 @@ def shop_address_of(name: str, shop: ShopSettings) -> ShopAddress:
         is_usable = False
     if not is_usable:
         raise ConfigurationError(f"{key}: an address such as https://bot-igor.ru/api/products is expected")
-    given = {key: value for key, value in parse_qsl(parts.query, keep_blank_values=True) if key not in ASKED_OF_A_SHOP}
-    return ShopAddress(urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")), given)
+    parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
+    given = {key: value for key, value in parameters.items() if key not in ASKED_OF_A_SHOP}
+    words = [unquote(word) for word in (parts.username or "", parts.password or "")]
+    basic = b64encode(":".join(words).encode()).decode() if any(words) else ""
+    return ShopAddress(
+        base_url=urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")),
+        parameters=given,
+        authorization=f"Basic {basic}" if basic else None,
+        secrets=[word for word in (*words, basic, *given.values()) if word],
+    )

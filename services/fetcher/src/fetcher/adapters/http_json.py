@@ -44,6 +44,7 @@ class BoundedHttp:
         deadline_s: Seconds for a whole request, from connecting to the last byte.
         max_body_bytes: Bound on the body, decompressed.
         clock: Tells how long a `Retry-After` date is away.
+        authorization: The header of that name; None: it is not sent.
         transport: Another way to the upstream, for tests.
 
     Raises:
@@ -58,6 +59,7 @@ class BoundedHttp:
         deadline_s: float,
         max_body_bytes: int,
         clock: Clock,
+        authorization: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._parameters = dict(parameters)
@@ -66,7 +68,8 @@ class BoundedHttp:
         self._clock = clock
         self._base_url = base_url.rstrip("/")
         url = _address(base_url)
-        self._headers = httpx.Headers(HEADERS | {"Host": url.netloc.decode("ascii")})
+        own = {"Authorization": authorization} if authorization else {}
+        self._headers = httpx.Headers(HEADERS | {"Host": url.netloc.decode("ascii")} | own)
         self._transport = transport or httpx.AsyncHTTPTransport(
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1), proxy=_proxy_to(url)
         )

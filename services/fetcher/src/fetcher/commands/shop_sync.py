@@ -86,6 +86,7 @@ async def opened_shop(settings: FetcherServiceSettings, name: str) -> AsyncItera
         deadline_s=own.request_timeout_s,
         max_body_bytes=own.max_body_bytes,
         clock=clock,
+        authorization=address.authorization,
     )
     reader = PatientReader(
         platform=name,
