@@ -140,3 +140,13 @@ def test_no_shape_raises(configuration: Any) -> None:
     for value in read(configuration, "1").values():
         assert value
         assert "\x00" not in value
+
+
+@pytest.mark.parametrize("padding", [0, 20_000], ids=["kept", "too long to be kept"])
+def test_the_same_table_is_read_for_each_trim_on_its_own(padding: int) -> None:
+    table = json.dumps({"specid": 1, "paramtypeitems": [{"paramitems": [{"id": 26, "value": "5"}]}]}).encode()
+    raw = table + b" " * padding
+    for _ in range(2):
+        assert parameters(raw, specid="1") == {"seats": "5"}
+        assert parameters(raw, specid="2") == {}
+        assert parameters(raw, specid=None) == {"seats": "5"}

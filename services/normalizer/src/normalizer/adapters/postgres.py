@@ -5,6 +5,7 @@ SQLAlchemy would cost this process a quarter of its memory for statements that a
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from operator import attrgetter
 from typing import Any, Final
 
 import asyncpg
@@ -289,8 +290,7 @@ def _versions(value: bytes | None) -> tuple[dict[str, int], dict[str, LooseField
 
 
 def _catalogue_values(row: CatalogueRow) -> tuple[Any, ...]:
-    raw, offer = row.raw, row.offer
-    columns = [getattr(offer, name) for name in sql.OFFER_FIELDS]
+    raw, columns = row.raw, list(_offer_values(row.offer))
     for place in _JSON_PLACES:
         columns[place] = _encode(columns[place])
     return (
@@ -305,4 +305,5 @@ def _catalogue_values(row: CatalogueRow) -> tuple[Any, ...]:
     )
 
 
+_offer_values: Final = attrgetter(*sql.OFFER_FIELDS)
 _JSON_PLACES: Final = [place for place, name in enumerate(sql.OFFER_FIELDS) if name in {"images", "options"}]

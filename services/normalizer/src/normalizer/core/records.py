@@ -49,11 +49,13 @@ def read(page: PageFetched, profiles: Profiles) -> ReadPage:
         profiles: Platform → what its fields mean.
     """
     result = ReadPage(page, [], [], [])
-    renames = profiles[page.platform].renames
+    source, renames = SOURCE_OF_KIND[page.kind], profiles[page.platform].renames
+    first_sight = _nanoseconds(page.fetched_at)
     for index, record in enumerate(page.records):
         original = bytes(record.data)
+        sight = first_sight + min(999, page.part * len(page.records) + index)
         try:
-            update = _update(page, index, record, renames)
+            update = _update(record, original, sight=sight, source=source, renames=renames)
         except _Unusable as verdict:
             body = msgspec.json.encode(record)
             result.rejected.append(_reject(page, index, record, verdict.reason, verdict.detail, body))
@@ -70,7 +72,7 @@ def _reject(page: PageFetched, index: int, record: FeedRecord, reason: str, deta
     return Reject(page.platform, inner_id, page.message_id, index, reason, detail, body)
 
 
-def _update(page: PageFetched, index: int, record: FeedRecord, renames: dict[str, str]) -> Update:
+def _update(record: FeedRecord, original: bytes, *, sight: int, source: str, renames: dict[str, str]) -> Update:
     inner_id = record.inner_id
     if not inner_id:
         raise _Unusable("no_inner_id", "the upstream gave no identity")
@@ -79,7 +81,7 @@ def _update(page: PageFetched, index: int, record: FeedRecord, renames: dict[str
     change_type = _CHANGE_TYPES.get(record.change_type)
     if change_type is None:
         raise _Unusable("unknown_change_type", (_clean(record.change_type) or "")[:100])
-    data = b"{}" if change_type is ChangeType.REMOVED else repaired(bytes(record.data))
+    data = b"{}" if change_type is ChangeType.REMOVED else repaired(original)
     try:
         fields = fields_of(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -90,11 +92,11 @@ def _update(page: PageFetched, index: int, record: FeedRecord, renames: dict[str
         inner_id=InnerId(inner_id),
         change_type=change_type,
         seq=record.seq,
-        sight=_microseconds(page.fetched_at) * 1000 + min(999, page.part * len(page.records) + index),
+        sight=sight,
         data=data,
         fields={name: bytes(raw) for name, raw in fields.items()} if change_type is ChangeType.CHANGED else {},
         is_shell=change_type is ChangeType.ADDED and is_shell(fields),
-        source=SOURCE_OF_KIND[page.kind],
+        source=source,
         source_id=_clean(record.source_id),
         created_at=moment(record.source_created_at),
         renames=renames,
@@ -126,8 +128,8 @@ def moment(value: str | None) -> datetime | None:
         return None
 
 
-def _microseconds(value: datetime) -> int:
-    return calendar.timegm(value.utctimetuple()) * 1_000_000 + value.microsecond
+def _nanoseconds(value: datetime) -> int:
+    return (calendar.timegm(value.utctimetuple()) * 1_000_000 + value.microsecond) * 1000
 
 
 def _clean(value: str | None) -> str | None:

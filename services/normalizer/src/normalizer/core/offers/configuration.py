@@ -105,10 +105,16 @@ _decode_any = msgspec.json.Decoder().decode
 def parameters(raw: bytes, *, specid: str | None) -> dict[str, str]:
     """Return our name → value as text of the known parameters; empty for a plain string or another trim.
 
+    Offers of one trim have one table, so those read last are kept: nobody may change what is returned.
+
     Args:
         raw: JSON of `configuration`: an object, a JSON string with one, or a plain trim such as `"125i"`.
         specid: The offer's own, if it names one.
     """
+    return _kept(raw, specid) if len(raw) <= _LONGEST_KEPT else _read(raw, specid)
+
+
+def _read(raw: bytes, specid: str | None) -> dict[str, str]:
     if raw[:1] == b'"':
         inner = _string(raw)
         raw = inner.encode() if inner.lstrip().startswith("{") else b"{}"
@@ -124,6 +130,11 @@ def parameters(raw: bytes, *, specid: str | None) -> dict[str, str]:
         return dict(_known(raw, specid))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return {}
+
+
+_kept = lru_cache(maxsize=1024)(_read)
+_LONGEST_KEPT: Final = 16_384
+"""Bytes; tables of che168 have 4,600."""
 
 
 def _string(raw: bytes) -> str:

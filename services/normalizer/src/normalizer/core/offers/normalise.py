@@ -242,4 +242,4 @@ def _power(fields: Any, profile: PlatformProfile, parameters: dict[str, str]) ->
 
 
 def _city(address: str | None) -> str | None:
-    return values.text(re.split("[,，]", address)[0]) if address else None
+    return values.text(address.replace("，", ",").partition(",")[0]) if address else None

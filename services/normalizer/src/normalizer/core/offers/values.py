@@ -59,13 +59,9 @@ def name(value: Any) -> str | None:
 
 def number(value: Any) -> float | None:
     """Return a finite number; `"98000"`, `"1 200"`, `"8,000"`, `"1.4L"`, `"3.5万"` and full-width digits are read."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, (int, float)):
-        return _finite(value)
     if not isinstance(value, str):
-        return None
-    found = _NUMBER.match(unicodedata.normalize("NFKC", value).strip())
+        return _finite(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    found = _NUMBER.match((value if value.isascii() else unicodedata.normalize("NFKC", value)).strip())
     if found is None:
         return None
     read = _finite(found[1].replace(" ", "").replace(",", ""))
