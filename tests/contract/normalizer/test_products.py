@@ -8,9 +8,9 @@ import pytest
 from tests.contract.normalizer.rows import a_product_row
 from tests.contract.normalizer.shelves import Shelf
 
+from common.events import LISTS_ID
 from common.testing.pages import a_page, a_record
 from common.testing.products import (
-    LISTS_ID,
     SHOP,
     a_category,
     a_mark,
@@ -24,9 +24,10 @@ from common.testing.products import (
 from normalizer.core.errors import PoisonError
 from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
-from normalizer.core.ports import Key, Store, StoredRow
+from normalizer.core.ports import Key, Selection, Store, StoredRow
 from normalizer.core.products.record import Product, ShopProfile
 from normalizer.core.products.shared import Ref
+from normalizer.core.replay import Replay
 
 pytestmark = pytest.mark.contract
 
@@ -304,3 +305,23 @@ async def test_a_batch_of_nothing_is_fine(shelf: Shelf) -> None:
         await products.write_products(SHOP, {})
         await products.remove_products(SHOP, [])
         await products.remove_unused(SHOP, [])
+
+
+async def replayed(shelf: Shelf, currency: str) -> Replay:
+    one = Replay(shelf.store, {SHOP: ShopProfile(currency=currency)}, Selection(), batch_size=2)
+    after: int | None = 0
+    while after is not None:
+        after = await one.step(after)
+    return one
+
+
+async def test_a_changed_profile_reaches_every_product_by_a_replay_and_a_second_writes_nothing(shelf: Shelf) -> None:
+    lists = some_lists(a_category(62), a_category(1), marks=[a_mark()])
+    await a_lander(shelf.store).land(a_snapshot([a_product(n) for n in range(1, 6)], seq=1, lists=lists))
+    told = len(await shelf.changes())
+    assert (await replayed(shelf, "KZT")).counts["changed"] == 5
+    assert {product.currency for product in (await held(shelf, *range(1, 6))).values()} == {"KZT"}
+    assert (await shelf.changes())[told:] == [(str(n), "changed", {"currency": ["RUB", "KZT"]}) for n in range(1, 6)]
+    before = await everything(shelf)
+    assert (await replayed(shelf, "KZT")).counts["changed"] == 0
+    assert await everything(shelf) == before

@@ -20,6 +20,9 @@ InnerId = NewType("InnerId", str)
 ChangeId = NewType("ChangeId", int)
 """The id of an event in `/changes`; the version of everything that the event says."""
 
+LISTS_ID: Final = "_catalogue"
+"""The inner_id of the record that holds a shop's own lists and facts instead of a product; it is never removed."""
+
 SCHEMA_VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 256 * 1024
 MAX_RECORDS: Final = 200

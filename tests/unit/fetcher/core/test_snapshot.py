@@ -12,13 +12,13 @@ from tests.contract.fetcher.shop_fakes import FakeKnown, FakeShop
 
 from common.clock import Clock
 from common.errors import UnavailableError
-from common.events import PageFetched, PageKind
+from common.events import LISTS_ID, PageFetched, PageKind
 from common.testing.clock import VirtualClock
 from fetcher.core.errors import Cause, TopologyError, UpstreamError
 from fetcher.core.ports import Run, RunStatus
 from fetcher.core.reading import PatientReader
 from fetcher.core.retry import RetryPolicy
-from fetcher.core.shop import LISTS_ID, ListName
+from fetcher.core.shop import ListName
 from fetcher.core.snapshot import Outcome, Snapshot, SnapshotPlan, SnapshotPorts
 
 pytestmark = pytest.mark.unit

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product as combinations
 from typing import Any, Final
 
-from common.events import PageFetched, PageKind
+from common.events import LISTS_ID, PageFetched, PageKind
 from common.testing.pages import a_page, a_record, a_removal
 
 SHOP: Final = "bot_igor"
-LISTS_ID: Final = "_catalogue"
 
 Json = dict[str, Any]
 

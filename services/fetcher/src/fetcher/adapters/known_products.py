@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from common.events import LISTS_ID
 from fetcher.adapters.session import PlatformSession
-from fetcher.core.shop import LISTS_ID
 
 _ON_MAIN: Final = {"true": True, "1": True, "false": False, "0": False}
 

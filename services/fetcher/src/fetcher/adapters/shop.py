@@ -4,10 +4,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from common.events import LISTS_ID
 from fetcher.adapters.http_json import BoundedHttp
 from fetcher.adapters.json_body import decoded, mended
 from fetcher.core.errors import Cause, UpstreamError
-from fetcher.core.shop import LISTS_ID, ListName, ListPage, Product
+from fetcher.core.shop import ListName, ListPage, Product
 
 OK: Final = "ok"
 LONGEST_MESSAGE: Final = 200

@@ -7,15 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
-from common.events import ChangeType
+from common.events import LISTS_ID, ChangeType
 from fetcher.core.feed import RECORDS_PER_MESSAGE, SourceRow
-
-LISTS_ID: Final = "_catalogue"
-"""The inner_id of the record that holds the shop's own lists and facts instead of a product; it is never removed."""
 
 
 class ListName(StrEnum):

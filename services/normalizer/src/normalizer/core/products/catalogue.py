@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from common.events import ChangeType
+from common.events import LISTS_ID, ChangeType
 from normalizer.core.errors import PoisonError
 from normalizer.core.merge import RawRow
 from normalizer.core.ports import CatalogueChange, Key, Transaction
@@ -15,9 +15,6 @@ from normalizer.core.products.normalise import ListsRead, ProductRead, normalise
 from normalizer.core.products.ports import ProductShelf
 from normalizer.core.products.record import Category, Mark, Product, ShopProfile
 from normalizer.core.products.shared import Shared, carried, difference, listed, unlisted
-
-LISTS_ID: Final = "_catalogue"
-"""The inner_id of the record that holds a shop's own lists and facts instead of a product."""
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
