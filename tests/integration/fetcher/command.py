@@ -16,7 +16,10 @@ from sandbox.upstream.server import UpstreamProcess
 
 @dataclass
 class Command:
-    """Starts `fetcher` with the right environment; `extra` adds to it."""
+    """Starts `fetcher` with the right environment; `extra` adds to it.
+
+    A first load is not followed by a reconciliation: nothing lands what it publishes.
+    """
 
     database: DatabaseSettings
     vhost: Vhost
@@ -39,6 +42,7 @@ class Command:
             "CHE168_BASE_URL": self.upstream.base_url,
             "CHE168_API_KEY": self.upstream.api_key,
             "FEEDMILL__PLATFORMS__CHE168__MIN_INTERVAL_S": "0",
+            "FEEDMILL__FETCHER__RECONCILE_SWEEPS": "0",
             **self.extra,
         }
 

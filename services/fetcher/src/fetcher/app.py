@@ -9,7 +9,7 @@ import uvloop
 
 from common import log
 from common.settings import load
-from fetcher.commands import daily_update, initial_load, retry_gaps, run, shop_sync
+from fetcher.commands import daily_update, initial_load, reconcile, retry_gaps, run, shop_sync
 from fetcher.commands.command import Command, Options
 from fetcher.commands.parts import SERVICE
 from fetcher.entrypoints import cli
@@ -21,6 +21,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     initial_load.COMMAND,
     daily_update.COMMAND,
     retry_gaps.COMMAND,
+    reconcile.COMMAND,
     shop_sync.COMMAND,
     run.COMMAND,
 )

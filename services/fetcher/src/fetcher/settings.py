@@ -50,6 +50,12 @@ class FetcherSettings(Section):
     """Such tries after the first for a page that `retry-gaps` asks for."""
     lost_after_s: Annotated[float, Field(gt=0, le=31_536_000)] = 86_400.0
     """A page that the broker took so long ago and that has not landed counts as lost; `retry-gaps` asks for it."""
+    reconcile_sweeps: Annotated[int, Field(ge=0, le=20)] = 3
+    """Sweeps of one reconciliation, at most; 0: a first load is not followed by one."""
+    reconcile_lookups: Annotated[int, Field(ge=0, le=100_000)] = 2_500
+    """Offers that no sweep has shown and that one reconciliation asks about, at most."""
+    landing_wait_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """Seconds without any landing after which a reconciliation goes on without what is still on its way."""
     dead_pages_to_stop: Annotated[int, Field(ge=1, le=100)] = 3
     """So many dead pages in a row stop a load."""
     lookup_budget: Annotated[int, Field(ge=0, le=100_000)] = 500

@@ -1,4 +1,4 @@
-"""`fetcher initial-load`."""
+"""`fetcher initial-load`: the list from end to end, the changes meanwhile, and what the walk has missed."""
 
 import argparse
 import asyncio
@@ -6,11 +6,14 @@ import logging
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
+from fetcher.adapters.sweep_store import PostgresSweepStore
 from fetcher.commands.command import Command, Options, add_platform_option, at_least_one, chosen_platforms
-from fetcher.commands.parts import load_ports_of, opened, policy_of, walk_limits_of
+from fetcher.commands.parts import Parts, load_ports_of, opened, policy_of, walk_limits_of
+from fetcher.commands.reconcile import reconciled
 from fetcher.core.initial_load import InitialLoad, LoadPlan
 from fetcher.core.list_run import Outcome
 from fetcher.core.walk import Ending
+from fetcher.entrypoints import cli
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings
 
@@ -33,7 +36,7 @@ async def perform(
     max_pages: int | None = None,
     again: bool = False,
 ) -> Exit:
-    """Load a platform, or go on with the load that was interrupted.
+    """Load a platform and reconcile it, or go on with what was interrupted.
 
     Raises:
         FeedmillError: Why it could not go on.
@@ -41,7 +44,17 @@ async def perform(
     async with opened(settings, name) as parts:
         plan = _plan(settings, name, max_pages=max_pages, again=again)
         outcome = await InitialLoad(plan, load_ports_of(settings, parts), stop=stop).run()
-    return _told(outcome, name)
+        code = _told(outcome, name)
+        if stop.is_set() or not settings.fetcher.reconcile_sweeps or not await _is_to_be_reconciled(outcome, parts):
+            return code
+        return cli.worst([code, await reconciled(settings, name, parts, stop)])
+
+
+async def _is_to_be_reconciled(outcome: Outcome, parts: Parts) -> bool:
+    """Return whether the list was walked to its end and no reconciliation has been carried through since."""
+    if outcome.run is None or outcome.ending not in {Ending.DONE, Ending.ALREADY_DONE}:
+        return False
+    return not await PostgresSweepStore(parts.session).is_reconciled(outcome.run.platform)
 
 
 def _plan(settings: FetcherServiceSettings, name: str, *, max_pages: int | None, again: bool) -> LoadPlan:

@@ -123,8 +123,11 @@ class ListRuns:
         self._all_counts.append(walk.counts)
         known = {failure.position: failure for failure in failures}
         ending = await walk.walk(first, known=known, expected=expected, before=before)
-        gaps = await self._close_gaps(walk) if ending is Ending.DONE else 0
-        return Outcome(ending, walk.run, gaps)
+        if ending is not Ending.DONE:
+            return Outcome(ending, walk.run)
+        gaps = await self._close_gaps(walk)
+        await self._frame.patiently(lambda: self._ports.store.finish_run(walk.run))
+        return Outcome(ending, replace(walk.run, status=RunStatus.DONE), gaps)
 
     async def give_up(self) -> None:
         """Mark the run that was walked last as failed; it can be resumed."""
@@ -139,12 +142,11 @@ class ListRuns:
         return replace(run, status=RunStatus.RUNNING)
 
     async def _close_gaps(self, walk: PageWalk) -> int:
-        """Ask for each gap once more, then call the run done; return the gaps that remain."""
+        """Ask for each gap once more; return how many remain."""
         store, run_id = self._ports.store, walk.run.run_id
         remaining = 0
         for gap in await self._frame.patiently(lambda: store.open_failures(run_id)):
             remaining += not await walk.retry(gap, self._once)
-        await self._frame.patiently(lambda: store.finish_run(walk.run))
         return remaining
 
 
