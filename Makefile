@@ -114,6 +114,11 @@ bench: ## throughput and memory of the whole chain, as ratios to a simple script
 	@deploy/install.sh development native-servers
 	@$(BIN)/python -m tests.bench.chain
 
+.PHONY: chaos
+chaos: ## kill normalizers 200 times, the broker 5 times: rows must equal an oracle (about 10 minutes)
+	@deploy/install.sh development native-servers
+	@$(BIN)/pytest tests/e2e/test_chaos.py --kills 200 -s
+
 .PHONY: requirements
 requirements: development ## pin requirements*.txt anew from requirements*.in
 	@$(COMPILE) --output-file requirements.txt requirements.in

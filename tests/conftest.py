@@ -24,6 +24,11 @@ __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]
 """Hooks: pytest looks for them here."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what the long forms of tests take."""
+    parser.addoption("--kills", type=int, default=10, help="how often the chaos test kills (make chaos: 200)")
+
+
 @pytest.fixture(autouse=True)
 def _forgotten_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test's secrets be words again in the next one."""
