@@ -21,6 +21,7 @@ ENVIRONMENT = """
 """
 COMMANDS = {
     "fetcher initial-load": ["--platform", "--max-pages"],
+    "fetcher run": [],
     "normalizer run": [],
     "normalizer normalize": ["--batch-size"],
     "gateway run": [],
@@ -56,7 +57,7 @@ COLUMNS = {
 }
 EXCHANGES = "feedmill.raw feedmill.catalog feedmill.dead feedmill.unrouted"
 QUEUES = "normalizer.raw normalizer.raw.dead feedmill.unrouted"
-ENDPOINTS = "/offers /offers/{inner_id} /health/live /health/ready /status"
+ENDPOINTS = "/offers /offers/{inner_id} /health/live /health/ready /status /metrics"
 
 
 def missing(wanted: str, present: set[str]) -> set[str]:

@@ -22,6 +22,7 @@ from common.testing.clock import VirtualClock
 from gateway.core import tokens
 from gateway.core.access import Access
 from gateway.core.cursor import CursorSigner
+from gateway.core.metrics import FeedNumbers
 from gateway.core.ports import KnownToken, OfferPage, StoredOffer, TokenListing
 from gateway.core.query import OfferQuery, Position, matches
 from gateway.entrypoints.http.api import Parts, build_api
@@ -166,9 +167,15 @@ class FakeStatus:
 
     async def status(self) -> str:
         """Return an empty installation."""
-        empty: dict[str, list[object]] = {"offers": [], "gaps": [], "sync_state": [], "runs": [], "operations": []}
+        names = ("offers", "gaps", "sync_state", "findings", "days", "runs", "operations")
+        empty: dict[str, list[object]] = {name: [] for name in names}
         zero = dict.fromkeys(("unprocessed", "quarantined", "pages_open", "gaps_open"), 0)
         return json.dumps({"now": MOMENT.isoformat(), **empty, **zero})
+
+    async def feed_numbers(self) -> FeedNumbers:
+        """Return one finding and a few records."""
+        records = {("che168", "change", "added"): 7, ("che168", "change", "removed"): 0}
+        return FeedNumbers(findings=[("che168", "no_added")], records=records)
 
     async def schema_revision(self) -> str | None:
         """Return the revision."""
@@ -198,6 +205,7 @@ async def some_parts(**known: Any) -> Parts:
         "schema_head": HEAD,
         "version": "0.1.0",
         "docs_open": True,
+        "followed": {"che168"},
     }
     return Parts(**(parts | known))
 

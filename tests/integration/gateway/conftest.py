@@ -109,7 +109,7 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
         access = Access(PostgresTokens(pool), key=KEY, clock=used, cache_ttl_s=4)
         parts = await some_parts(
             offers=PostgresOffers(pool),
-            status=PostgresStatus(pool),
+            status=PostgresStatus(pool, followed={"che168"}),
             access=access,
             clock=SystemClock(),
             schema_head=HEAD,

@@ -13,7 +13,7 @@ from common.settings import DatabaseSettings
 
 pytestmark = pytest.mark.integration
 
-PATHS = ("/health/ready", "/offers", "/offers/1", "/status")
+PATHS = ("/health/ready", "/offers", "/offers/1", "/status", "/metrics")
 
 
 async def answers(client: httpx.AsyncClient) -> dict[str, int]:
@@ -26,7 +26,7 @@ async def answers(client: httpx.AsyncClient) -> dict[str, int]:
     return statuses
 
 
-WELL = {"/health/ready": 200, "/offers": 200, "/offers/1": 404, "/status": 200}
+WELL = {"/health/ready": 200, "/offers": 200, "/offers/1": 404, "/status": 200, "/metrics": 200}
 AWAY = dict.fromkeys(PATHS, 503)
 
 

@@ -120,6 +120,10 @@ HISTORY = """
     VALUES ('che168', 'page', 7, 'r', 'm7', 'gap', 21, 'HTTP 502'),
            ('che168', 'page', 8, 'r', 'm8', 'fetched', 1, NULL),
            ('che168', 'page', 9, 'r', 'm9', 'landed', 1, NULL);
+    UPDATE feed_pages SET created_at = now() - interval '2 days' WHERE position = 7;
+    INSERT INTO feed_days
+    VALUES ('che168', current_date, 'change', 5, 4, 3), ('che168', current_date - 1, 'change', 1, 1, 1),
+           ('che168', current_date - 14, 'page', 20, 0, 0);
     INSERT INTO fetch_runs (run_id, platform, kind, status, position, started_at)
     VALUES ('old', 'che168', 'initial_load', 'failed', 3, now() - interval '2 days'),
            ('new', 'che168', 'initial_load', 'done', 9, now());
@@ -153,8 +157,25 @@ async def test_the_status_tells_what_the_tables_hold(served: Served, database: D
     assert [(s.platform, str(s.last_successful_date), s.last_change_id) for s in status.sync_state] == [
         ("che168", "2026-11-19", 0)
     ]
+    assert [(found.platform, found.finding, found.detail) for found in status.findings] == [
+        ("che168", "old_gap", "1 pages could not be fetched")
+    ]
+    assert [(day.kind, day.added, day.changed, day.removed) for day in status.days] == [
+        ("change", 5, 4, 3),
+        ("change", 1, 1, 1),
+    ]
     assert len(status.operations) == 10
     assert status.operations[0].started_at == max(operation.started_at for operation in status.operations)
+
+
+async def test_the_metrics_tell_what_the_tables_hold(served: Served, database: DatabaseSettings) -> None:
+    async with opened(database) as pool, pool.connection() as connection:
+        await connection.execute(HISTORY)
+    text = (await (await served()).get("/metrics")).text
+    assert 'feedmill_feed_findings{platform="che168",finding="old_gap"} 1\n' in text
+    assert 'feedmill_feed_findings{platform="che168",finding="no_run"} 0\n' in text
+    assert 'feedmill_feed_records_total{platform="che168",kind="change",change_type="added"} 6\n' in text
+    assert 'feedmill_feed_records_total{platform="che168",kind="page",change_type="added"} 20\n' in text
 
 
 MANY = """
@@ -217,7 +238,7 @@ async def _plan(pool: Database, stretch: Stretch) -> list[tuple[str, str | None]
 async def test_offers_are_counted_from_indexes_alone(many: DatabaseSettings) -> None:
     async with opened(many) as pool:
         await pool.fetch("VACUUM processed_data")
-        rows = await pool.fetch("EXPLAIN (FORMAT JSON) " + STATUS)
+        rows = await pool.fetch("EXPLAIN (FORMAT JSON) " + STATUS, ["che168"])
     read = {name for kind, name in scans(json.loads(rows[0][0])[0]["Plan"]) if kind == "Index Only Scan"}
     assert {"processed_data_listed_idx", "processed_data_platform_inner_id_key"} <= read
 

@@ -111,7 +111,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         api = build_api(
             Parts(
                 offers=PostgresOffers(database),
-                status=PostgresStatus(database),
+                status=PostgresStatus(database, followed=settings.followed),
                 access=access,
                 cursors=CursorSigner(settings.key),
                 clock=clock,
@@ -119,6 +119,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 schema_head=HEAD,
                 version=version("feedmill-gateway"),
                 docs_open=section.docs_open,
+                followed=settings.followed,
             )
         )
         config = uvicorn.Config(

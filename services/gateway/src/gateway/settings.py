@@ -46,6 +46,13 @@ class GatewaySettings(Settings):
         """The secret key."""
         return self.gateway.secret_key.get_secret_value().encode()
 
+    @property
+    def followed(self) -> frozenset[str]:
+        """The platforms and shops that are enabled. Where they are is for the fetcher alone to know."""
+        platforms = (name for name, platform in self.platforms.items() if platform.enabled)
+        shops = (name for name, shop in self.shops.items() if shop.enabled)
+        return frozenset([*platforms, *shops])
+
 
 def load_settings() -> GatewaySettings:
     """Read the settings.

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from common.db.session import server_settings
+from common.db.session import AWAY, server_settings
 from common.errors import UnavailableError
 from common.settings import DatabaseSettings
 from gateway.core.errors import QueryTimeoutError
@@ -20,17 +20,11 @@ COMMAND_MARGIN_S: Final = 1.0
 
 IDLE_CONNECTION_S: Final = 300.0
 
-_AWAY: Final = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a call at the very moment in which the server says goodbye
-    asyncpg.PostgresConnectionError,  # 08: the connection broke
-    asyncpg.OperatorInterventionError,  # 57: shutting down, starting up
-    asyncpg.InsufficientResourcesError,  # 53: too many connections, disk full
+_NOT_USABLE: Final = (
+    *AWAY,
     asyncpg.InvalidAuthorizationSpecificationError,  # 28: the role is refused
     asyncpg.InvalidCatalogNameError,  # 3D: the database does not exist
     asyncpg.UndefinedTableError,  # 42P01: not migrated yet
-    asyncpg.InternalClientError,
 )
 _TOO_LONG: Final = "the query took longer than it may; narrow it with a filter"
 
@@ -91,7 +85,7 @@ class Database:
             lent = await self._pool.acquire(timeout=self._wait_s)
         except TimeoutError as error:
             raise UnavailableError("the database gives no connection in time") from error
-        except _AWAY as error:
+        except _NOT_USABLE as error:
             raise UnavailableError(_said(error)) from error
         try:
             yield lent
@@ -100,7 +94,7 @@ class Database:
         except TimeoutError as error:
             lent.terminate()  # the server did not end the statement itself, so it would not hear a cancellation either
             raise QueryTimeoutError(_TOO_LONG) from error
-        except _AWAY as error:
+        except _NOT_USABLE as error:
             raise UnavailableError(_said(error)) from error
         finally:
             await self._pool.release(lent)

@@ -1,8 +1,10 @@
 """How the installation is doing, in one statement and so as of one moment."""
 
+from collections.abc import Collection
 from typing import Final
 
 from gateway.adapters.database import Database
+from gateway.core.metrics import FeedNumbers
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
 
@@ -29,8 +31,17 @@ STATUS: Final = """
             ) AS g),
         'sync_state', (
             SELECT coalesce(json_agg(s ORDER BY s.platform), '[]') FROM (
-                SELECT platform, last_successful_date, last_change_id, updated_at FROM sync_state
+                SELECT platform, last_successful_date, last_change_id, updated_at, paused_at FROM sync_state
             ) AS s),
+        'findings', (
+            SELECT coalesce(json_agg(f ORDER BY f.platform, f.finding), '[]') FROM (
+                SELECT platform, finding, since, detail FROM feed_findings(now()) WHERE platform = ANY ($1::text[])
+            ) AS f),
+        'days', (
+            SELECT coalesce(json_agg(d ORDER BY d.day DESC, d.platform, d.kind), '[]') FROM (
+                SELECT platform, day, kind, added, changed, removed FROM feed_days
+                WHERE day > current_date - 14
+            ) AS d),
         'runs', (
             SELECT coalesce(json_agg(r ORDER BY r.platform, r.kind), '[]') FROM (
                 SELECT DISTINCT ON (platform, kind)
@@ -44,23 +55,46 @@ STATUS: Final = """
             ) AS l)
     )::text AS body
 """
-"""Counts, the last run of each kind, open gaps, positions and the last operations.
+"""Counts, the last run of each kind, open gaps, positions, findings of the watchdog and the last operations.
 
 Offers are counted from indexes alone: all from the unique (platform, inner_id), active ones from
 `processed_data_listed_idx (id) INCLUDE (platform)`; open pages and gaps from `feed_pages_open_idx`.
 """
 
+FINDINGS: Final = "SELECT DISTINCT platform, finding FROM feed_findings(now()) WHERE platform = ANY ($1::text[])"
+"""What is wrong with the feeds that are followed."""
+
+RECORDS: Final = """
+    SELECT platform, kind, sum(added) AS added, sum(changed) AS changed, sum(removed) AS removed
+    FROM feed_days GROUP BY platform, kind
+"""
+"""Records sent since the beginning; a row a day, platform and kind."""
+
 
 class PostgresStatus:
-    """StatusReader on all tables of the first schema."""
+    """StatusReader on all tables of the schema; `followed` are the platforms and shops that are enabled."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, followed: Collection[str]) -> None:
         self._database = database
+        self._followed = list(followed)
 
     async def status(self) -> str:
         """Return the status as one JSON object."""
-        body: str = (await self._database.fetch(STATUS))[0]["body"]
+        body: str = (await self._database.fetch(STATUS, self._followed))[0]["body"]
         return body
+
+    async def feed_numbers(self) -> FeedNumbers:
+        """Return what is wrong with the feeds that are followed, and how much they have brought."""
+        findings = await self._database.fetch(FINDINGS, self._followed)
+        records = await self._database.fetch(RECORDS)
+        return FeedNumbers(
+            findings=[(row["platform"], row["finding"]) for row in findings],
+            records={
+                (row["platform"], row["kind"], change_type): int(row[change_type])
+                for row in records
+                for change_type in ("added", "changed", "removed")
+            },
+        )
 
     async def schema_revision(self) -> str | None:
         """Return the revision of the schema; None: the table of revisions is empty."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gateway.core.metrics import FeedNumbers
 from gateway.core.query import OfferQuery, Position
 
 
@@ -42,6 +43,10 @@ class StatusReader(Protocol):
 
     async def status(self) -> str:
         """Return counts, runs, gaps and positions as one JSON object."""
+        ...
+
+    async def feed_numbers(self) -> FeedNumbers:
+        """Return what is wrong with the feeds that are followed, and how much they have brought."""
         ...
 
     async def schema_revision(self) -> str | None:

@@ -74,6 +74,13 @@ async def test_probes_are_open(path: str) -> None:
         assert (await client.get(path)).json() == {"status": "ok"}
 
 
+async def test_metrics_are_open_and_text() -> None:
+    async with a_client(await some_parts(docs_open=False), token=None) as client:
+        answer = await client.get("/metrics")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert 'feedmill_feed_findings{platform="che168",finding="no_added"} 1\n' in answer.text
+
+
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
 @pytest.mark.parametrize(("docs_open", "status"), [(True, 200), (False, 401)])
 async def test_the_documentation_is_open_where_it_is_so_set(path: str, *, docs_open: bool, status: int) -> None:

@@ -36,6 +36,7 @@ async def test_operations_have_stable_names() -> None:
         "/offers": "list_offers",
         "/offers/{inner_id}": "get_offer",
         "/status": "status",
+        "/metrics": "metrics",
         "/health/live": "live",
         "/health/ready": "ready",
     }
@@ -54,7 +55,7 @@ async def test_only_probes_are_documented_as_open() -> None:
     document = await published()
     assert document["security"] == [{"bearer": []}, {"api_key": []}]
     is_open = {path for path, item in document["paths"].items() if item["get"].get("security") == []}
-    assert is_open == {"/health/live", "/health/ready"}
+    assert is_open == {"/health/live", "/health/ready", "/metrics"}
 
 
 async def test_every_reference_leads_somewhere() -> None:
@@ -67,7 +68,8 @@ async def test_every_reference_leads_somewhere() -> None:
 async def test_errors_are_documented_as_problems() -> None:
     for path, item in (await published())["paths"].items():
         for status, response in item["get"]["responses"].items():
-            expected = "application/json" if status == "200" else "application/problem+json"
+            good = "text/plain" if path == "/metrics" else "application/json"
+            expected = good if status == "200" else "application/problem+json"
             assert list(response["content"]) == [expected], (path, status)
 
 

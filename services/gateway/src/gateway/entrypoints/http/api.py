@@ -1,6 +1,6 @@
 """The HTTP application: routes, gate and frame put around each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -15,7 +15,7 @@ from gateway.core.ports import OfferReader, StatusReader
 from gateway.entrypoints.http.auth import RequireToken
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
 from gateway.entrypoints.http.frame import PROBES, Frame
-from gateway.entrypoints.http.health import add_health, add_status
+from gateway.entrypoints.http.health import add_health, add_metrics, add_status
 from gateway.entrypoints.http.offers import add_offers
 
 
@@ -34,6 +34,8 @@ class Parts:
     """The revision that the database must have."""
     version: str
     docs_open: bool
+    followed: Collection[str]
+    """Platforms and shops that are enabled: the metrics have samples for each."""
 
 
 def build_api(parts: Parts) -> FastAPI:
@@ -50,6 +52,7 @@ def build_api(parts: Parts) -> FastAPI:
     add_offers(app, parts.offers, parts.cursors)
     add_status(app, parts.status, version=parts.version)
     add_health(app, parts.status, schema_head=parts.schema_head)
+    add_metrics(app, parts.status, followed=parts.followed)
     add_docs(app)
     open_paths = PROBES | DOCS_PATHS if parts.docs_open else PROBES
     app.add_middleware(RequireToken, access=parts.access, open_paths=open_paths)

@@ -19,13 +19,13 @@ from gateway.entrypoints.http.routes import DirectRoute, json_response
 DOCS_PATHS: Final = frozenset({"/docs", "/openapi.json"})
 DESCRIPTION: Final = """The catalogue of feedmill: offers of several marketplaces in one shape.
 
-Every request but the probes needs a token: `Authorization: Bearer <token>` or `X-API-Key: <token>`.
+Every request but the probes and `/metrics` needs a token: `Authorization: Bearer <token>` or `X-API-Key: <token>`.
 Unknown query parameters are refused, so that a typing error never returns everything.
 Errors are `application/problem+json` (RFC 9457); each carries the `request_id` that the log has too."""
 TAGS: Final = (
     {"name": "offers", "description": "The catalogue"},
     {"name": "status", "description": "The installation"},
-    {"name": "health", "description": "Probes, open without a token"},
+    {"name": "health", "description": "Probes and metrics, open without a token"},
 )
 _MODEL_PATH: Final = "#/components/schemas/{model}"
 

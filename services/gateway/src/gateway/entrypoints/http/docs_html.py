@@ -34,7 +34,6 @@ def _contents(operations: Iterable[tuple[str, Schema]]) -> str:
 
 def _operation(path: str, operation: Schema, models: Schema) -> str:
     needs_token = "security" not in operation
-    answer = _resolve(operation["responses"][str(OK)]["content"]["application/json"]["schema"], models)
     parts = [
         f'<section id="{escape(operation["operationId"])}">',
         f"<h2><b>GET</b> {escape(path)}</h2>",
@@ -42,12 +41,19 @@ def _operation(path: str, operation: Schema, models: Schema) -> str:
         _curl(path, needs_token=needs_token),
         _parameters(operation.get("parameters", ())),
         "<h3>Answer</h3>",
-        _fields(answer, models),
-        f"<pre>{escape(json.dumps(_example(answer, models), indent=2, ensure_ascii=False))}</pre>",
+        _answer(operation["responses"][str(OK)]["content"], models),
         _answers(operation["responses"]),
         "</section>",
     ]
     return "\n".join(parts)
+
+
+def _answer(content: Schema, models: Schema) -> str:
+    if "application/json" not in content:
+        return f"<p><code>{escape(', '.join(content))}</code></p>"
+    answer = _resolve(content["application/json"]["schema"], models)
+    example = json.dumps(_example(answer, models), indent=2, ensure_ascii=False)
+    return f"{_fields(answer, models)}<pre>{escape(example)}</pre>"
 
 
 def _curl(path: str, *, needs_token: bool) -> str:

@@ -14,7 +14,7 @@ from gateway.core.errors import BodyRefusedError, TooLongError
 from gateway.entrypoints.http.error_map import INTERNAL, PROBLEM_JSON, problem
 
 MAX_ADDRESS_BYTES: Final = 4096
-PROBES: Final = frozenset({"/health/live", "/health/ready"})
+PROBES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 CALLER: Final = "feedmill.caller"
 """Where the id of the caller's token stands in the scope."""
 

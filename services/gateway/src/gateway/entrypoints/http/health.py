@@ -1,11 +1,13 @@
-"""Probes, open without a token, and the status, which needs one."""
+"""Probes and metrics, open without a token, and the status, which needs one."""
 
 import json
+from collections.abc import Collection
 
 from fastapi import FastAPI, Request, Response
 
 from common.errors import UnavailableError
 from gateway.core import parameters
+from gateway.core.metrics import CONTENT_TYPE, exposition
 from gateway.core.parameters import NO_PARAMETERS
 from gateway.core.ports import StatusReader
 from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE
@@ -48,3 +50,16 @@ def add_status(app: FastAPI, reader: StatusReader, *, version: str) -> None:
 
     problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
     add_route(app, "/status", status, answer=Status, problems=problems, tag="status")
+
+
+def add_metrics(app: FastAPI, reader: StatusReader, *, followed: Collection[str]) -> None:
+    """Serve the metrics of the platforms and shops that are `followed`."""
+
+    async def metrics(request: Request) -> Response:
+        """Give numbers about the feeds to Prometheus: what the watchdog finds, and records by kind and change type."""
+        parameters.read(query_pairs(request), NO_PARAMETERS)
+        text = exposition(followed, await reader.feed_numbers())
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+    problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
+    add_route(app, "/metrics", metrics, answer=None, problems=problems, tag="health", needs_token=False)

@@ -97,6 +97,27 @@ class SyncPosition(Answer):
     last_successful_date: date | None
     last_change_id: int | None
     updated_at: datetime
+    paused_at: Annotated[datetime | None, Field(description="Since when it is paused; null: it is not")]
+
+
+class FeedFinding(Answer):
+    """Something that is wrong with a feed although its answers look well."""
+
+    platform: str
+    finding: Annotated[str, Field(examples=["no_added"])]
+    since: datetime
+    detail: str
+
+
+class FeedDay(Answer):
+    """What a feed brought on one day of its own zone."""
+
+    platform: str
+    day: date
+    kind: Annotated[str, Field(examples=["change"])]
+    added: int
+    changed: int
+    removed: int
 
 
 class FetchRun(Answer):
@@ -138,6 +159,8 @@ class Status(Answer):
     gaps_open: Annotated[int, Field(description="Pages that could not be fetched")]
     gaps: Annotated[list[Gap], Field(description="The first 20 of them")]
     sync_state: list[SyncPosition]
+    findings: Annotated[list[FeedFinding], Field(description="What the watchdog finds; empty when all is well")]
+    days: Annotated[list[FeedDay], Field(description="Records sent, by day and kind, of the last 14 days")]
     runs: Annotated[list[FetchRun], Field(description="The last of each platform and kind")]
     operations: Annotated[list[Operation], Field(description="The last 10")]
 

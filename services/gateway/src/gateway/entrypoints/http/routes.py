@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -32,13 +33,16 @@ def add_route(
     path: str,
     handler: Handler,
     *,
-    answer: type[BaseModel],
+    answer: type[BaseModel] | None,
     problems: Sequence[ProblemKind],
     parameters: Mapping[str, Parameter] = NO_PARAMETERS,
     tag: str,
     needs_token: bool = True,
 ) -> None:
-    """Serve GET `path` by `handler` and document it; its name is the operation id, its docstring the description."""
+    """Serve GET `path` by `handler` and document it; its name is the operation id, its docstring the description.
+
+    An answer without a model is plain text.
+    """
     common = (UNAUTHORIZED, INTERNAL) if needs_token else (INTERNAL,)
     extra: dict[str, Any] = {"parameters": [*_in_path(path), *map(_in_query, parameters.values())]}
     if not needs_token:
@@ -49,6 +53,7 @@ def add_route(
             handler,
             methods=["GET"],
             response_model=answer,
+            response_class=JSONResponse if answer else PlainTextResponse,
             status_code=OK,
             response_description="Done",
             responses=_documented((*problems, *common)),
