@@ -1,10 +1,20 @@
 """What every database session sets, whoever opens it. Free of SQLAlchemy, which a lean process need not load."""
 
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
 from common.settings import DatabaseSettings
+
+AWAY: Final = (
+    OSError,  # no connection, or none in time
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a call at the very moment in which the server says goodbye
+    asyncpg.PostgresConnectionError,  # 08: the connection broke
+    asyncpg.OperatorInterventionError,  # 57: shutting down, starting up
+    asyncpg.InsufficientResourcesError,  # 53: too many connections, disk full
+)
+"""What a call of the database raises while the database is away."""
 
 
 def server_settings(settings: DatabaseSettings, *, application: str) -> dict[str, str]:

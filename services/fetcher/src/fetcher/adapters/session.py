@@ -12,6 +12,7 @@ from typing import Any, Final, Self, TypeVar
 
 import asyncpg
 
+from common.db.session import AWAY
 from common.errors import UnavailableError
 from fetcher.core.errors import AlreadyRunningError, SchemaError
 
@@ -25,14 +26,8 @@ LOCK_SPACE: Final = 0x6665_6564
 _KEEPALIVE: Final = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
 """The server lets go of the lock within a minute where our machine vanishes from the network."""
 
-_AWAY: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a call at the very moment in which the server says goodbye
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
+_PASSES: Final = (
+    *AWAY,
     asyncpg.TransactionRollbackError,
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.PostgresSystemError,
@@ -112,7 +107,7 @@ class PlatformSession:
             session = await self._session()
             try:
                 return await statement(session)
-            except _AWAY as error:
+            except _PASSES as error:
                 await self._drop()
                 raise UnavailableError(f"{self._address}: {_said(error)}") from error
             except asyncpg.PostgresError as error:
@@ -124,7 +119,7 @@ class PlatformSession:
             try:
                 self._connection = await self._connected()
                 is_ours = await self._connection.fetchval(TRY_LOCK, LOCK_SPACE, f"fetcher:{self._platform}")
-            except (*_AWAY, asyncpg.PostgresError) as error:
+            except (*_PASSES, asyncpg.PostgresError) as error:
                 await self._drop()
                 raise UnavailableError(f"{self._address}: {_said(error)}") from error
             if not is_ours:

@@ -6,6 +6,7 @@ from typing import Final
 
 import asyncpg
 
+from common.db.session import AWAY
 from normalizer.core.errors import PoisonError, TransientError
 
 POISON_CLASSES: Final = ("22", "23", "54")
@@ -23,7 +24,7 @@ def translated() -> Iterator[None]:
         raise _verdict(error, error.sqlstate) from error
     except (UnicodeError, OverflowError) as error:
         raise PoisonError(f"{type(error).__name__}: {error}") from error
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
+    except AWAY as error:
         raise TransientError(f"{type(error).__name__}: {error}") from error
 
 
