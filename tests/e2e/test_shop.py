@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.conftest import MakeRoad
 from tests.e2e.road import LEDGER, Road, until
 
 from common.settings import DatabaseSettings
@@ -98,12 +97,39 @@ class ShopRoad:
         return answer.raise_for_status()
 
 
+@pytest.fixture(scope="module")
+async def standing(
+    stack: Stack, module_database: DatabaseSettings, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ShopRoad]:
+    """A road from a shop of 100 products."""
+    vhost = stack.create_vhost("test_shop")
+    with UpstreamProcess("--offers", "1", "--shop", "100") as upstream:
+        road = Road(module_database, vhost, upstream, tmp_path_factory.mktemp("shop"))
+        try:
+            yield ShopRoad(road)
+        finally:
+            road.stop()
+    stack.delete_vhost(vhost.name)
+
+
 @pytest.fixture
-async def shop(make_road: MakeRoad) -> ShopRoad:
-    """A shop of 100 products whose first snapshot has landed."""
-    road = ShopRoad(make_road("--offers", "1", "--shop", "100"))
-    assert await road.sync() == 0, road.said
-    return road
+async def shop(standing: ShopRoad) -> ShopRoad:
+    """That shop on its first day, landed."""
+    await standing.mend()
+    await standing.go_to_day(0)
+    assert await standing.sync("--force") == 0, standing.said
+    return standing
+
+
+def in_any_order(value: Any) -> Any:
+    """Return JSON whose lists are in one order: a shop's order says nothing (UPSTREAMS §3.3)."""
+    if isinstance(value, dict):
+        return {name: in_any_order(member) for name, member in value.items()}
+    return (
+        sorted(map(in_any_order, value), key=lambda one: json.dumps(one, sort_keys=True))
+        if isinstance(value, list)
+        else value
+    )
 
 
 def ids(truth: dict[str, Any]) -> set[int]:
@@ -124,9 +150,11 @@ async def test_a_snapshot_brings_all_and_the_same_again_writes_no_row(shop: Shop
 
 
 async def test_day_after_day_the_catalogue_is_the_shop(shop: ShopRoad) -> None:
+    removed = "SELECT count(*) FROM catalog_changes WHERE change_type = 'removed'"
+    before = (await shop.rows(removed))[0][0]
     known, gone, moved = ids(await shop.truth()), 0, 0
     main = set((await shop.truth())["main"])
-    for day in (1, 2, 9, 20):
+    for day in (1, 9, 20):
         await shop.go_to_day(day)
         assert await shop.sync() == 0, shop.said
         truth = await shop.truth()
@@ -137,8 +165,7 @@ async def test_day_after_day_the_catalogue_is_the_shop(shop: ShopRoad) -> None:
         known, main = ids(truth), set(truth["main"])
     assert gone
     assert moved
-    removed = "SELECT count(*) FROM catalog_changes WHERE change_type = 'removed'"
-    assert await shop.rows(removed) == [(gone,)]
+    assert await shop.rows(removed) == [(before + gone,)]
 
 
 async def test_a_list_that_fails_removes_nothing_and_the_other_one_lands(shop: ShopRoad) -> None:
@@ -204,8 +231,8 @@ async def test_a_sync_that_is_killed_is_followed_by_a_whole_one(shop: ShopRoad) 
     await shop.mend()
     assert await shop.sync() == 0, shop.said
     assert await shop.on_sale() == ids(await shop.truth())
-    runs = await shop.rows("SELECT start_change_id, status FROM fetch_runs ORDER BY started_at")
-    assert runs == [(1, "done"), (2, "failed"), (3, "done")]
+    runs = (await shop.rows("SELECT start_change_id, status FROM fetch_runs ORDER BY started_at"))[-3:]
+    assert runs == [(runs[0][0] + number, status) for number, status in enumerate(("done", "failed", "done"))]
 
 
 @pytest.fixture
@@ -224,14 +251,16 @@ async def recorded(stack: Stack, database: DatabaseSettings, tmp_path: Path) -> 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded payloads are not beside the checkout")
 async def test_recorded_payloads_arrive_as_they_are_and_a_second_time_write_nothing(recorded: ShopRoad) -> None:
     days = 0
-    for day in range(4):
+    for day in range(2):
         await recorded.go_to_day(day)
         truth = await recorded.truth()
         code = await recorded.sync("--force")  # recordings of different shops follow one another
         assert code == 0, recorded.said
         products = {product["Product_ID"]: product for product in truth["products"]}
         assert await recorded.on_sale() == set(products)
-        assert (await recorded.data()).keys() == products.keys()
+        assert {key: in_any_order(data) for key, data in (await recorded.data()).items()} == {
+            key: in_any_order(product) for key, product in products.items()
+        }
         before = await recorded.written()
         assert await recorded.sync() == 0
         assert await recorded.written() == before
