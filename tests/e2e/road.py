@@ -75,6 +75,7 @@ class Road:
             "CHE168_BASE_URL": self.upstream.base_url,
             "CHE168_API_KEY": self.upstream.api_key,
             "FEEDMILL__PLATFORMS__CHE168__MIN_INTERVAL_S": "0",
+            "FEEDMILL__FETCHER__RECONCILE_SWEEPS": "0",  # a first load ends with its last page unless a test wants more
             "SECRET_KEY": "0123456789abcdef0123456789abcdef",
         }
 
