@@ -17,7 +17,7 @@ from common.errors import FeedmillError, UnavailableError
 from fetcher.adapters.notices import RabbitNotices
 from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.service_store import PostgresServiceStore
-from fetcher.commands import daily_update, initial_load, retry_gaps, shop_sync
+from fetcher.commands import daily_update, initial_load, reconcile, retry_gaps, shop_sync
 from fetcher.commands.command import Command, Options
 from fetcher.commands.parts import SERVICE, session_of
 from fetcher.core.errors import AlreadyRunningError
@@ -44,6 +44,7 @@ OF_PLATFORMS: Final[Mapping[CommandName, PerformCommand]] = {
     CommandName.INITIAL_LOAD: initial_load.perform,
     CommandName.DAILY_UPDATE: daily_update.perform,
     CommandName.RETRY_GAPS: retry_gaps.perform,
+    CommandName.RECONCILE: reconcile.perform,
 }
 OF_SHOPS: Final[Mapping[CommandName, PerformCommand]] = {
     CommandName.SHOP_SYNC: shop_sync.perform,
