@@ -1,6 +1,7 @@
 """`fetcher shop-sync` through the whole chain: a stand-in shop, real processes, and what stands in the tables."""
 
 import json
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ async def standing(
     stack: Stack, module_database: DatabaseSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ShopRoad]:
     """A road from a shop of 100 products."""
-    vhost = stack.create_vhost("test_shop")
+    vhost = stack.create_vhost(f"test_{secrets.token_hex(4)}")
     with UpstreamProcess("--offers", "1", "--shop", "100") as upstream:
         road = Road(module_database, vhost, upstream, tmp_path_factory.mktemp("shop"))
         try:
@@ -238,7 +239,7 @@ async def test_a_sync_that_is_killed_is_followed_by_a_whole_one(shop: ShopRoad) 
 @pytest.fixture
 async def recorded(stack: Stack, database: DatabaseSettings, tmp_path: Path) -> AsyncIterator[ShopRoad]:
     """A road from a shop that answers with the recorded payloads."""
-    vhost = stack.create_vhost("test_recorded_shop")
+    vhost = stack.create_vhost(f"test_{secrets.token_hex(4)}")
     with UpstreamProcess("--recorded", str(RECORDED)) as upstream:
         road = Road(database, vhost, upstream, tmp_path)
         try:
