@@ -19,6 +19,9 @@ LONGEST_ORDER: Final = 4096
 EVERYONE: Final = "command"
 """Second word of the routing key of an order that names no platform: `fetcher.command`."""
 
+_NO_PLATFORM: Final = frozenset({EVERYONE, "commands"})
+"""The second is what the console puts in on the page of the queue."""
+
 
 class CommandName(StrEnum):
     """What can be ordered, by the names of the command line where it has them."""
@@ -126,7 +129,7 @@ def _platform(value: Any, routing_key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise OrderError("platform: a name is expected")
     match = _KEY.fullmatch(routing_key)
-    named = match[1] if match and match[1] != EVERYONE else None
+    named = match[1] if match and match[1] not in _NO_PLATFORM else None
     if value and named and value != named:
         raise OrderError(f"the message names {value[:40]}, its routing key {named}")
     return value or named
