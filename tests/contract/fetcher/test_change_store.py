@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import asyncpg
 import pytest
 from tests.contract.fetcher.fake_changes import FakeChangeStore
-from tests.contract.fetcher.fakes import FakeStore
+from tests.contract.fetcher.fakes import FakeStore, LedgerRow
 from tests.contract.fetcher.stores import address_of
 
 from common.events import ChangeId
@@ -23,6 +23,10 @@ pytestmark = pytest.mark.contract
 
 NOW = datetime(2026, 11, 21, 7, 28, tzinfo=UTC)
 DAY = date(2026, 11, 21)
+LAND = """
+INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records)
+VALUES ($1, 'change', $2, $3, $4, 'landed', 20) RETURNING id
+"""
 RUN = Run("r1", "che168", ChangeId(1000), RunKind.DAILY_UPDATE)
 
 
@@ -47,6 +51,19 @@ class Stores:
             return self.changes.moved_at.get("che168"), self.changes.last_added_at.get("che168")
         row = await self._row("SELECT moved_at, last_added_at FROM sync_state WHERE platform = 'che168'")
         return row[0], row[1]
+
+    async def land(self, message_id: str, position: int) -> None:
+        """Let the normalizer land a message before its page is saved."""
+        if isinstance(self.runs, FakeStore):
+            self.runs.ledger[message_id] = LedgerRow("r1", position, "landed", 20)
+            return
+        await self._row(LAND, "che168", position, "r1", message_id)
+
+    async def status_of(self, message_id: str) -> str:
+        """Return what the ledger says of a message."""
+        if isinstance(self.runs, FakeStore):
+            return self.runs.ledger[message_id].status
+        return str((await self._row("SELECT status FROM feed_pages WHERE message_id = $1", message_id))[0])
 
     async def _row(self, query: str, *values: object) -> "asyncpg.Record":
         assert self.database is not None
@@ -124,6 +141,13 @@ async def test_a_page_saved_twice_counts_once(stores: Stores) -> None:
     await stores.changes.save_changes(RUN, a_page(1000, 1020))
     assert await stores.runs.latest_run("che168", RunKind.DAILY_UPDATE) == run
     assert await stores.day() == Kinds(changed=20)
+
+
+async def test_a_page_that_has_landed_stays_landed(stores: Stores) -> None:
+    await stores.land("che168:change:1000:r1", 1000)
+    await saved(stores, a_page(1000, 1020), a_page(1020, 1040))
+    assert await stores.status_of("che168:change:1000:r1") == "landed"
+    assert await stores.status_of("che168:change:1020:r1") == "fetched"
 
 
 async def test_an_older_sight_of_a_saved_page_does_not_move_the_run_back(stores: Stores) -> None:

@@ -84,14 +84,24 @@ async def test_one_404_proves_nothing_and_three_over_two_days_do() -> None:
     assert bench.store.operations[-1].counts["retired"] == 1
 
 
-async def test_three_404_within_a_day_prove_nothing() -> None:
+async def test_three_404_in_less_than_two_days_prove_nothing() -> None:
     bench = ChangeBench()
     bench.lookups.incomplete = {"a"}
-    for hour in range(0, 30, 6):
+    for hour in range(0, 41, 10):
         move_to(bench, START + timedelta(hours=hour))
         await bench.update()
+    assert bench.feed.asked("offer") == ["a"] * 3
     assert lookups(bench) == []
+
+
+async def test_two_404_prove_nothing_however_far_apart() -> None:
+    bench = ChangeBench()
+    bench.lookups.incomplete = {"a"}
+    await bench.update()
+    move_to(bench, START + timedelta(days=9))
+    await bench.update()
     assert bench.feed.asked("offer") == ["a"] * 2
+    assert lookups(bench) == []
 
 
 async def test_an_offer_that_is_found_after_all_is_taken() -> None:
