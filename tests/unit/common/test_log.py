@@ -2,8 +2,12 @@
 
 import logging
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -179,17 +183,130 @@ def _handler_of_yesterday(path: Path) -> log.DailyFile:
     return log.DailyFile(path)
 
 
-def test_a_new_day_starts_a_new_file_and_seven_days_are_kept(tmp_path: Path) -> None:
-    for day in range(2, 12):
-        (tmp_path / f"fetcher.log.2020-01-{day:02}").write_text("old")
+def _days_ago(days: int) -> str:
+    return f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}"  # noqa: TID251 - the handler reads the real clock
+
+
+def test_a_new_day_starts_a_new_file_and_days_older_than_seven_are_deleted(tmp_path: Path) -> None:
+    for days in range(2, 12):
+        (tmp_path / f"fetcher.log.{_days_ago(days)}").write_text("old")
+    for name in ("fetcher.log.bak", "fetcher.log.2020-01-01.gz", "gateway.log.2020-01-01"):
+        (tmp_path / name).write_text("somebody's own")
     handler = _handler_of_yesterday(tmp_path / "fetcher.log")
     handler.emit(logging.makeLogRecord({"msg": "today"}))
     handler.close()
-    kept = sorted(path.name for path in tmp_path.glob("fetcher.log.*"))
     assert (tmp_path / "fetcher.log").read_text() == "today\n"
-    assert len(kept) == log.KEPT_DAYS
-    assert (tmp_path / kept[-1]).read_text() == "yesterday\n"
-    assert kept[0] == "fetcher.log.2020-01-06"
+    kept = {path.name: path.read_text() for path in tmp_path.glob("fetcher.log.2*") if path.suffix != ".gz"}
+    assert kept == {f"fetcher.log.{_days_ago(days)}": "old" if days > 1 else "yesterday\n" for days in range(1, 8)}
+    assert len(list(tmp_path.glob("*"))) == 1 + 7 + 3
+
+
+def test_old_files_go_by_age_even_if_there_are_few(tmp_path: Path) -> None:
+    (tmp_path / f"fetcher.log.{_days_ago(8)}").write_text("old")
+    (tmp_path / f"fetcher.log.{_days_ago(7)}").write_text("kept")
+    log.DailyFile(tmp_path / "fetcher.log").close()
+    assert [path.read_text() for path in tmp_path.glob("fetcher.log.*")] == ["kept"]
+
+
+def test_a_process_that_was_silent_for_weeks_follows_into_the_file_of_today(tmp_path: Path) -> None:
+    silent = _handler_of_yesterday(tmp_path / "normalizer.log")
+    active = log.DailyFile(tmp_path / "normalizer.log")
+    active.emit(logging.makeLogRecord({"msg": "active"}))
+    (kept,) = tmp_path.glob("normalizer.log.*")
+    kept.unlink()  # as its age would have done meanwhile
+    silent.emit(logging.makeLogRecord({"msg": "silent"}))
+    active.emit(logging.makeLogRecord({"msg": "active again"}))
+    for handler in (silent, active):
+        handler.close()
+    assert (tmp_path / "normalizer.log").read_text() == "active\nsilent\nactive again\n"
+    assert list(tmp_path.glob("normalizer.log.*")) == []
+
+
+class _FullDisk(StringIO):
+    def write(self, _text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_disk_that_fails_is_said_once_and_without_the_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.configure("fetcher", directory=tmp_path)
+    (file,) = [handler for handler in logging.getLogger().handlers if isinstance(handler, log.DailyFile)]
+    file.close()
+    file.stream = _FullDisk()  # type: ignore[assignment] # as much of a stream as a handler needs
+    for number in range(3):
+        logging.getLogger("anything").info("api_key=%s line %d", SECRET, number)
+    file.stream = (tmp_path / "fetcher.log").open("a", encoding="utf-8")
+    logging.getLogger("anything").info("works again")
+    said = capsys.readouterr().err
+    assert [line for line in said.splitlines() if "log file" in line] == [
+        f"[WARNING] log file cannot be written, console only path={tmp_path}/fetcher.log",
+        f"[INFO] log file is back path={tmp_path}/fetcher.log",
+    ]
+    assert said.count("[INFO] api_key=*** line") == 3
+    assert SECRET not in said
+    assert (tmp_path / "fetcher.log").read_text().endswith("[INFO] works again\n")
+
+
+def test_a_day_that_cannot_be_turned_goes_on_in_the_old_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = _handler_of_yesterday(tmp_path / "fetcher.log")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", _refused)
+        handler.emit(logging.makeLogRecord({"msg": "first"}))
+        handler.emit(logging.makeLogRecord({"msg": "second"}))
+    assert (tmp_path / "fetcher.log").read_text() == "yesterday\nfirst\nsecond\n"
+    handler.emit(logging.makeLogRecord({"msg": "third"}))
+    handler.close()
+    assert (tmp_path / "fetcher.log").read_text() == "third\n"
+    assert capsys.readouterr().err.count("log file cannot be written") == 1
+
+
+def _refused(_self: Path, _target: Path) -> None:
+    raise PermissionError(13, "refused")
+
+
+WRITER = """
+import logging, pathlib, sys, time
+began, real = float(sys.argv[3]), time.time
+day_s = 0.25
+time.time = lambda: began + (real() - began) / day_s * 86_400  # a day passes in a quarter of a second
+from common import log
+log.configure("fetcher", directory=pathlib.Path(sys.argv[1]))
+logging.getLogger().handlers[0].setLevel("ERROR")
+number = 0
+while real() - began < 3:
+    logging.info("writer=%s number=%d", sys.argv[2], number)
+    number += 1
+    time.sleep(0.001)
+print(number)
+"""
+
+
+def test_processes_that_write_at_once_over_twelve_days_lose_no_line_and_keep_seven_days(tmp_path: Path) -> None:
+    began = str(datetime.now(UTC).timestamp() + 0.5)  # noqa: TID251 - real processes
+    writers = [
+        subprocess.Popen(  # noqa: S603 - our own words
+            [sys.executable, "-c", WRITER, str(tmp_path), str(writer), began], stdout=subprocess.PIPE, text=True
+        )
+        for writer in range(3)
+    ]
+    written = [int(writer.communicate(timeout=60)[0]) for writer in writers]
+    days = sorted(path.name for path in tmp_path.glob("fetcher.log.*"))
+    assert len(days) == log.KEPT_DAYS
+    found: dict[str, list[int]] = {}
+    for name in [*days, "fetcher.log"]:
+        for line in (tmp_path / name).read_text().splitlines():
+            match = re.fullmatch(r"\S+ \S+ \[INFO\] writer=(\d) number=(\d+)", line)
+            assert match, line
+            writer, number = match.groups()
+            found.setdefault(writer, []).append(int(number))
+    assert {writer: numbers[-1] + 1 for writer, numbers in found.items()} == {
+        str(writer): count for writer, count in enumerate(written)
+    }
+    assert all(numbers == list(range(numbers[0], numbers[-1] + 1)) for numbers in found.values())
+    assert all(numbers[0] > 0 for numbers in found.values()), "the first days are gone"
 
 
 def test_a_second_process_follows_into_the_new_file_and_loses_nothing(tmp_path: Path) -> None:

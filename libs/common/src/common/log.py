@@ -19,6 +19,8 @@ KEPT_DAYS: Final = 7
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What could forge a line, colour a terminal, turn the reading direction, or not be written as UTF-8 at all."""
 
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
 _SECRETS: Final = (
     # a bearer token first: the next pattern would stop at the blank inside `Bearer …`
     (re.compile(r"(?i)(bearer)(\s+)[\w.~+/=-]{8,}"), r"\1\2***"),
@@ -142,29 +144,75 @@ def _log_crash(kind: type[BaseException], error: BaseException, traceback: Trace
 
 
 class DailyFile(TimedRotatingFileHandler):
-    """`<service>.log`, turned at midnight UTC to `<service>.log.<date>`; `KEPT_DAYS` of those are kept.
+    """`<service>.log`, turned at midnight UTC to `<service>.log.<date>`; days older than `KEPT_DAYS` are deleted.
 
     Several processes of one service may write to the same file: one of them turns the day, the others follow.
+    A disk that fails costs one warning on the console, which goes on; lines are in the file again when it does.
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, when="midnight", backupCount=KEPT_DAYS, encoding="utf-8", utc=True)
+        super().__init__(path, when="midnight", encoding="utf-8", utc=True)
+        self._fails = False
+        self._has_failed = False
+        self._delete_old()
 
-    def doRollover(self) -> None:  # noqa: N802 - the name is the standard library's
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; say when lines begin to be missing in the file, and when they end to."""
+        self._fails = False
+        super().emit(record)
+        if self._fails != self._has_failed:
+            self._has_failed = self._fails
+            said = "[WARNING] log file cannot be written, console only" if self._fails else "[INFO] log file is back"
+            sys.stderr.write(f"{said} path={self.baseFilename}\n")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - the names are the standard library's
+        """Note the failure. The standard library would print the line, secrets and all."""
+        self._fails = True
+
+    def doRollover(self) -> None:  # noqa: N802 - as above
         """Turn the day, or go on in the new file when another process has turned it."""
-        directory = os.open(Path(self.baseFilename).parent, os.O_RDONLY)
+        try:
+            self._turn(Path(self.baseFilename))
+        except OSError:
+            self._fails = True  # the line goes into the old file, and the next one tries again
+
+    def _turn(self, current: Path) -> None:
+        directory = os.open(current.parent, os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
-            ended = time.strftime(self.suffix, time.gmtime(self.rolloverAt - self.interval))
-            if not Path(self.rotation_filename(f"{self.baseFilename}.{ended}")).exists():
-                super().doRollover()
-                return
+            kept = current.with_name(f"{current.name}.{_day(self.rolloverAt - self.interval)}")
+            if self._writes_to(current) and not kept.exists():
+                current.rename(kept)
             if self.stream:
                 self.stream.close()
-            self.stream = self._open()
-            self.rolloverAt = self.computeRollover(int(time.time()))  # noqa: TID251 - as the rest of logging does
+            self.stream = None  # the next line that is logged opens it
+            self.rolloverAt = self.computeRollover(int(_now()))
+            self._delete_old()
         finally:
             os.close(directory)
+
+    def _writes_to(self, current: Path) -> bool:
+        """Say whether the file under our name is the one that we write: another process may have turned it."""
+        try:
+            return self.stream is not None and os.path.samestat(os.fstat(self.stream.fileno()), current.stat())
+        except FileNotFoundError:
+            return False
+
+    def _delete_old(self) -> None:
+        oldest = _day(_now() - KEPT_DAYS * 86_400)
+        current = Path(self.baseFilename)
+        for path in current.parent.glob(f"{current.name}.*"):
+            day = path.name.removeprefix(f"{current.name}.")
+            if _DAY.fullmatch(day) and day < oldest:
+                path.unlink(missing_ok=True)
+
+
+def _now() -> float:
+    return time.time()  # noqa: TID251 - as the rest of logging does
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))
 
 
 def _add_file(root: logging.Logger, path: Path) -> None:
