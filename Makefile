@@ -114,6 +114,11 @@ bench: ## throughput and memory of the whole chain, as ratios to a simple script
 	@deploy/install.sh development native-servers
 	@$(BIN)/python -m tests.bench.chain
 
+.PHONY: crawl
+crawl: ## walk 50,000 offers while 5,000 come, go and change: nothing may be missed (about 3 minutes)
+	@deploy/install.sh development native-servers
+	@$(BIN)/pytest tests/e2e/test_crawl_under_change.py --crawl-offers 50000 -s
+
 .PHONY: chaos
 chaos: ## kill normalizers 200 times, the broker 5 times: rows must equal an oracle (about 10 minutes)
 	@deploy/install.sh development native-servers

@@ -131,7 +131,11 @@ class Road:
 
     async def truth(self) -> dict[str, Mapping[str, Any]]:
         """Return the upstream's true state of each offer that its list shows, by inner id."""
-        listed: dict[str, Mapping[str, Any]] = {}
+        return {key: item for key, item in (await self.whole_truth()).items() if item["listed"] and item["active"]}
+
+    async def whole_truth(self) -> dict[str, Mapping[str, Any]]:
+        """Return the upstream's true state of every offer that it has ever had, by inner id."""
+        known: dict[str, Mapping[str, Any]] = {}
         after: str | None = ""
         async with httpx.AsyncClient(timeout=UPSTREAM_WAIT_S) as client:
             while after is not None:
@@ -139,9 +143,9 @@ class Road:
                 if after:
                     query["after"] = after
                 page = (await client.get(f"{self.upstream.admin}/truth", params=query)).raise_for_status().json()
-                listed |= {item["inner_id"]: item for item in page["result"] if item["listed"] and item["active"]}
+                known |= {item["inner_id"]: item for item in page["result"]}
                 after = page["next_after"]
-        return listed
+        return known
 
     def stop(self) -> None:
         """End every process that still runs."""
