@@ -159,3 +159,32 @@ async def test_a_failed_request_leaves_nothing_for_the_next_one() -> None:
             await upstream.offers(PAGE_NUMBER)
         assert (await upstream.offers(PAGE_NUMBER)).next_position == PAGE_NUMBER + 1
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("is_deadline_ours", [True, False], ids=["its own deadline", "cancelled from outside"])
+async def test_a_request_cut_off_at_any_moment_leaves_the_way_free(*, is_deadline_ours: bool) -> None:
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+    cut = 0
+    async with raw_server(GOOD, keeps_alive=True) as server:
+        for step in range(120):
+            transport = httpx.AsyncHTTPTransport(limits=limits, verify=False)
+            moment_s = step * 4e-5
+            hasty, patient = (
+                BoundedHttp(
+                    server.url,
+                    parameters={},
+                    deadline_s=deadline_s,
+                    max_body_bytes=LIMIT,
+                    clock=VirtualClock(NOW),
+                    transport=transport,
+                )
+                for deadline_s in (moment_s if is_deadline_ours else 2.0, 2.0)
+            )
+            try:
+                async with asyncio.timeout(2.0 if is_deadline_ours else moment_s):
+                    await hasty.get("/offers", {})
+            except (UpstreamError, TimeoutError):
+                cut += 1
+            assert await patient.get("/offers", {}) == PAGE
+            await transport.aclose()
+    assert cut >= 20

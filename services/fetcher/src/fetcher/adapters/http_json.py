@@ -9,6 +9,7 @@ import ipaddress
 import ssl
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Self
@@ -95,13 +96,22 @@ class BoundedHttp:
                 body = await self._exchange(path, {**parameters, **self._parameters})
         except UpstreamError as error:
             failure = error
+        except asyncio.CancelledError:
+            await self._drop_connection()
+            raise
         except (TimeoutError, httpx.TimeoutException):
+            await self._drop_connection()
             failure = UpstreamError(Cause.TIMEOUT, f"no whole answer within {self._deadline_s:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             failure = _translated(error)
         if failure is not None:  # raised outside the handlers, so that it has no context that knows the URL
             raise failure
         return body
+
+    async def _drop_connection(self) -> None:
+        """Free the only place in the pool: a request cut off at the wrong moment leaves it taken for good."""
+        with suppress(Exception):
+            await self._transport.aclose()
 
     async def _exchange(self, path: str, query: Mapping[str, str]) -> bytes:
         request = httpx.Request("GET", f"{self._base_url}{path}?{urlencode(query)}", headers=self._headers)
