@@ -1,10 +1,12 @@
 """Log lines are one line each, carry no secret, and live seven days."""
 
+import fcntl
 import logging
 import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -225,6 +227,21 @@ def test_a_process_that_was_silent_for_weeks_follows_into_the_file_of_today(tmp_
 class _FullDisk(StringIO):
     def write(self, _text: str) -> int:
         raise OSError(28, "No space left on device")
+
+
+def test_two_processes_do_not_turn_the_day_at_once(tmp_path: Path) -> None:
+    handler = _handler_of_yesterday(tmp_path / "fetcher.log")
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    turning = threading.Thread(target=handler.emit, args=[logging.makeLogRecord({"msg": "today"})])
+    turning.start()
+    turning.join(0.2)
+    assert turning.is_alive()
+    assert (tmp_path / "fetcher.log").read_text() == "yesterday\n"
+    os.close(other)
+    turning.join(10)
+    handler.close()
+    assert (tmp_path / "fetcher.log").read_text() == "today\n"
 
 
 def test_a_disk_that_fails_is_said_once_and_without_the_line(
