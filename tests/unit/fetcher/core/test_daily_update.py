@@ -76,6 +76,18 @@ async def test_missed_days_are_walked_and_recorded_one_after_another(caplog: pyt
     assert len(bench.feed.asked("changes")) == -(-len(bench.published) // 20) + 1
 
 
+@pytest.mark.parametrize(("days", "warnings"), [(8, 0), (9, 1)])
+async def test_a_feed_that_was_left_alone_for_longer_than_it_keeps_its_events_is_a_warning(
+    days: int, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = ChangeBench()
+    bench.store.cursors["che168"] = 1000
+    bench.changes.days["che168"] = START.date() - timedelta(days=days)
+    with caplog.at_level(logging.WARNING):
+        await bench.update()
+    assert sum("changes may be gone" in line for line in caplog.messages) == warnings
+
+
 async def test_max_dates_ends_after_so_many_days_and_the_next_start_goes_on() -> None:
     bench = ChangeBench()
     bench.store.cursors["che168"] = anchor(date(2026, 1, 6))
