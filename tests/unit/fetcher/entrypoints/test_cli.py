@@ -1,6 +1,7 @@
 """Arguments in, exit codes out."""
 
 import logging
+from datetime import date
 
 import pytest
 
@@ -18,6 +19,11 @@ pytestmark = pytest.mark.unit
         (["initial-load"], {"platform": None, "max_pages": None, "again": False}),
         (["initial-load", "--platform", "encar"], {"platform": "encar", "max_pages": None, "again": False}),
         (["initial-load", "--max-pages", "3", "--again"], {"platform": None, "max_pages": 3, "again": True}),
+        (["daily-update"], {"platform": None, "max_dates": None, "since": None}),
+        (
+            ["daily-update", "--max-dates", "2", "--since", "2026-11-20"],
+            {"platform": None, "max_dates": 2, "since": date(2026, 11, 20)},
+        ),
     ],
 )
 def test_arguments_are_understood(argv: list[str], expected: dict[str, object]) -> None:
