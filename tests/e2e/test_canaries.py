@@ -19,7 +19,13 @@ from tests.e2e.road import Road, until
 from sandbox.stack import Stack
 from sandbox.upstream.faults import FaultKind
 
-COMMANDS: Final = (("initial-load", "--again"), ("retry-gaps",), ("shop-sync", "--force"))
+COMMANDS: Final = (
+    ("initial-load", "--again"),
+    ("retry-gaps",),
+    ("daily-update",),
+    ("reconcile",),
+    ("shop-sync", "--force"),
+)
 PATHS: Final = (
     "/health/live",
     "/health/ready",
@@ -39,7 +45,8 @@ SET = {
     "FEEDMILL__FETCHER__QUICK_DELAY_S": "0.01",
     "FEEDMILL__FETCHER__RETRY_INTERVAL_S": "0.05",
     "FEEDMILL__FETCHER__MAX_RETRIES": "40",
-    "FEEDMILL__FETCHER__REQUEST_TIMEOUT_S": "1",
+    "FEEDMILL__FETCHER__REQUEST_TIMEOUT_S": "2",
+    "FEEDMILL__FETCHER__LANDING_WAIT_S": "5",
     "FEEDMILL__RABBITMQ__PUBLISH_TIMEOUT_S": "5",
 }
 WRONG = ("canary-wrong-database", "canary-wrong-broker")
@@ -96,7 +103,7 @@ async def call(road: Road, witness: Witness, *program: str, **extra: str) -> str
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
-    said = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+    said = (await asyncio.wait_for(process.communicate(), 120))[0].decode()
     witness.take(f"console of {program[2]} {sorted(extra)}", said)
     return said
 
@@ -157,14 +164,28 @@ async def look_at_tables(road: Road, witness: Witness) -> None:
                 witness.take(f"table {table}", row)
 
 
-async def look_at_queues(road: Road, stack: Stack, witness: Witness) -> None:
-    """Look at every message of every queue with its properties, and leave it there."""
+TAP = "witness"
+
+
+def tap(road: Road, stack: Stack) -> None:
+    """Let a copy of every message of every exchange come to a queue of the test's own."""
+    management = stack.broker.management()
+    names = [found["name"] for found in management.get("exchanges", road.vhost.name)]
+    own = [name for name in names if name.startswith("feedmill.")]
+    bindings = [
+        {"source": name, "destination": TAP, "destination_type": "queue", "routing_key": "#", "arguments": {}}
+        for name in own
+    ]
+    queue = {"name": TAP, "durable": True, "auto_delete": False, "arguments": {}}
+    management.post("definitions", road.vhost.name, body={"queues": [queue], "bindings": bindings})
+
+
+async def look_at_messages(road: Road, stack: Stack, witness: Witness) -> None:
+    """Look at every message that was ever sent, with its properties."""
     management = stack.broker.management("operator")
     wish = {"count": 10_000, "ackmode": "ack_requeue_true", "encoding": "auto"}
-    for name in await asyncio.to_thread(management.running_queues, road.vhost.name):
-        path = ("queues", road.vhost.name, name, "get")
-        for message in await asyncio.to_thread(management.post, *path, body=wish):
-            witness.take(f"queue {name}", json.dumps(message, ensure_ascii=False))
+    for message in await asyncio.to_thread(management.post, "queues", road.vhost.name, TAP, "get", body=wish):
+        witness.take(f"messages of {message['exchange']}", json.dumps(message, ensure_ascii=False))
 
 
 def look_at_files(folder: Path, witness: Witness) -> None:
@@ -188,21 +209,22 @@ async def fail_in_every_way(road: Road, witness: Witness, *command: str) -> int:
 async def test_no_canary_is_seen_whatever_fails(make_road: MakeRoad, stack: Stack) -> None:
     road = make_road("--offers", "100", "--shop", "50", "--api-key", API_KEY)
     witness = Witness(canaries_of(road))
+    tap(road, stack)
+    normalizer = road.start("normalizer", "run", **SET)
     await script(road, DEAD_PAGE)
     await call(road, witness, "-m", "fetcher", "initial-load", FEEDMILL__FETCHER__MAX_RETRIES="0")
     kinds = [await fail_in_every_way(road, witness, *command) for command in COMMANDS]
     assert min(kinds) >= 1
     assert max(kinds) >= 15
-    await look_at_queues(road, stack, witness)
-    normalizer = road.start("normalizer", "run", **SET)
     await until(lambda: rows_processed(road), within_s=30, what="the messages landed")
     normalizer.stop()
     witness.take("console of the normalizer", normalizer.said())
+    await look_at_messages(road, stack, witness)
     await look_at_answers(road, witness)
     await look_at_answers(road, witness, DB_PASSWORD=WRONG[0])
     await look_at_tables(road, witness)
     look_at_files(road.folder / "logs", witness)
-    for where in ("queue normalizer.raw", "table raw_data", "table operations_log", "file fetcher.log", "answers"):
+    for where in ("messages of feedmill.raw", "table raw_data", "table operations_log", "file fetcher.log", "answers"):
         assert witness.seen[where] > 100, where
 
 
