@@ -6,7 +6,9 @@ import json
 from functools import partial
 from urllib.parse import urlsplit
 
+import aio_pika
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 from faststream.rabbit.message import RabbitMessage
 from tests.integration.normalizer.proxy import forwarding
 from tests.integration.normalizer.road import (
@@ -274,4 +276,28 @@ async def test_a_busy_period_is_one_row_of_the_operations_log(
     found = await rows.connection.fetch("SELECT operation_type, status, details, platform, counts FROM operations_log")
     ((kind, status, details, platform, counts),) = found
     assert (kind, status, details, platform) == ("normalization", "OK", "normalised 60 records", "che168")
-    assert json.loads(counts) == {"inserted": 60, "pages": 3, "records": 60}
+    assert json.loads(counts) == {"inserted": 60, "pages": 3, "records": 60, "told.che168": 60}
+
+
+async def test_who_follows_the_catalogue_hears_of_changes_after_their_commit(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    async with await aio_pika.connect(vhost.urls["gateway"]) as connection:
+        channel = await connection.channel()
+        name = topology.catalog_queue("test")
+        inbox = await channel.declare_queue(name, exclusive=True)
+        await inbox.bind(topology.CATALOG_EXCHANGE, "catalog.#")
+        await queue.publish(*pages(2))
+        async with consuming(vhost, database):
+            await until(partial(rows.are, 40))
+            await until(partial(is_empty, queue))
+            heard: list[AbstractIncomingMessage] = []
+
+            async def is_heard() -> bool:
+                heard.extend([message] if (message := await inbox.get(fail=False)) else [])
+                return bool(sum(json.loads(message.body)["changes"] for message in heard) == 40)
+
+            await until(is_heard)
+        assert {message.routing_key for message in heard} == {"catalog.che168.changed"}
+        assert {json.loads(message.body)["platform"] for message in heard} == {"che168"}
+        assert await rows.count("catalog_changes") == 40

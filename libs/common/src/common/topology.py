@@ -58,6 +58,11 @@ def routing_key(platform: str, kind: PageKind) -> str:
     return f"raw.{platform}.{kind.value}"
 
 
+def catalog_key(platform: str) -> str:
+    """Return `catalog.{platform}.changed`, the key of news in `feedmill.catalog`: read on in `catalog_changes`."""
+    return f"catalog.{platform}.changed"
+
+
 def catalog_queue(instance: str) -> str:
     """Return the name of the queue that one gateway process makes for itself."""
     return f"gateway.catalog.{instance}"

@@ -21,6 +21,8 @@ from normalizer.core.records import ReadPage, read
 _log = logging.getLogger(__name__)
 
 MAX_ERROR_TEXT: Final = 500
+TOLD: Final = "told."
+"""Counts of a platform's lines in the downstream feed begin with this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Lander:
         """Land pages of known platforms; when this returns, every record is a committed row or is in quarantine.
 
         Returns:
-            Counts: pages, records, inserted, updated, unchanged, quarantined, and oddities by name.
+            Counts: pages, records, inserted, updated, unchanged, quarantined, oddities and lines told by name.
 
         Raises:
             TransientError: Nothing was committed, or it is unknown; the same call again is safe.
@@ -85,6 +87,7 @@ class Lander:
                 changes = await write_catalogue(transaction, self._profiles, new=[], known=waiting, counts=found)
                 await transaction.log_changes(changes)
             counts.update(found)
+            counts.update(f"{TOLD}{change.key.platform}" for change in changes)
 
         for key, error in await culprits(sorted(keys), attempt):
             _log.error(fields("record cannot be normalised", platform=key.platform, inner_id=key.inner_id, error=error))
@@ -102,6 +105,7 @@ class Lander:
             changes = await write_catalogue(transaction, self._profiles, new=new, known=changed, counts=found)
             await transaction.log_changes(changes)
         counts.update(found)
+        counts.update(f"{TOLD}{change.key.platform}" for change in changes)
 
     async def _all_but_poison(self, reads: Sequence[ReadPage], counts: Counter[str]) -> None:
         """Land raw rows in one transaction and quarantine what PostgreSQL refuses; then normalise by bisection."""

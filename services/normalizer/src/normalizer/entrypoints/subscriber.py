@@ -28,6 +28,7 @@ from common.log import fields
 from normalizer.core.batch import Batch, Limits
 from normalizer.core.collector import Collector, CollectorClosedError
 from normalizer.core.errors import StalledError, TransientError
+from normalizer.core.land import TOLD
 from normalizer.core.patience import patiently
 from normalizer.entrypoints.messages import known_page
 
@@ -100,6 +101,7 @@ class RawConsumer:
         self._clock = clock
         self._random = random
         self._give_back = asyncio.Event()
+        self._session: _Session | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then finish the batches in hand.
@@ -111,7 +113,7 @@ class RawConsumer:
             StalledError: The queue holds messages and none is delivered: the process should be started anew.
         """
         while not stop.is_set():
-            session = await self._connected(stop)
+            session = self._session = await self._connected(stop)
             if session is None:
                 return
             _log.info(fields("Consuming", queue=topology.RAW_QUEUE, prefetch=self._how.prefetch))
@@ -168,6 +170,8 @@ class RawConsumer:
             raise
         took = self._clock.monotonic() - started
         _log.info(fields("Batch landed", **counts, duration_ms=round(took * 1000)))
+        if self._session is not None:
+            self._session.announce({name.removeprefix(TOLD): n for name, n in counts.items() if name.startswith(TOLD)})
 
     async def _database_is_back(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -203,6 +207,8 @@ class _Session:
             logger=None,
         )
         self._dead = RabbitExchange(topology.DEAD_EXCHANGE, type=ExchangeType.TOPIC, declare=False)
+        self._catalog = RabbitExchange(topology.CATALOG_EXCHANGE, type=ExchangeType.TOPIC, declare=False)
+        self._announcing: set[asyncio.Task[None]] = set()
         subscriber = self._broker.subscriber(
             RabbitQueue(topology.RAW_QUEUE, queue_type=QueueType.QUORUM, durable=True, declare=False),
             channel=Channel(prefetch_count=how.prefetch),
@@ -237,6 +243,25 @@ class _Session:
         except BROKER_ERRORS as error:
             _log.debug(fields("Queue not asked", error=error))
             return 0
+
+    def announce(self, changes: Mapping[str, int]) -> None:
+        """Tell who follows the catalogue that it has changed: platform → lines. Lost news harm nobody."""
+        for platform, number in changes.items():
+            task = asyncio.create_task(self._announce(platform, number))
+            self._announcing.add(task)
+            task.add_done_callback(self._announcing.discard)
+
+    async def _announce(self, platform: str, number: int) -> None:
+        try:
+            await self._broker.publish(
+                {"platform": platform, "changes": number, "committed_at": self._clock.now().isoformat()},
+                topology.catalog_key(platform),
+                self._catalog,
+                mandatory=False,  # with no gateway running, nobody needs to know
+                timeout=self._how.publish_timeout_s,
+            )
+        except BROKER_ERRORS as error:
+            _log.debug(fields("Change of the catalogue not announced", platform=platform, error=error))
 
     async def finish(self, *, within_s: float) -> None:
         """Land what is in hand, acknowledge it, and close; what cannot be landed in time goes back."""
