@@ -81,19 +81,23 @@ class Road:
 
     def start(self, service: str, *arguments: str, **extra: str) -> Service:
         """Start one of our commands in the road's folder."""
+        return self.start_module(service, service, *arguments, **extra)
+
+    def start_module(self, service: str, module: str, *arguments: str, **extra: str) -> Service:
+        """Start a module in place of a service, with everything that the service has."""
         output = self.folder / f"{service}-{len(self.services)}.log"
         with output.open("wb") as file:
-            process = self._spawn(file, service, *arguments, **extra)
+            process = self._spawn(file, module, *arguments, env=self.environment(service) | extra)
         self.services.append(Service(service, process, output))
         return self.services[-1]
 
-    def _spawn(self, file: IO[bytes], service: str, *arguments: str, **extra: str) -> subprocess.Popen[bytes]:
+    def _spawn(self, file: IO[bytes], module: str, *arguments: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-m", service, *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdout=file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=self.environment(service) | extra,
+            env=env,
             cwd=self.folder,
             start_new_session=True,
         )
