@@ -9,12 +9,13 @@ from tests.contract.normalizer.shelves import FakeShelf, PostgresShelf, Shelf
 
 from common.db.session import create_pool
 from common.settings import DatabaseSettings
+from normalizer.adapters.postgres import prepare
 
 
 @pytest.fixture(scope="module")
 async def pool(module_database: DatabaseSettings) -> "AsyncIterator[asyncpg.Pool[Any]]":
     """A pool on a database of this file's own."""
-    async with create_pool(module_database, application="test") as opened:
+    async with create_pool(module_database, application="test", prepare=prepare) as opened:
         yield opened
 
 

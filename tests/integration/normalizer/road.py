@@ -16,7 +16,7 @@ from common.clock import SystemClock
 from common.db.session import create_pool
 from common.events import PageFetched, encode
 from common.settings import DatabaseSettings
-from normalizer.adapters.postgres import PostgresStore
+from normalizer.adapters.postgres import PostgresStore, prepare
 from normalizer.core.batch import Limits
 from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
@@ -92,7 +92,7 @@ async def opened_queue(vhost: Vhost) -> AsyncIterator[Queue]:
 @asynccontextmanager
 async def opened_store(settings: DatabaseSettings) -> AsyncIterator[PostgresStore]:
     """Open the store on a database."""
-    async with create_pool(settings, application="normalizer@test") as pool:
+    async with create_pool(settings, application="normalizer@test", prepare=prepare) as pool:
         yield PostgresStore(pool, acquire_within_s=settings.connect_timeout_s)
 
 

@@ -20,7 +20,7 @@ from common.db.session import create_pool
 from common.errors import ConfigurationError
 from common.log import fields
 from common.settings import PlatformSettings
-from normalizer.adapters.postgres import PostgresStore
+from normalizer.adapters.postgres import PostgresStore, prepare
 from normalizer.core.batch import Limits
 from normalizer.core.diary import Diary, NotedLanding, kept
 from normalizer.core.errors import TransientError
@@ -154,7 +154,7 @@ class App:
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[PostgresStore]:
         database = self._settings.database
-        async with create_pool(database, application=self._name) as pool:
+        async with create_pool(database, application=self._name, prepare=prepare) as pool:
             yield PostgresStore(pool, acquire_within_s=database.connect_timeout_s)
 
     def _lander(self, store: PostgresStore) -> Lander:

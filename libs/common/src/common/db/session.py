@@ -1,5 +1,6 @@
 """What every database session sets, whoever opens it. Free of SQLAlchemy, which a lean process need not load."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import asyncpg
@@ -35,12 +36,18 @@ async def exchange_json_as_bytes(driver: "asyncpg.Connection[Any]") -> None:
     await driver.set_type_codec("json", schema="pg_catalog", encoder=_bytes, decoder=bytes, format="binary")
 
 
-def create_pool(settings: DatabaseSettings, *, application: str) -> "asyncpg.Pool[Any]":
+def create_pool(
+    settings: DatabaseSettings,
+    *,
+    application: str,
+    prepare: Callable[["asyncpg.Connection[Any]"], Awaitable[None]] = exchange_json_as_bytes,
+) -> "asyncpg.Pool[Any]":
     """Make a pool of bare asyncpg connections, entered with `async with`; it connects on first use.
 
     Args:
         settings: Where, and the bounds in seconds.
         application: What `pg_stat_activity` shows: `normalizer@host`.
+        prepare: Called once for each new connection.
     """
     return asyncpg.create_pool(
         host=settings.host,
@@ -53,7 +60,7 @@ def create_pool(settings: DatabaseSettings, *, application: str) -> "asyncpg.Poo
         timeout=settings.connect_timeout_s,
         command_timeout=settings.statement_timeout_s,
         server_settings=server_settings(settings, application=application),
-        init=exchange_json_as_bytes,
+        init=prepare,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
+from common.db.session import exchange_json_as_bytes
 from common.db.states import ACTIVE, INACTIVE
 from common.events import InnerId
 from normalizer.adapters import sql
@@ -23,11 +24,17 @@ from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage
 _encode: Final = msgspec.json.Encoder().encode
 
 
+async def prepare(connection: "asyncpg.Connection[Any]") -> None:
+    """Make a new connection fit for the store: JSON goes over it as bytes, and it knows the rows that are sent."""
+    await exchange_json_as_bytes(connection)
+    await connection.execute(sql.ROW_TYPES)
+
+
 class PostgresStore:
     """Rows, ledger and catalogue in PostgreSQL.
 
     Args:
-        pool: Made by `common.db.session.create_pool`, for JSON goes over it as bytes.
+        pool: Made by `common.db.session.create_pool` with this module's `prepare`.
         acquire_within_s: Seconds to wait for a connection.
     """
 
@@ -122,9 +129,8 @@ class PostgresTransaction:
 
     async def insert_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> set[Key]:
         """Insert what is unknown; return its keys."""
-        arrays = _columns(map(_raw_values, rows), width=len(sql.RAW_COLUMNS))
         with translated():
-            inserted = await self._connection.fetch(sql.INSERT_RAW, *arrays, processed)
+            inserted = await self._connection.fetch(sql.INSERT_RAW, list(map(_raw_row, rows)), processed)
         return {Key(row[0], row[1]) for row in inserted}
 
     async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
@@ -137,9 +143,8 @@ class PostgresTransaction:
 
     async def update_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> None:
         """Write locked rows."""
-        arrays = _columns(map(_raw_values, rows), width=len(sql.RAW_COLUMNS))
         with translated():
-            await self._connection.execute(sql.UPDATE_RAW, *arrays, processed)
+            await self._connection.execute(sql.UPDATE_RAW, list(map(_raw_row, rows)), processed)
 
     async def mark_processed(self, keys: Sequence[Key]) -> None:
         """Flag locked rows."""
@@ -154,9 +159,8 @@ class PostgresTransaction:
 
     async def write_catalogue(self, rows: Sequence[CatalogueRow]) -> None:
         """Insert or replace catalogue rows."""
-        arrays = _columns(map(_catalogue_values, rows), width=len(sql.CATALOGUE_COLUMNS))
         with translated():
-            await self._connection.execute(sql.WRITE_CATALOGUE, *arrays)
+            await self._connection.execute(sql.WRITE_CATALOGUE, list(map(_catalogue_row, rows)))
 
     async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
         """Append to the downstream feed under its lock."""
@@ -200,7 +204,7 @@ def _columns(rows: Any, *, width: int) -> list[tuple[Any, ...]]:
     return list(zip(*rows, strict=True)) or [()] * width
 
 
-def _raw_values(stored: StoredRow) -> tuple[Any, ...]:
+def _raw_row(stored: StoredRow) -> tuple[Any, ...]:
     row = stored.row
     return (
         row.platform,
@@ -289,7 +293,7 @@ def _versions(value: bytes | None) -> tuple[dict[str, int], dict[str, LooseField
     return found.exact, loose
 
 
-def _catalogue_values(row: CatalogueRow) -> tuple[Any, ...]:
+def _catalogue_row(row: CatalogueRow) -> tuple[Any, ...]:
     raw, columns = row.raw, list(_offer_values(row.offer))
     for place in _JSON_PLACES:
         columns[place] = _encode(columns[place])
