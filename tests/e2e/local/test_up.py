@@ -100,7 +100,8 @@ def test_the_printed_console_shows_queues_and_connections(said: str) -> None:
     login = "Basic " + b64encode(f"{console[2]}:{console[3]}".encode()).decode()
     queues = fetch(f"{console[1]}/api/queues/{topology.VHOST}", login)
     assert {queue["name"] for queue in queues} >= set(topology.QUEUES)
-    assert fetch(f"{console[1]}/api/consumers/{topology.VHOST}", login)[0]["queue"]["name"] == topology.RAW_QUEUE
+    consumers = fetch(f"{console[1]}/api/consumers/{topology.VHOST}", login)
+    assert {consumer["queue"]["name"] for consumer in consumers} == {topology.RAW_QUEUE, topology.COMMANDS_QUEUE}
 
 
 @pytest.mark.usefixtures("said")
@@ -144,9 +145,10 @@ def test_products_of_a_real_shop_never_mix_with_those_of_the_stand_in(machine: M
 
 @pytest.mark.usefixtures("said")
 def test_a_database_of_ones_own_is_used_as_it_is(machine: Machine, tmp_path: Path) -> None:
-    own = Stack(machine.root / ".local" / "stack").env()
+    server = Stack(machine.root / ".local" / "stack")
+    server.create_database("own")
     other = Machine(tmp_path)
-    given = {name: own[name] for name in ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME")}
+    given = {name: server.env()[name] for name in ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD")} | {"DB_NAME": "own"}
     try:
         done = other.local("up", **given, SECRET_KEY="x" * 40)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -159,11 +161,11 @@ def test_a_database_of_ones_own_is_used_as_it_is(machine: Machine, tmp_path: Pat
 @pytest.mark.usefixtures("said")
 def test_down_ends_everything_even_with_wrong_settings_and_leaves_the_data(machine: Machine) -> None:
     before = machine.processes()
-    assert len(before) == 6
+    assert len(before) == 7
     (machine.root / ".env").write_text("NO_SUCH_NAME=1\n")
     down = machine.local("down")
     assert down.returncode == 0
-    assert "[INFO] stopped: upstream, normalizer, gateway, PostgreSQL, RabbitMQ\n" in down.stdout
+    assert "[INFO] stopped: upstream, normalizer, gateway, fetcher, PostgreSQL, RabbitMQ\n" in down.stdout
     assert not [name for name, process in before.items() if process.is_alive()]
     assert machine.processes() == {}
     assert machine.local("up").stderr == "[ERROR] .env: unknown key NO_SUCH_NAME\n"

@@ -70,6 +70,12 @@ def test_without_docker_there_is_no_engine(monkeypatch: pytest.MonkeyPatch, tmp_
     assert not engine_answers({"PATH": str(tmp_path)})
 
 
+def test_the_fetcher_is_started_last_and_by_itself(given: Surroundings, folder: LocalFolder, tmp_path: Path) -> None:
+    ComposeRuntime(tmp_path, folder, given).start_fetcher()
+    ((words, _),) = calls("up")
+    assert words == ["up", "--detach", "--build", "--wait", "fetcher"]
+
+
 def test_up_waits_for_the_services_and_makes_passwords_once(
     given: Surroundings, folder: LocalFolder, tmp_path: Path
 ) -> None:

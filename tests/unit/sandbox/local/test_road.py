@@ -14,6 +14,7 @@ from sandbox.local.state import LocalFolder
 
 STEPS = (LOAD, UPDATE, SHOP_SYNC)
 FETCHED = ("initial-load", "daily-update", "shop-sync")
+THEN = (*FETCHED, "start fetcher")
 
 
 @dataclass
@@ -27,6 +28,9 @@ class _FakeRuntime:
 
     def start(self) -> None:
         self.steps.append("start")
+
+    def start_fetcher(self) -> None:
+        self.steps.append("start fetcher")
 
     def gateway(self) -> tuple[str, int]:
         return "::1", 5555
@@ -71,7 +75,7 @@ def test_the_first_walk_starts_makes_tokens_loads_and_prints_all_that_people_nee
     runtime: _FakeRuntime, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert walk(runtime) == 0
-    assert runtime.steps == ["start", "make 20 tokens", *FETCHED]
+    assert runtime.steps == ["start", "make 20 tokens", *THEN]
     said = capsys.readouterr().out
     for expected in (
         "[INFO] che168: 4,990 offers served, 5,000 in the catalogue",
@@ -86,7 +90,7 @@ def test_a_second_walk_makes_no_tokens(runtime: _FakeRuntime) -> None:
     walk(runtime)
     runtime.steps.clear()
     assert walk(runtime) == 0
-    assert runtime.steps == ["start", *FETCHED]
+    assert runtime.steps == ["start", *THEN]
 
 
 @pytest.mark.parametrize("loss", ["file gone", "token revoked"])
@@ -99,7 +103,7 @@ def test_without_a_token_that_works_one_more_is_made(
     else:
         runtime.known[0] = "another"
     assert walk(runtime) == 0
-    assert runtime.steps[-5:] == ["start", "make 1 tokens", *FETCHED]
+    assert runtime.steps[-6:] == ["start", "make 1 tokens", *THEN]
     assert "Bearer token20" in capsys.readouterr().out
 
 
@@ -110,7 +114,7 @@ def test_a_step_with_errors_shows_in_the_exit_code_and_a_running_one_does_not_an
 ) -> None:
     runtime.codes[command] = code
     assert walk(runtime) == expected
-    assert runtime.steps[-3:] == [*FETCHED]
+    assert runtime.steps[-4:] == [*THEN]
     assert said in capsys.readouterr().out
 
 

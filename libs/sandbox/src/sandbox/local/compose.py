@@ -56,6 +56,14 @@ class ComposeRuntime:
         say("starting containers; the first time their images are built")
         self._output("up", "--detach", "--build", "--wait", *services)
 
+    def start_fetcher(self) -> None:
+        """See Runtime.
+
+        Raises:
+            LocalError: Compose says that it is not ready.
+        """
+        self._output("up", "--detach", "--build", "--wait", "fetcher")
+
     def stop(self) -> list[str]:
         """See Runtime."""
         running = [condition.name for condition in self.conditions() if condition.is_ready]

@@ -25,6 +25,9 @@ UPSTREAM_PORT: Final = 8168
 NOT_STARTED: Final = "nothing runs here: make up"
 _SERVERS: Final = {"database": "PostgreSQL", "broker": "RabbitMQ"}
 _SERVICES: Final = ("upstream", "normalizer", "gateway", "fetcher")
+_FETCHING: Final = "fetching"
+"""A command of the fetcher in the foreground, beside the fetcher that keeps running."""
+
 _DATABASE_NAMES: Final = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME")
 _PSQL_NAMES: Final = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE")
 
@@ -59,6 +62,15 @@ class NativeRuntime:
         self._choose_port("gateway", self._around.gateway.port)
         if not self._around.brings_upstream:
             self._choose_port("upstream", UPSTREAM_PORT)
+        runs_fetcher = self._children.is_alive("fetcher")
+        self._children.bring_up([one for one in self._services() if one.name != "fetcher" or runs_fetcher])
+
+    def start_fetcher(self) -> None:
+        """See Runtime.
+
+        Raises:
+            LocalError: It did not get ready.
+        """
         self._children.bring_up(self._services())
 
     def stop(self) -> list[str]:
@@ -79,7 +91,7 @@ class NativeRuntime:
     def conditions(self) -> list[Condition]:
         """See Runtime."""
         if not self._has_servers():
-            return [Condition(name, None, is_ready=False) for name in (*_SERVERS.values(), *_SERVICES[:3])]
+            return [Condition(name, None, is_ready=False) for name in (*_SERVERS.values(), *_SERVICES)]
         return [*self._server_conditions(), *(self._children.condition(service) for service in self._services())]
 
     def gateway(self) -> tuple[str, int]:
@@ -100,11 +112,11 @@ class NativeRuntime:
 
     def fetch(self, command: str) -> int:
         """See Runtime; a fetcher that an interrupted launcher left behind is waited for."""
-        if self._children.is_alive("fetcher"):
+        if self._children.is_alive(_FETCHING):
             say(f"a fetcher runs already, waiting for its end; it writes to {self._log_of('fetcher')}")
-            self._children.wait_for_end("fetcher")
+            self._children.wait_for_end(_FETCHING)
         fetching = self.command(["fetcher", command])
-        return self._children.run("fetcher", fetching.words, fetching.environment)
+        return self._children.run(_FETCHING, fetching.words, fetching.environment)
 
     def command(self, words: Sequence[str]) -> Invocation:
         """See Runtime.
@@ -159,7 +171,8 @@ class NativeRuntime:
     def _services(self) -> list[Service]:
         services = [] if self._around.brings_upstream else [self._upstream()]
         consumer = (program("normalizer"), "run")
-        services.append(Service("normalizer", consumer, self._environment("normalizer"), self._is_consuming))
+        environment = self._environment("normalizer")
+        services.append(Service("normalizer", consumer, environment, lambda: self._is_consumed(topology.RAW_QUEUE)))
         host, port = self.gateway()
         server = (program("gateway"), "run")
         environment = {**self._environment("gateway"), "API_PORT": str(port)}
@@ -172,6 +185,8 @@ class NativeRuntime:
                 where=f"http://{host}:{port}",
             )
         )
+        service, environment = (program("fetcher"), "run"), self._environment("fetcher")
+        services.append(Service("fetcher", service, environment, lambda: self._is_consumed(topology.COMMANDS_QUEUE)))
         return services
 
     def _upstream(self) -> Service:
@@ -184,15 +199,15 @@ class NativeRuntime:
             where=upstream_url(port),
         )
 
-    def _is_consuming(self) -> bool:
-        """Say whether the normalizer has its consumer; of a broker that is not ours one cannot know."""
+    def _is_consumed(self, queue: str) -> bool:
+        """Say whether a queue has its consumer; of a broker that is not ours one cannot know."""
         if "broker" not in self._servers:
             return True
         try:
             consumers = self._stack.broker.management().get("consumers", topology.VHOST)
         except StackError:
             return False
-        return any(consumer["queue"]["name"] == topology.RAW_QUEUE for consumer in consumers)
+        return any(consumer["queue"]["name"] == queue for consumer in consumers)
 
     def _environment(self, command: str) -> dict[str, str]:
         environment = dict(self._around.environment)

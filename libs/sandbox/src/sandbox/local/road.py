@@ -60,6 +60,8 @@ class Road:
             self._runtime.make_tokens(TOKENS, only_if_none=True, description="made by make up")
             token = self._working_token()
         code = max(self._fetched(step) for step in self._steps)
+        with self._folder.locked():
+            self._runtime.start_fetcher()  # last: its schedule would take the first steps away
         holdings = asyncio.run(landed(lambda: self._ask(token), clock=self._clock))
         for level, line in holdings.lines():
             say(line, level=level)

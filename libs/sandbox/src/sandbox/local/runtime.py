@@ -38,7 +38,11 @@ class RoadRuntime(Protocol):
     """What the road needs. Every method raises a FeedmillError with one line for people."""
 
     def start(self) -> None:
-        """Start what does not run, migrate, and return when everything is ready."""
+        """Start what does not run, but for the fetcher, migrate, and return when everything is ready."""
+        ...
+
+    def start_fetcher(self) -> None:
+        """Start the fetcher that keeps the schedule and obeys orders; return when it is ready."""
         ...
 
     def gateway(self) -> tuple[str, int]:
