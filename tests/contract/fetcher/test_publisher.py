@@ -1,5 +1,6 @@
 """What every `PagePublisher` promises: on the fake, and on RabbitMQ."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from fetcher.adapters.rabbit import MESSAGE_TYPE, RabbitPublisher
 from fetcher.core.errors import TopologyError
 from fetcher.core.feed import UpstreamPage, events_of
 from fetcher.core.ports import PagePublisher
-from sandbox.stack import Vhost
+from sandbox.stack import Stack, Vhost
 
 pytestmark = pytest.mark.contract
 
@@ -105,8 +106,9 @@ async def test_a_message_survives_the_broker_and_says_what_it_is(publisher: Rabb
     assert own == {"x-platform": "che168", "x-run-id": "r1", "x-page": 1, "x-records": 1}
 
 
-async def test_a_message_that_no_queue_takes_is_an_error(vhost: Vhost) -> None:
-    """`feedmill.raw` has an alternate exchange, which takes everything; `feedmill.events` has no queue at all."""
+async def test_a_message_that_no_queue_takes_is_an_error(stack: Stack, vhost: Vhost) -> None:
+    """`feedmill.raw` has an alternate exchange, which takes everything; `feedmill.events` has one queue only."""
+    await asyncio.to_thread(stack.broker.management().delete, "queues", vhost.name, topology.EVENTS_QUEUE)
     publisher = RabbitPublisher(
         vhost.urls["fetcher"], connection_name="f@t", publish_timeout_s=10, exchange=topology.EVENTS_EXCHANGE
     )

@@ -152,6 +152,8 @@ def test_odd_characters_of_the_source_id_are_replaced() -> None:
         ("2025-08-05T01:00:00+03:00", datetime(2025, 8, 4, 22, tzinfo=UTC)),
         ("2025-08-05T01:00:00", datetime(2025, 8, 5, 1, tzinfo=UTC)),
         ("2025-08-05", datetime(2025, 8, 5, tzinfo=UTC)),
+        ("Wed, 10 Sep 2025 22:32:32 GMT", datetime(2025, 9, 10, 22, 32, 32, tzinfo=UTC)),
+        ("Wed, 10 Sep", None),
         ("0001-01-01T00:00:00+14:00", None),
         ("9999-12-31T23:59:59-14:00", None),
         ("yesterday", None),

@@ -4,6 +4,7 @@ import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import msgspec
@@ -115,12 +116,15 @@ def _identity(fields: Mapping[str, msgspec.Raw]) -> str:
 
 
 def moment(value: str | None) -> datetime | None:
-    """Read `2025-08-05T08:18:10.679Z` or `…+03:00`; without an offset it is UTC; anything else is None."""
+    """Read ISO 8601 (`2025-08-05T08:18:10.679Z`, `…+03:00`) or RFC 1123 (`Wed, 10 Sep 2025 22:32:32 GMT`).
+
+    Without an offset it is UTC; anything else is None.
+    """
     if not value:
         return None
     try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
+        found = parsedate_to_datetime(value) if value[0].isalpha() else datetime.fromisoformat(value)
+    except (ValueError, OverflowError):
         return None
     try:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
