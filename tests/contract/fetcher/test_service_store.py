@@ -109,3 +109,6 @@ async def test_the_result_of_a_job_is_what_it_wrote_since_it_began(real: Postgre
     await tables.execute(OPERATION, LATER, "ERROR", "a page is missing", "che168")
     await tables.execute(OPERATION, LATER + timedelta(seconds=1), "OK", "another's", "encar")
     assert await real.result_since("che168", LATER) == JobResult(Happening.FAILED, "a page is missing", {"records": 7})
+    await tables.execute(OPERATION, LATER + timedelta(seconds=2), "OK", "then the changes", "che168")
+    together = JobResult(Happening.FAILED, "a page is missing; then the changes", {"records": 14})
+    assert await real.result_since("che168", LATER) == together

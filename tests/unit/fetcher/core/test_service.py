@@ -204,9 +204,9 @@ async def test_an_order_is_accepted_only_when_its_pause_is_saved() -> None:
 @pytest.mark.parametrize(
     ("orders", "said"),
     [
-        ([], "idle, daily-update at 2026-11-20 23:00:00"),
-        (["pause"], "idle, paused since 2026-11-20 22:00:00"),
-        (["initial-load"], "initial-load since 2026-11-20 22:00:00"),
+        ([], "idle, daily-update at 2026-11-20 23:00:00 UTC"),
+        (["pause"], "idle, paused since 2026-11-20 22:00:00 UTC"),
+        (["initial-load"], "initial-load since 2026-11-20 22:00:00 UTC"),
     ],
 )
 async def test_the_status_says_what_is_going_on(orders: list[str], said: str) -> None:

@@ -1,6 +1,7 @@
 """What the running service remembers, in PostgreSQL."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -31,11 +32,11 @@ SELECT GREATEST(
 FINDINGS: Final = "SELECT platform, finding, since, detail FROM feed_findings($1) ORDER BY platform, finding"
 """What is wrong with feeds that answer well; the function is described in its migration."""
 
-LAST_OPERATION: Final = """
+OPERATIONS: Final = """
 SELECT status, details, counts FROM operations_log
- WHERE platform = $1 AND operation_type = 'data_fetch' AND started_at >= $2 ORDER BY started_at DESC LIMIT 1
+ WHERE platform = $1 AND operation_type = 'data_fetch' AND started_at >= $2 ORDER BY started_at, id
 """
-"""What a command wrote into the diary since it began; operations_log_started_at_idx."""
+"""What a command wrote into the diary since it began, a row for each of its parts; operations_log_started_at_idx."""
 
 
 class PostgresServiceStore:
@@ -68,13 +69,17 @@ class PostgresServiceStore:
         return [Finding(**dict(row)) for row in rows]
 
     async def result_since(self, name: str, moment: datetime) -> JobResult | None:
-        """Return what a job has written into the diary since it began; None: nothing.
+        """Return what a job has written into the diary since it began, its parts put together; None: nothing.
 
         Raises:
             UnavailableError: The database is away.
         """
-        row = await self._session.call(lambda session: session.fetchrow(LAST_OPERATION, name, moment))
-        if row is None:
+        rows = await self._session.call(lambda session: session.fetch(OPERATIONS, name, moment))
+        if not rows:
             return None
-        happening = Happening.DONE if row["status"] == "OK" else Happening.FAILED
-        return JobResult(happening, row["details"] or "", json.loads(row["counts"]))
+        is_ok = all(row["status"] == "OK" for row in rows)
+        counts: Counter[str] = Counter()
+        for row in rows:
+            counts.update(json.loads(row["counts"]))
+        text = "; ".join(row["details"] for row in rows if row["details"])
+        return JobResult(Happening.DONE if is_ok else Happening.FAILED, text, dict(counts))

@@ -61,11 +61,11 @@ class Lane:
     @property
     def state(self) -> str:
         """What people want to know of it, in half a sentence."""
-        doing = f"{self._job.command} since {self._job.started_at:%Y-%m-%d %H:%M:%S}" if self._job else "idle"
+        doing = f"{self._job.command} since {_said(self._job.started_at)}" if self._job else "idle"
         if self.paused_at:
-            return f"{doing}, paused since {self.paused_at:%Y-%m-%d %H:%M:%S}"
+            return f"{doing}, paused since {_said(self.paused_at)}"
         if self._job is None and self._due is not None:
-            return f"{doing}, {self.target.scheduled} at {self._due:%Y-%m-%d %H:%M:%S}"
+            return f"{doing}, {self.target.scheduled} at {_said(self._due)}"
         return doing if self.target.schedule else f"{doing}, disabled"
 
     async def plan(self) -> None:
@@ -91,7 +91,7 @@ class Lane:
     def order(self, command: CommandName, options: Mapping[str, Any]) -> None:
         """Start an ordered job, or say why not."""
         if self.paused_at:
-            self.tell(command, Happening.REFUSED, f"paused since {self.paused_at:%Y-%m-%d %H:%M:%S}; resume first")
+            self.tell(command, Happening.REFUSED, f"paused since {_said(self.paused_at)}; resume first")
         elif self._job:
             self.tell(command, Happening.REFUSED, f"busy: {self.state}")
         else:
@@ -188,3 +188,7 @@ class Lane:
     async def _grace(self, job: _Job) -> None:
         await job.stop.wait()
         await self._ports.clock.sleep(self._ports.stop_grace_s + CLOSING_S)
+
+
+def _said(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
