@@ -230,6 +230,16 @@ async def test_stopping_lets_the_job_end_and_cuts_off_one_that_does_not() -> Non
         assert bench.store.paused_since == {}
 
 
+async def test_a_job_that_waits_for_a_server_stops_at_once() -> None:
+    async with Bench(CHE168) as bench:
+        bench.jobs.ends += [UnavailableError("broker away")] * 100
+        await bench.order("daily-update")
+        stopping = asyncio.create_task(bench.service.stop())
+        await bench.clock.advance(1)
+        assert stopping.done()
+        assert bench.notices.keys() == ["daily-update.stopped che168"]
+
+
 async def test_findings_are_said_when_they_are_new_and_then_every_hour(caplog: pytest.LogCaptureFixture) -> None:
     since = datetime(2026, 11, 19, tzinfo=UTC)
     store = FakeServiceStore(found=[Finding("che168", "no_added", since, "nothing was added")])

@@ -166,13 +166,8 @@ class Lane:
 
     async def _result(self, job: _Job) -> JobResult:
         ports = self._ports
-        work = asyncio.create_task(
-            until_available(
-                lambda: ports.perform(job.command, self.name, job.options, job.stop),
-                clock=ports.clock,
-                pause_s=ports.pause_s,
-            )
-        )
+        begun = until_available(lambda: self._performed(job), clock=ports.clock, pause_s=ports.pause_s)
+        work = asyncio.create_task(begun)
         grace = asyncio.create_task(self._grace(job))
         try:
             await asyncio.wait({work, grace}, return_when=asyncio.FIRST_COMPLETED)
@@ -184,6 +179,11 @@ class Lane:
             for task in (work, grace):
                 task.cancel()
             await asyncio.gather(work, grace, return_exceptions=True)
+
+    async def _performed(self, job: _Job) -> JobResult:
+        if job.stop.is_set():
+            return JobResult(Happening.STOPPED, "nothing was begun")
+        return await self._ports.perform(job.command, self.name, job.options, job.stop)
 
     async def _grace(self, job: _Job) -> None:
         await job.stop.wait()
