@@ -40,7 +40,7 @@ TARGETS = """
 TABLES = """
     raw_data processed_data feed_pages sync_state catalog_changes quarantine api_tokens operations_log
     products categories marks product_categories product_marks colors parameters images extras reviews review_videos
-    exclusions importance
+    exclusions importance filters_reference source_1 source_2 source_3
 """
 COLUMNS = {
     "raw_data": """
@@ -57,7 +57,7 @@ COLUMNS = {
 }
 EXCHANGES = "feedmill.raw feedmill.catalog feedmill.dead feedmill.unrouted"
 QUEUES = "normalizer.raw normalizer.raw.dead feedmill.unrouted"
-ENDPOINTS = "/offers /offers/{inner_id} /health/live /health/ready /status /metrics"
+ENDPOINTS = "/offers /offers/{inner_id} /health/live /health/ready /status /metrics /collect-data"
 
 
 def missing(wanted: str, present: set[str]) -> set[str]:

@@ -3,6 +3,7 @@
 The fakes are the meaning of the ports in plain Python; the contract suites hold the real adapters against them.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,10 +22,12 @@ from common.errors import FeedmillError
 from common.testing.clock import VirtualClock
 from gateway.core import tokens
 from gateway.core.access import Access
+from gateway.core.aggregate import FanOut
 from gateway.core.cursor import CursorSigner
 from gateway.core.metrics import FeedNumbers
 from gateway.core.ports import KnownToken, OfferPage, StoredOffer, TokenListing
 from gateway.core.query import OfferQuery, Position, matches
+from gateway.core.reference import ReferenceRecord
 from gateway.entrypoints.http.api import Parts, build_api
 from gateway.entrypoints.http.models import OfferDetail, OfferItem
 
@@ -90,6 +93,35 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return str(value)
+
+
+@dataclass
+class FakeSource:
+    """RecordSource that answers after `delay_s` of its clock, or fails; `deaf`: it goes on when it is cancelled."""
+
+    name: str
+    ids: Sequence[int] = ()
+    clock: Clock = field(default_factory=VirtualClock)
+    delay_s: float = 0
+    failure: BaseException | None = None
+    deaf: bool = False
+    asked: int = 0
+
+    async def records(self) -> Sequence[ReferenceRecord]:
+        """Return the records."""
+        self.asked += 1
+        if self.delay_s:
+            waiting = asyncio.ensure_future(self.clock.sleep(self.delay_s))
+            while not waiting.done():
+                try:
+                    await asyncio.shield(waiting)
+                except asyncio.CancelledError:
+                    if not self.deaf:
+                        waiting.cancel()
+                        raise
+        if self.failure is not None:
+            raise self.failure
+        return [ReferenceRecord(number, f"Test {number}") for number in self.ids]
 
 
 @dataclass
@@ -197,6 +229,8 @@ async def some_parts(**known: Any) -> Parts:
     access = known.get("access") or Access(await some_tokens(clock, TOKEN), key=KEY, clock=clock, cache_ttl_s=4)
     parts: dict[str, Any] = {
         "offers": FakeOffers(),
+        "sources": (FakeSource("1", [1, 31]), FakeSource("2", [11]), FakeSource("3", [21])),
+        "fan_out": FanOut(clock=clock, timeout_s=2),
         "status": FakeStatus(),
         "access": access,
         "cursors": CursorSigner(KEY),

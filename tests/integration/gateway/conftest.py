@@ -18,6 +18,7 @@ from gateway.adapters.offers import PostgresOffers
 from gateway.adapters.status import PostgresStatus
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.access import Access
+from gateway.core.aggregate import FanOut
 from gateway.core.tokens import digest
 
 
@@ -109,6 +110,7 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
         access = Access(PostgresTokens(pool), key=KEY, clock=used, cache_ttl_s=4)
         parts = await some_parts(
             offers=PostgresOffers(pool),
+            fan_out=FanOut(clock=SystemClock(), timeout_s=2),
             status=PostgresStatus(pool, followed={"che168"}),
             access=access,
             clock=SystemClock(),

@@ -55,3 +55,22 @@ def test_the_defaults_are_the_documented_address() -> None:
 )
 def test_the_documentation_is_open_on_loopback_unless_said_otherwise(host: str, access: str, *, is_open: bool) -> None:
     assert GatewaySection.model_validate({"host": host, "docs_access": access}).docs_open is is_open
+
+
+def test_a_source_is_in_the_main_database_but_for_what_its_block_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "x" * 32)
+    monkeypatch.setenv("DB_HOST", "main.example")
+    monkeypatch.setenv("FEEDMILL__SOURCES__SOURCE_2__HOST", "second.example")
+    monkeypatch.setenv("FEEDMILL__SOURCES__SOURCE_2__PASSWORD", "second password")
+    settings = load_settings()
+    first, second = (
+        settings.sources.database_of(source, settings.database)
+        for source in (settings.sources.source_1, settings.sources.source_2)
+    )
+    assert (first.host, first.name) == ("main.example", "feedmill")
+    assert (second.host, second.name, second.password.get_secret_value()) == (
+        "second.example",
+        "feedmill",
+        "second password",
+    )
+    assert second.statement_timeout_s > settings.sources.timeout_s

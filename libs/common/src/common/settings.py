@@ -43,7 +43,9 @@ FLAT_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "API_HOST": ("gateway", "host"),
     "API_PORT": ("gateway", "port"),
 }
-SECTIONS: Final = frozenset({"database", "rabbitmq", "log", "platforms", "shops", "fetcher", "normalizer", "gateway"})
+SECTIONS: Final = frozenset(
+    {"database", "rabbitmq", "log", "platforms", "shops", "fetcher", "normalizer", "gateway", "sources"}
+)
 OVERRIDE_PREFIX: Final = "FEEDMILL__"
 OTHER_NAMES: Final = frozenset({"FEEDMILL_CONFIG"})
 """Names that may stand in `.env` besides `FLAT_NAMES` and overrides. Compose's own are in `COMPOSE_NAMES`."""

@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -18,16 +18,23 @@ import uvloop
 
 from common import log
 from common.clock import Clock, SystemClock
+from common.db.engine import create_engine
 from common.db.revision import HEAD
 from common.errors import ConfigurationError, FeedmillError
+from common.settings import DatabaseSettings
+from gateway.adapters.copy_source import CopySource
 from gateway.adapters.database import Database
 from gateway.adapters.offers import PostgresOffers
+from gateway.adapters.orm_source import OrmSource
+from gateway.adapters.sql_source import SqlSource
 from gateway.adapters.status import PostgresStatus
 from gateway.adapters.token_file import TokenFile
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.access import Access
+from gateway.core.aggregate import FanOut
 from gateway.core.cursor import CursorSigner
 from gateway.core.issue_tokens import issue_tokens
+from gateway.core.ports import RecordSource
 from gateway.entrypoints import cli
 from gateway.entrypoints.http.api import Parts, build_api
 from gateway.settings import GatewaySettings, load_settings
@@ -111,6 +118,8 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         api = build_api(
             Parts(
                 offers=PostgresOffers(database),
+                sources=await stack.enter_async_context(sources_opened(settings)),
+                fan_out=FanOut(clock=clock, timeout_s=settings.sources.timeout_s),
                 status=PostgresStatus(database, followed=settings.followed),
                 access=access,
                 cursors=CursorSigner(settings.key),
@@ -161,8 +170,33 @@ def listen(host: str, port: int) -> socket.socket:
 async def _opened(settings: GatewaySettings) -> AsyncIterator[Database]:
     section = settings.gateway
     bounds = {"statement_timeout_s": section.read_timeout_s, "connect_timeout_s": section.connect_timeout_s}
-    name = f"gateway@{socket.gethostname()}"
-    database = Database(settings.database.model_copy(update=bounds), application=name)
+    async with _pool(settings.database.model_copy(update=bounds)) as database:
+        yield database
+
+
+@asynccontextmanager
+async def sources_opened(settings: GatewaySettings) -> AsyncIterator[Sequence[RecordSource]]:
+    """Open the three reference sources, each with connections of its own, so that none can take another's."""
+    section = settings.sources
+    first, second, third = (
+        section.database_of(source, settings.database)
+        for source in (section.source_1, section.source_2, section.source_3)
+    )
+    engine = create_engine(first, application=_application())
+    try:
+        async with _pool(second) as plain, _pool(third) as streamed:
+            yield OrmSource(engine), SqlSource(plain), CopySource(streamed)
+    finally:
+        await engine.dispose()
+
+
+def _application() -> str:
+    return f"gateway@{socket.gethostname()}"
+
+
+@asynccontextmanager
+async def _pool(settings: DatabaseSettings) -> AsyncIterator[Database]:
+    database = Database(settings, application=_application())
     await database.open()
     try:
         yield database

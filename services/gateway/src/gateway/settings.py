@@ -1,4 +1,4 @@
-"""The gateway's settings: those of every service and the section `gateway`."""
+"""The gateway's settings: those of every service and the sections `gateway` and `sources`."""
 
 from ipaddress import ip_address
 from typing import Annotated, Final, Literal
@@ -6,9 +6,11 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, SecretStr
 
 from common.errors import ConfigurationError
-from common.settings import Port, Section, Settings, load
+from common.settings import DatabaseSettings, Port, Section, Settings, load
 
 MIN_SECRET_CHARACTERS: Final = 32
+LEFT_OVER_S: Final = 0.5
+"""How much longer than its deadline a source's connection attempt or statement may live."""
 
 
 class GatewaySection(Section):
@@ -36,10 +38,41 @@ class GatewaySection(Section):
         return self.docs_access == "open" or (self.docs_access == "auto" and is_loopback(self.host))
 
 
+class SourceSettings(Section):
+    """Where one reference source is; what is None is as in the section `database`."""
+
+    host: str | None = None
+    port: Port | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    name: str | None = None
+
+
+class SourcesSection(Section):
+    """The three reference sources, tables `source_1` to `source_3`, that are asked at once."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
+    """Time for everything, connecting to last row, after which a source is missing."""
+    pool_size: Annotated[int, Field(ge=1, le=20)] = 3
+    """Connections kept to each."""
+    source_1: SourceSettings = SourceSettings()
+    source_2: SourceSettings = SourceSettings()
+    source_3: SourceSettings = SourceSettings()
+
+    def database_of(self, source: SourceSettings, main: DatabaseSettings) -> DatabaseSettings:
+        """Return where a source is. Its own bounds lie behind `timeout_s`: they end what is left over then."""
+        own = {name: value for name, value in dict(source).items() if value is not None}
+        bounds = ("connect_timeout_s", "statement_timeout_s", "lock_timeout_s")
+        return main.model_copy(
+            update={"pool_size": self.pool_size, **dict.fromkeys(bounds, self.timeout_s + LEFT_OVER_S), **own}
+        )
+
+
 class GatewaySettings(Settings):
     """All that the gateway reads."""
 
     gateway: GatewaySection = GatewaySection()
+    sources: SourcesSection = SourcesSection()
 
     @property
     def key(self) -> bytes:

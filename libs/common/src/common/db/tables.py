@@ -48,6 +48,9 @@ __all__ = [
     "quarantine",
     "raw_data",
     "replays",
+    "source_1",
+    "source_2",
+    "source_3",
     "sweep_sights",
     "sync_state",
 ]
@@ -328,3 +331,19 @@ api_tokens: Final = Table(
     _moment("last_used_at", nullable=True),
     postgresql_with={"fillfactor": "70"},
 )
+
+
+def _source(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("name", Text, nullable=False),
+        comment="A reference source of /collect-data",
+    )
+
+
+# Filled by a migration; the gateway reads them here until somebody points its section `sources` elsewhere.
+source_1: Final = _source("source_1")
+source_2: Final = _source("source_2")
+source_3: Final = _source("source_3")

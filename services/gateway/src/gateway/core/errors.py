@@ -11,7 +11,8 @@ FeedmillError (common)
     ├── InvalidCursorError      the cursor is damaged or belongs to another query
     ├── NotFoundError           no such offer
     ├── AmbiguousOfferError     the id exists on several platforms; names them
-    └── QueryTimeoutError       the query took longer than it may
+    ├── QueryTimeoutError       the query took longer than it may
+    └── WrongShapeError         a reference source holds something else than numbers with names
 """
 
 from collections.abc import Sequence
@@ -74,3 +75,7 @@ class AmbiguousOfferError(GatewayError):
 
 class QueryTimeoutError(GatewayError):
     """The query took longer than it may."""
+
+
+class WrongShapeError(GatewayError):
+    """A reference source holds something else than numbers with names."""

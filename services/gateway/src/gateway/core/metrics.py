@@ -29,8 +29,11 @@ class FeedNumbers:
     records: Mapping[tuple[str, str, str], int]
 
 
-def exposition(followed: Collection[str], numbers: FeedNumbers) -> str:
-    """Return the text. Each finding of each platform in `followed` has a sample, 1 where it holds, 0 where not."""
+def exposition(followed: Collection[str], numbers: FeedNumbers, asked: Mapping[tuple[str, str], int]) -> str:
+    """Return the text. Each finding of each platform in `followed` has a sample, 1 where it holds, 0 where not.
+
+    `asked` counts how often this process asked a source, by its name and what came of it.
+    """
     found = frozenset(numbers.findings)
     findings = [
         ((("platform", platform), ("finding", finding)), int((platform, finding) in found))
@@ -41,9 +44,11 @@ def exposition(followed: Collection[str], numbers: FeedNumbers) -> str:
         ((("platform", platform), ("kind", kind), ("change_type", change_type)), count)
         for (platform, kind, change_type), count in sorted(numbers.records.items())
     ]
+    sources = [((("source", name), ("outcome", outcome)), count) for (name, outcome), count in sorted(asked.items())]
     families = (
         ("feedmill_feed_findings", "gauge", "1: the watchdog finds this wrong with the feed.", findings),
         ("feedmill_feed_records_total", "counter", "Records of the feed that were sent to be landed.", records),
+        ("feedmill_source_requests_total", "counter", "Sources asked at once, by what came of it.", sources),
     )
     return "".join(line for family in families for line in _lines(*family))
 

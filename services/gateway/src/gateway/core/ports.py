@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.core.metrics import FeedNumbers
 from gateway.core.query import OfferQuery, Position
+from gateway.core.reference import ReferenceRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,23 @@ class OfferReader(Protocol):
 
     async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredOffer]:
         """Return what has this id, active or not, on one platform or on any; ordered by platform."""
+        ...
+
+
+class RecordSource(Protocol):
+    """One of the reference sources."""
+
+    @property
+    def name(self) -> str:
+        """What the source is called in headers, log and metrics."""
+        ...
+
+    async def records(self) -> Sequence[ReferenceRecord]:
+        """Return all of its records, in any order.
+
+        Raises:
+            WrongShapeError: It holds something else.
+        """
         ...
 
 

@@ -35,6 +35,7 @@ async def test_operations_have_stable_names() -> None:
     assert operations == {
         "/offers": "list_offers",
         "/offers/{inner_id}": "get_offer",
+        "/collect-data": "collect_data",
         "/status": "status",
         "/metrics": "metrics",
         "/health/live": "live",

@@ -1,6 +1,6 @@
 """The HTTP application: routes, gate and frame put around each other."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -10,9 +10,11 @@ from starlette.responses import Response
 
 from common.clock import Clock
 from gateway.core.access import Access
+from gateway.core.aggregate import FanOut
 from gateway.core.cursor import CursorSigner
-from gateway.core.ports import OfferReader, StatusReader
+from gateway.core.ports import OfferReader, RecordSource, StatusReader
 from gateway.entrypoints.http.auth import RequireToken
+from gateway.entrypoints.http.collect import add_collect
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
 from gateway.entrypoints.http.frame import PROBES, Frame
 from gateway.entrypoints.http.health import add_health, add_metrics, add_status
@@ -24,6 +26,8 @@ class Parts:
     """What the application answers with."""
 
     offers: OfferReader
+    sources: Sequence[RecordSource]
+    fan_out: FanOut
     status: StatusReader
     access: Access
     cursors: CursorSigner
@@ -50,9 +54,10 @@ def build_api(parts: Parts) -> FastAPI:
         exception_handlers={HTTPException: _hand_up},
     )
     add_offers(app, parts.offers, parts.cursors)
+    add_collect(app, parts.sources, parts.fan_out)
     add_status(app, parts.status, version=parts.version)
     add_health(app, parts.status, schema_head=parts.schema_head)
-    add_metrics(app, parts.status, followed=parts.followed)
+    add_metrics(app, parts.status, followed=parts.followed, asked=parts.fan_out.counts)
     add_docs(app)
     open_paths = PROBES | DOCS_PATHS if parts.docs_open else PROBES
     app.add_middleware(RequireToken, access=parts.access, open_paths=open_paths)

@@ -42,6 +42,7 @@ def _operation(path: str, operation: Schema, models: Schema) -> str:
         _parameters(operation.get("parameters", ())),
         "<h3>Answer</h3>",
         _answer(operation["responses"][str(OK)]["content"], models),
+        _headers(operation["responses"][str(OK)].get("headers", {})),
         _answers(operation["responses"]),
         "</section>",
     ]
@@ -54,6 +55,11 @@ def _answer(content: Schema, models: Schema) -> str:
     answer = _resolve(content["application/json"]["schema"], models)
     example = json.dumps(_example(answer, models), indent=2, ensure_ascii=False)
     return f"{_fields(answer, models)}<pre>{escape(example)}</pre>"
+
+
+def _headers(headers: Schema) -> str:
+    rows = [(f"<code>{escape(name)}</code>", _inline(header["description"])) for name, header in headers.items()]
+    return _table(("header", "meaning"), rows) if rows else ""
 
 
 def _curl(path: str, *, needs_token: bool) -> str:
@@ -81,6 +87,8 @@ def _sample(parameter: Schema) -> str:
 
 def _fields(model: Schema, models: Schema) -> str:
     rows = []
+    if model.get("type") == "array":
+        model = _resolve(model["items"], models)
     for name, field in model.get("properties", {}).items():
         rows.append((f"<code>{escape(name)}</code>", _type(field), _inline(field.get("description", ""))))
         inner = _resolve(field.get("items", {}), models)

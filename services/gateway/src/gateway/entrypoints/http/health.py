@@ -1,7 +1,7 @@
 """Probes and metrics, open without a token, and the status, which needs one."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from fastapi import FastAPI, Request, Response
 
@@ -52,13 +52,15 @@ def add_status(app: FastAPI, reader: StatusReader, *, version: str) -> None:
     add_route(app, "/status", status, answer=Status, problems=problems, tag="status")
 
 
-def add_metrics(app: FastAPI, reader: StatusReader, *, followed: Collection[str]) -> None:
-    """Serve the metrics of the platforms and shops that are `followed`."""
+def add_metrics(
+    app: FastAPI, reader: StatusReader, *, followed: Collection[str], asked: Mapping[tuple[str, str], int]
+) -> None:
+    """Serve the metrics of the platforms and shops that are `followed`, and how often sources were `asked`."""
 
     async def metrics(request: Request) -> Response:
-        """Give numbers about the feeds to Prometheus: what the watchdog finds, and records by kind and change type."""
+        """Give numbers to Prometheus: what the watchdog finds, records by kind and change type, sources by outcome."""
         parameters.read(query_pairs(request), NO_PARAMETERS)
-        text = exposition(followed, await reader.feed_numbers())
+        text = exposition(followed, await reader.feed_numbers(), asked)
         return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)

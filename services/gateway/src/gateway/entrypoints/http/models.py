@@ -1,9 +1,12 @@
 """The answers as they are documented; tests hold real answers against them, so no field is missing or too many."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+NAMED_SOURCES: Final = {"X-Sources": "Each source with `ok`, or `missing` and why: `1;ok, 2;missing;reason=timeout`"}
 
 
 class Answer(BaseModel):
@@ -68,6 +71,19 @@ class OfferDetail(OfferItem):
     normalized_data: Annotated[dict[str, Any], Field(description="Everything, with the key technical parameters")]
     source_created_at: datetime | None
     created_at: datetime
+
+
+class ReferenceItem(Answer):
+    """A record of a reference source."""
+
+    id: Annotated[int, Field(examples=[1])]
+    name: Annotated[str, Field(examples=["Test 1"])]
+
+
+class ReferenceRecords(RootModel[list[ReferenceItem]]):
+    """The records of all sources that answered, by id."""
+
+    HEADERS: ClassVar[Mapping[str, str]] = NAMED_SOURCES
 
 
 class PlatformCount(Answer):

@@ -41,7 +41,7 @@ def add_route(
 ) -> None:
     """Serve GET `path` by `handler` and document it; its name is the operation id, its docstring the description.
 
-    An answer without a model is plain text.
+    An answer without a model is plain text; `HEADERS` of a model says what the headers of the answer mean.
     """
     common = (UNAUTHORIZED, INTERNAL) if needs_token else (INTERNAL,)
     extra: dict[str, Any] = {"parameters": [*_in_path(path), *map(_in_query, parameters.values())]}
@@ -56,7 +56,7 @@ def add_route(
             response_class=JSONResponse if answer else PlainTextResponse,
             status_code=OK,
             response_description="Done",
-            responses=_documented((*problems, *common)),
+            responses={**_documented((*problems, *common)), **_with_headers(getattr(answer, "HEADERS", {}))},
             operation_id=getattr(handler, "__name__", path),
             tags=[tag],
             openapi_extra=extra,
@@ -99,6 +99,11 @@ def _in_query(parameter: Parameter) -> dict[str, Any]:
 def _in_path(path: str) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _with_headers(headers: Mapping[str, str]) -> dict[int | str, dict[str, Any]]:
+    described = {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in headers.items()}
+    return {OK: {"headers": described}} if described else {}
 
 
 def _documented(kinds: Sequence[ProblemKind]) -> dict[int | str, dict[str, Any]]:
