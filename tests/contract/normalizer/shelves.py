@@ -23,9 +23,14 @@ TABLES: Final = (
 
 @dataclass(frozen=True)
 class Raw:
-    """A row of `raw_data`; `version` changes with every write."""
+    """A row of `raw_data`; `version` changes with every write.
+
+    Attributes:
+        head: Newest version, with its change type and source.
+    """
 
     data: dict[str, Any]
+    head: tuple[int, str, str]
     active: bool
     complete: bool
     processed: bool
@@ -101,6 +106,7 @@ class FakeShelf:
         return {
             key.inner_id: Raw(
                 json.loads(row.stored.row.data),
+                (row.stored.row.max_seq, row.stored.row.change_type, row.stored.row.source),
                 row.stored.row.active,
                 row.stored.row.base_seq > NEVER,
                 row.processed,
@@ -158,6 +164,7 @@ class PostgresShelf:
         return {
             row["inner_id"]: Raw(
                 json.loads(row["data"]),
+                (row["max_seq"], row["change_type"], row["source"]),
                 row["active_status"] == ACTIVE,
                 row["base_seq"] is not None,
                 row["is_processed"],

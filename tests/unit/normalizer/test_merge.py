@@ -141,3 +141,22 @@ def test_what_is_known_already_gives_the_very_same_row() -> None:
         {"che168": PlatformProfile(renames=RENAMES)},
     ).updates
     assert all(merge(row, update, platform="che168") is row for _, update in updates)
+
+
+TIES = [
+    pytest.param(
+        [a_base(20, price=1), a_removal("7", 20)], False, "added", id="an event added it, a look-up finds it gone"
+    ),
+    pytest.param([a_removal("7", 20), a_change("7", 20, new_price=2)], False, "removed", id="changed, then gone"),
+    pytest.param([a_base(20, price=1), a_change("7", 20, new_price=2)], True, "added", id="changed, then seen whole"),
+    pytest.param([a_record("7", {"price": ""}, seq=20), a_removal("7", 20)], False, "removed", id="a shell, and gone"),
+]
+
+
+@pytest.mark.parametrize(("records", "active", "change_type"), TIES)
+def test_an_event_and_what_was_seen_right_after_it_end_the_same_in_both_orders(
+    records: list[FeedRecord], *, active: bool, change_type: str
+) -> None:
+    for row in (after(*records), after(*reversed(records))):
+        assert (row.active, row.change_type) == (active, change_type)
+        assert not row.is_complete or json.loads(row.data)["price"] == 1

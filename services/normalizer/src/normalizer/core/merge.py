@@ -5,8 +5,10 @@
   * associative over batches: any cut of a history into batches ends in the same row,
   * idempotent: `merge(merge(r, a), a) == merge(r, a)`,
 so redelivery, reordering, replay of days and several consumers all end in the same row. It rests on versions only:
-`seq` is the event id of `/changes`, or `S0 - 1` in a first load. Between two full records with one `seq` (an offer
-seen twice in one walk) the earlier sight wins. Source: docs/adr/0003, and per-field last-writer-wins registers.
+`seq` is the event id of `/changes`, or `S0 - 1` in a first load. A sweep or a look-up has the version of the last event
+before it, so an event and what was seen after it can be equal in `seq`; a fixed rule decides each tie, never the order
+of arrival: of two full records the earlier sight wins, a full record wins over a partial one, `removed` over `added`.
+Two partial records of one offer never share a `seq`. Source: docs/adr/0003, and per-field last-writer-wins registers.
 
 A document is a dict from field name to the field's JSON bytes: values are never decoded, so none is changed.
 """
@@ -168,11 +170,15 @@ def _unknown(update: Update, platform: str) -> RawRow:
 
 
 def _activity(row: RawRow, update: Update, *, active: bool) -> _News:
-    return {"active": active, "active_seq": update.seq} if update.seq > row.active_seq else {}
+    is_news = update.seq > row.active_seq or (update.seq == row.active_seq and row.active and not active)
+    return {"active": active, "active_seq": update.seq} if is_news else {}
 
 
-def _head(row: RawRow, update: Update, *, also_equal: bool = False) -> _News:
-    if update.seq < row.max_seq or (update.seq == row.max_seq and not also_equal):
+def _head(row: RawRow, update: Update, *, is_base: bool = False) -> _News:
+    """Take what the newest record says of itself; of several with one version the base's own, else the greatest."""
+    if update.seq < row.max_seq:
+        return {}
+    if update.seq == row.max_seq and not is_base and (row.base_seq == row.max_seq or _said(update) <= _said(row)):
         return {}
     return {
         "max_seq": update.seq,
@@ -181,6 +187,12 @@ def _head(row: RawRow, update: Update, *, also_equal: bool = False) -> _News:
         "source_id": update.source_id,
         "created_at": update.created_at,
     }
+
+
+def _said(said: RawRow | Update) -> tuple[str, str, str, bool, datetime | None]:
+    """Return what a record says of itself, in a fixed order."""
+    created_at = said.created_at
+    return str(said.change_type), said.source, said.source_id or "", created_at is not None, created_at
 
 
 def _base(row: RawRow, update: Update) -> _News:
@@ -196,7 +208,7 @@ def _base(row: RawRow, update: Update) -> _News:
         loose = {name: field for name, field in row.loose.items() if field.seq > update.seq}
         data, placed = _with_loose(document, field_seq, loose)
         news |= {"data": data, "field_seq": field_seq, "loose": placed}
-    return news | _head(row, update, also_equal=True)
+    return news | _head(row, update, is_base=True)
 
 
 def _fields(row: RawRow, update: Update) -> _News:
