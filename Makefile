@@ -110,9 +110,10 @@ check: development ## lint, format, types, import contracts, house rules
 	$(BIN)/pytest tests/house
 
 .PHONY: bench
-bench: ## throughput and memory of the whole chain, as ratios to a simple script
+bench: ## throughput and memory: the whole chain beside a simple script, and fetching alone
 	@deploy/install.sh development native-servers
 	@$(BIN)/python -m tests.bench.chain
+	@$(BIN)/python -m tests.bench.fetching
 
 .PHONY: crawl
 crawl: ## walk 50,000 offers while 5,000 come, go and change: nothing may be missed (about 3 minutes)

@@ -1,14 +1,14 @@
 """The auto-api family over HTTP (UPSTREAMS §1): the list, the changes, single offers and the reference."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
 from common.clock import Clock
 from common.events import ChangeId, ChangeType, InnerId, Version
-from fetcher.adapters.http_json import BoundedHttp
 from fetcher.adapters.json_body import decoded, mended
 from fetcher.adapters.json_repair import as_utf8
 from fetcher.core.errors import Cause, UpstreamError
@@ -55,10 +55,22 @@ _change_id = msgspec.json.Decoder(_ChangeIdAnswer, strict=False)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+class Http(Protocol):
+    """GET over HTTP, such as `BoundedHttp`."""
+
+    async def get(self, path: str, parameters: Mapping[str, str]) -> bytes:
+        """Return the body of a 200 answer.
+
+        Raises:
+            UpstreamError: Any other answer, or none in time.
+        """
+        ...
+
+
 class AutoApi:
     """An `Upstream` of the auto-api family. One request per call; no retry inside."""
 
-    def __init__(self, http: BoundedHttp, *, clock: Clock) -> None:
+    def __init__(self, http: Http, *, clock: Clock) -> None:
         self._http = http
         self._clock = clock
 

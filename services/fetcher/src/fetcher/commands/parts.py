@@ -14,6 +14,7 @@ from common.settings import PlatformSettings
 from fetcher.adapters.autoapi import AutoApi
 from fetcher.adapters.console import ProgressBar, ProgressLines
 from fetcher.adapters.http_json import BoundedHttp
+from fetcher.adapters.http_lanes import HttpLanes
 from fetcher.adapters.postgres import PostgresStore
 from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.session import PlatformSession, SessionAddress
@@ -55,13 +56,16 @@ async def opened(settings: FetcherServiceSettings, name: str) -> AsyncIterator[P
     """
     clock, platform, own = SystemClock(), settings.platforms[name], settings.fetcher
     chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
-    http = BoundedHttp(
-        base_url_of(name, platform),
-        parameters=_key_of(platform),
-        deadline_s=own.request_timeout_s,
-        max_body_bytes=own.max_body_bytes,
-        clock=clock,
-    )
+    lanes = [
+        BoundedHttp(
+            base_url_of(name, platform),
+            parameters=_key_of(platform),
+            deadline_s=own.request_timeout_s,
+            max_body_bytes=own.max_body_bytes,
+            clock=clock,
+        )
+        for _ in range(platform.pages_in_flight)
+    ]
     reader = PatientReader(
         platform=name,
         policy=policy_of(settings),
@@ -72,7 +76,7 @@ async def opened(settings: FetcherServiceSettings, name: str) -> AsyncIterator[P
     async with AsyncExitStack() as exits:
         session = await exits.enter_async_context(session_of(settings, name))
         publisher = await exits.enter_async_context(publisher_of(settings))
-        await exits.enter_async_context(http)
+        http = await exits.enter_async_context(HttpLanes(lanes))
         yield Parts(
             upstream=AutoApi(http, clock=clock),
             reader=reader,
