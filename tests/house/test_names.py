@@ -57,7 +57,10 @@ COLUMNS = {
 }
 EXCHANGES = "feedmill.raw feedmill.catalog feedmill.dead feedmill.unrouted"
 QUEUES = "normalizer.raw normalizer.raw.dead feedmill.unrouted"
-ENDPOINTS = "/offers /offers/{inner_id} /health/live /health/ready /status /metrics /collect-data"
+ENDPOINTS = """
+    /offers /offers/{inner_id} /products /products/{product_id} /categories /collect-data
+    /health/live /health/ready /status /metrics
+"""
 
 
 def missing(wanted: str, present: set[str]) -> set[str]:

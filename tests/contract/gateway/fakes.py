@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any, Final
 
 import httpx
+from tests.contract.gateway.shop import FakeProducts
 
 from common.clock import Clock
 from common.db.revision import HEAD
@@ -25,7 +26,7 @@ from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
 from gateway.core.cursor import CursorSigner
 from gateway.core.metrics import FeedNumbers
-from gateway.core.ports import KnownToken, OfferPage, StoredOffer, TokenListing
+from gateway.core.ports import KnownToken, OfferPage, StoredItem, TokenListing
 from gateway.core.query import OfferQuery, Position, matches
 from gateway.core.reference import ReferenceRecord
 from gateway.entrypoints.http.api import Parts, build_api
@@ -57,12 +58,12 @@ class FakeOffers:
         last = _position(query, shown[-1]) if len(ordered) > len(shown) else None
         return OfferPage([_json(row, OfferItem) for row in shown], last)
 
-    async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredOffer]:
+    async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:
         """Return what has this id."""
         self._fail()
         same = [row for row in self._rows if row["inner_id"] == inner_id and platform in {None, row["platform"]}]
         return [
-            StoredOffer(r["platform"], _json(r, OfferDetail)) for r in sorted(same, key=lambda r: str(r["platform"]))
+            StoredItem(r["platform"], _json(r, OfferDetail)) for r in sorted(same, key=lambda r: str(r["platform"]))
         ]
 
     def _fail(self) -> None:
@@ -229,6 +230,7 @@ async def some_parts(**known: Any) -> Parts:
     access = known.get("access") or Access(await some_tokens(clock, TOKEN), key=KEY, clock=clock, cache_ttl_s=4)
     parts: dict[str, Any] = {
         "offers": FakeOffers(),
+        "products": FakeProducts(),
         "sources": (FakeSource("1", [1, 31]), FakeSource("2", [11]), FakeSource("3", [21])),
         "fan_out": FanOut(clock=clock, timeout_s=2),
         "status": FakeStatus(),

@@ -15,6 +15,7 @@ from common.settings import DatabaseSettings
 from common.testing.clock import VirtualClock
 from gateway.adapters.database import Database
 from gateway.adapters.offers import PostgresOffers
+from gateway.adapters.products import PostgresProducts
 from gateway.adapters.status import PostgresStatus
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.access import Access
@@ -110,6 +111,7 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
         access = Access(PostgresTokens(pool), key=KEY, clock=used, cache_ttl_s=4)
         parts = await some_parts(
             offers=PostgresOffers(pool),
+            products=PostgresProducts(pool),
             fan_out=FanOut(clock=SystemClock(), timeout_s=2),
             status=PostgresStatus(pool, followed={"che168"}),
             access=access,

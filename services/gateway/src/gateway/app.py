@@ -26,6 +26,7 @@ from gateway.adapters.copy_source import CopySource
 from gateway.adapters.database import Database
 from gateway.adapters.offers import PostgresOffers
 from gateway.adapters.orm_source import OrmSource
+from gateway.adapters.products import PostgresProducts
 from gateway.adapters.sql_source import SqlSource
 from gateway.adapters.status import PostgresStatus
 from gateway.adapters.token_file import TokenFile
@@ -118,6 +119,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         api = build_api(
             Parts(
                 offers=PostgresOffers(database),
+                products=PostgresProducts(database),
                 sources=await stack.enter_async_context(sources_opened(settings)),
                 fan_out=FanOut(clock=clock, timeout_s=settings.sources.timeout_s),
                 status=PostgresStatus(database, followed=settings.followed),

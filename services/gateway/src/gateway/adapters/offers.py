@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.adapters.database import Database
 from gateway.adapters.offer_sql import FIND, FIND_ANYWHERE, stretches
-from gateway.core.ports import OfferPage, StoredOffer
+from gateway.core.ports import OfferPage, StoredItem
 from gateway.core.query import OfferQuery, Position
 
 
@@ -26,13 +26,13 @@ class PostgresOffers:
         last = _position(query, shown[-1]) if len(rows) > len(shown) else None
         return OfferPage([row["body"] for row in shown], last)
 
-    async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredOffer]:
+    async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:
         """Return the offers with this id."""
         if platform is None:
             rows = await self._database.fetch(FIND_ANYWHERE, inner_id)
         else:
             rows = await self._database.fetch(FIND, inner_id, platform)
-        return [StoredOffer(row["platform"], row["body"]) for row in rows]
+        return [StoredItem(row["platform"], row["body"]) for row in rows]
 
 
 def _position(query: OfferQuery, row: Any) -> Position:

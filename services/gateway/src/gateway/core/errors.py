@@ -9,8 +9,8 @@ FeedmillError (common)
     ├── UnauthorizedError       no token, or none that is valid now
     ├── InvalidParametersError  parameters are unknown, repeated or out of bounds; names each
     ├── InvalidCursorError      the cursor is damaged or belongs to another query
-    ├── NotFoundError           no such offer
-    ├── AmbiguousOfferError     the id exists on several platforms; names them
+    ├── NotFoundError           no such offer or product
+    ├── AmbiguousIdError        the id exists on several platforms; names them
     ├── QueryTimeoutError       the query took longer than it may
     └── WrongShapeError         a reference source holds something else than numbers with names
 """
@@ -62,10 +62,10 @@ class InvalidCursorError(GatewayError):
 
 
 class NotFoundError(GatewayError):
-    """There is no such offer."""
+    """There is no such offer or product."""
 
 
-class AmbiguousOfferError(GatewayError):
+class AmbiguousIdError(GatewayError):
     """The id exists on several platforms."""
 
     def __init__(self, platforms: Sequence[str]) -> None:

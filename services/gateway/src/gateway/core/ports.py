@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.core.metrics import FeedNumbers
+from gateway.core.product_query import ProductPosition, ProductQuery
 from gateway.core.query import OfferQuery, Position
 from gateway.core.reference import ReferenceRecord
 
@@ -20,8 +21,8 @@ class OfferPage:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredOffer:
-    """One offer in full, as JSON text."""
+class StoredItem:
+    """One offer or product in full, as JSON text."""
 
     platform: str
     body: str
@@ -34,8 +35,32 @@ class OfferReader(Protocol):
         """Return active and complete offers that meet the query's conditions, those after `after`."""
         ...
 
-    async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredOffer]:
+    async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:
         """Return what has this id, active or not, on one platform or on any; ordered by platform."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPage:
+    """Products of one page as JSON texts, in order; `last` only where more follow."""
+
+    items: Sequence[str]
+    last: ProductPosition | None
+
+
+class ProductReader(Protocol):
+    """Reads the shops."""
+
+    async def page(self, query: ProductQuery, after: ProductPosition | None) -> ProductPage:
+        """Return products that meet the query's conditions, those after `after`."""
+        ...
+
+    async def find(self, product_id: str, platform: str | None) -> Sequence[StoredItem]:
+        """Return what has this id, with all its parts, in one shop or in any; ordered by platform."""
+        ...
+
+    async def categories(self, platform: str | None) -> Sequence[str]:
+        """Return the categories of one shop or of all as JSON texts, in the shop's order."""
         ...
 
 

@@ -35,6 +35,9 @@ async def test_operations_have_stable_names() -> None:
     assert operations == {
         "/offers": "list_offers",
         "/offers/{inner_id}": "get_offer",
+        "/products": "list_products",
+        "/products/{product_id}": "get_product",
+        "/categories": "list_categories",
         "/collect-data": "collect_data",
         "/status": "status",
         "/metrics": "metrics",

@@ -9,7 +9,7 @@ from tests.contract.gateway.fakes import FakeOffers, FakeStatus, a_client, some_
 from common.db.revision import HEAD
 from common.errors import UnavailableError
 from gateway.core.errors import QueryTimeoutError
-from gateway.core.ports import OfferPage, StoredOffer
+from gateway.core.ports import OfferPage, StoredItem
 from gateway.core.query import OfferQuery, Position
 
 pytestmark = pytest.mark.unit
@@ -22,7 +22,7 @@ class BrokenOffers(FakeOffers):
         """Fail with what no client may see."""
         raise RuntimeError(f"secret detail of {query} {after}")
 
-    async def find(self, inner_id: str, platform: str | None) -> list[StoredOffer]:
+    async def find(self, inner_id: str, platform: str | None) -> list[StoredItem]:
         """Fail likewise."""
         raise KeyError(inner_id, platform)
 

@@ -12,13 +12,14 @@ from common.clock import Clock
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
 from gateway.core.cursor import CursorSigner
-from gateway.core.ports import OfferReader, RecordSource, StatusReader
+from gateway.core.ports import OfferReader, ProductReader, RecordSource, StatusReader
 from gateway.entrypoints.http.auth import RequireToken
 from gateway.entrypoints.http.collect import add_collect
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
 from gateway.entrypoints.http.frame import PROBES, Frame
 from gateway.entrypoints.http.health import add_health, add_metrics, add_status
 from gateway.entrypoints.http.offers import add_offers
+from gateway.entrypoints.http.products import add_products
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Parts:
     """What the application answers with."""
 
     offers: OfferReader
+    products: ProductReader
     sources: Sequence[RecordSource]
     fan_out: FanOut
     status: StatusReader
@@ -54,6 +56,7 @@ def build_api(parts: Parts) -> FastAPI:
         exception_handlers={HTTPException: _hand_up},
     )
     add_offers(app, parts.offers, parts.cursors)
+    add_products(app, parts.products, parts.cursors)
     add_collect(app, parts.sources, parts.fan_out)
     add_status(app, parts.status, version=parts.version)
     add_health(app, parts.status, schema_head=parts.schema_head)

@@ -24,6 +24,7 @@ Unknown query parameters are refused, so that a typing error never returns every
 Errors are `application/problem+json` (RFC 9457); each carries the `request_id` that the log has too."""
 TAGS: Final = (
     {"name": "offers", "description": "The catalogue"},
+    {"name": "shop", "description": "Products of the shops"},
     {"name": "reference", "description": "Three reference sources, asked at once"},
     {"name": "status", "description": "The installation"},
     {"name": "health", "description": "Probes and metrics, open without a token"},

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from common.errors import UnavailableError
 from gateway.core.errors import (
-    AmbiguousOfferError,
+    AmbiguousIdError,
     BodyRefusedError,
     InvalidCursorError,
     InvalidParametersError,
@@ -64,7 +64,7 @@ METHOD_NOT_ALLOWED: Final = ProblemKind(
 )
 AMBIGUOUS: Final = ProblemKind(
     HTTPStatus.CONFLICT,
-    "ambiguous-offer",
+    "ambiguous-id",
     "The id exists on several platforms",
     "Ask again with `?platform=`, one of the listed `platforms`.",
 )
@@ -101,7 +101,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     InvalidParametersError: INVALID_PARAMETERS,
     InvalidCursorError: INVALID_CURSOR,
     NotFoundError: NOT_FOUND,
-    AmbiguousOfferError: AMBIGUOUS,
+    AmbiguousIdError: AMBIGUOUS,
     QueryTimeoutError: TIMEOUT,
     UnavailableError: UNAVAILABLE,
 }
@@ -126,7 +126,7 @@ def problem(error: Exception, *, request_id: str) -> Problem:
         content["detail"] = str(error)
     if isinstance(error, InvalidParametersError):
         content["errors"] = [{"name": fault.name, "reason": fault.reason} for fault in error.faults]
-    if isinstance(error, AmbiguousOfferError):
+    if isinstance(error, AmbiguousIdError):
         content["platforms"] = list(error.platforms)
     content["request_id"] = request_id
     own = dict(error.headers or {}) if isinstance(error, HTTPException) else {}

@@ -4,7 +4,24 @@ import hashlib
 import re
 from typing import Final
 
+from fastapi import Request, Response
+
+from gateway.entrypoints.http.error_map import NOT_MODIFIED
+from gateway.entrypoints.http.routes import json_response
+
+REVALIDATED: Final = "private, no-cache"
+"""A client may keep one thing and ask with its tag whether it changed; lists are never kept."""
+
 _TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+
+
+def tagged_response(request: Request, body: str) -> Response:
+    """Return a JSON text with its tag, or 304 where the client has it already."""
+    etag = strong_etag(body)
+    headers = {"ETag": etag, "Cache-Control": REVALIDATED}
+    if is_known(etag, request.headers.get("if-none-match")):
+        return Response(status_code=NOT_MODIFIED, headers=headers)
+    return json_response(body, headers)
 
 
 def strong_etag(body: str) -> str:

@@ -1,14 +1,12 @@
 """`GET /offers` and `GET /offers/{inner_id}`."""
 
 import json
-from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
 from gateway.core import parameters
 from gateway.core.cursor import CursorSigner
-from gateway.core.errors import AmbiguousOfferError, Fault, InvalidParametersError, NotFoundError
-from gateway.core.parameters import Words
+from gateway.core.errors import AmbiguousIdError, NotFoundError
 from gateway.core.ports import OfferReader
 from gateway.core.query import PARAMETERS, PLATFORM_ONLY, read_query
 from gateway.entrypoints.http.error_map import (
@@ -17,18 +15,12 @@ from gateway.entrypoints.http.error_map import (
     INVALID_PARAMETERS,
     MALFORMED,
     NOT_FOUND,
-    NOT_MODIFIED,
     TIMEOUT,
     UNAVAILABLE,
 )
-from gateway.entrypoints.http.etag import is_known, strong_etag
+from gateway.entrypoints.http.etag import tagged_response
 from gateway.entrypoints.http.models import OfferDetail, OfferList
-from gateway.entrypoints.http.routes import add_route, json_response, query_pairs
-
-REVALIDATED: Final = "private, no-cache"
-"""A client may keep an offer and ask with its tag whether it changed; lists are never kept."""
-
-_INNER_ID: Final = Words(128)
+from gateway.entrypoints.http.routes import add_route, json_response, path_value, query_pairs
 
 
 def add_offers(app: FastAPI, reader: OfferReader, cursors: CursorSigner) -> None:
@@ -55,17 +47,13 @@ def add_offers(app: FastAPI, reader: OfferReader, cursors: CursorSigner) -> None
         """
         values = parameters.read(query_pairs(request), PLATFORM_ONLY)
         platform = values.get("platform")
-        inner_id = _read_inner_id(request.path_params["inner_id"])
+        inner_id = path_value(request, "inner_id")
         found = await reader.find(inner_id, None if platform is None else str(platform))
         if not found:
             raise NotFoundError("no offer has this id")
         if len(found) > 1:
-            raise AmbiguousOfferError([offer.platform for offer in found])
-        etag = strong_etag(found[0].body)
-        headers = {"ETag": etag, "Cache-Control": REVALIDATED}
-        if is_known(etag, request.headers.get("if-none-match")):
-            return Response(status_code=NOT_MODIFIED, headers=headers)
-        return json_response(found[0].body, headers)
+            raise AmbiguousIdError([offer.platform for offer in found])
+        return tagged_response(request, found[0].body)
 
     shared = (MALFORMED, INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
     add_route(
@@ -86,10 +74,3 @@ def add_offers(app: FastAPI, reader: OfferReader, cursors: CursorSigner) -> None
         parameters=PLATFORM_ONLY,
         tag="offers",
     )
-
-
-def _read_inner_id(text: str) -> str:
-    try:
-        return _INNER_ID.read(parameters.printable(text))
-    except ValueError as error:
-        raise InvalidParametersError([Fault("inner_id", str(error))]) from error

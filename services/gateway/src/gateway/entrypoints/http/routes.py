@@ -13,11 +13,12 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from gateway.core.errors import Fault, InvalidParametersError
-from gateway.core.parameters import NO_PARAMETERS, Parameter
+from gateway.core.parameters import NO_PARAMETERS, Parameter, Words, printable
 from gateway.entrypoints.http.error_map import INTERNAL, OK, PROBLEM_JSON, UNAUTHORIZED, ProblemKind
 
 Handler = Callable[[Request], Awaitable[Response]]
 MAX_PAIRS: Final = 64
+_ID: Final = Words(128)
 
 
 class DirectRoute(APIRoute):
@@ -80,6 +81,18 @@ def query_pairs(request: Request) -> list[tuple[str, str]]:
         raise InvalidParametersError([Fault("", "the query is not UTF-8")]) from error
     except ValueError as error:
         raise InvalidParametersError([Fault("", f"at most {MAX_PAIRS} parameters are expected")]) from error
+
+
+def path_value(request: Request, name: str) -> str:
+    """Return an id that stands in the path.
+
+    Raises:
+        InvalidParametersError: It is too long or holds a control character.
+    """
+    try:
+        return _ID.read(printable(request.path_params[name]))
+    except ValueError as error:
+        raise InvalidParametersError([Fault(name, str(error))]) from error
 
 
 def json_response(body: str, headers: Mapping[str, str] | None = None) -> Response:
