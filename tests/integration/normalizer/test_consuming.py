@@ -143,6 +143,29 @@ async def test_a_database_that_stays_away_gets_the_deliveries_back_into_the_queu
     assert await rows.count("catalog_changes") == 120
 
 
+async def test_a_database_that_lacks_a_column_is_said_once_and_landing_goes_on_once_it_is_mended(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rows.connection.execute("ALTER TABLE processed_data RENAME COLUMN mark TO brand")
+    await queue.publish(*pages(30))
+    async with consuming(vhost, database):
+        await until(lambda: said(caplog, "Deliveries given back"))
+        await until(partial(holds, queue, 30))
+        await CLOCK.sleep(1.5)
+        assert await queue.ready() == 30
+        await rows.connection.execute("ALTER TABLE processed_data RENAME COLUMN brand TO mark")
+        await until(partial(rows.are, 600))
+        await until(partial(is_empty, queue))
+    assert await queue.ready() == await queue.ready(topology.DEAD_QUEUE) == 0
+    (error,) = (record.message for record in caplog.records if record.levelname == "ERROR")
+    assert error.startswith("Database does not fit")
+    assert '42703 UndefinedColumnError: column "mark"' in error
+
+
+async def said(caplog: pytest.LogCaptureFixture, line: str) -> bool:
+    return any(record.message.startswith(line) for record in caplog.records)
+
+
 async def test_a_database_hiccup_is_sat_out_with_the_deliveries_in_hand(
     vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
 ) -> None:
@@ -301,3 +324,23 @@ async def test_who_follows_the_catalogue_hears_of_changes_after_their_commit(
         assert {message.routing_key for message in heard} == {"catalog.che168.changed"}
         assert {json.loads(message.body)["platform"] for message in heard} == {"che168"}
         assert await rows.count("catalog_changes") == 40
+
+
+async def test_records_that_cannot_be_stored_never_stop_the_queue(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    flagged = "raw_data WHERE NOT is_processed AND error_count = 1 AND last_error LIKE '23514%'"
+    await rows.connection.execute("ALTER TABLE processed_data ADD CONSTRAINT poison CHECK (mark <> 'poison')")
+    spoilt = [
+        a_page([a_record(f"{position}-{place}", {"mark": "poison"}) for place in range(20)], position=position)
+        for position in range(11, 21)
+    ]
+    refused = a_page([a_record("21-0", b'{"n":1e131073}'), a_record("21-1")], position=21)
+    await queue.publish(*pages(10), *spoilt, refused, *pages(10, first=22))
+    async with consuming(vhost, database):
+        await until(partial(rows.are, 401, "processed_data"), within_s=30)
+        await until(partial(rows.are, 200, flagged), within_s=30)
+        await until(partial(is_empty, queue))
+    assert await queue.ready() == 0
+    assert await queue.ready(topology.DEAD_QUEUE) == 0
+    assert await rows.ledger() == [("landed", 31, 602, 601, 1)]

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from common.testing.clock import VirtualClock
-from normalizer.core.errors import PoisonError, TransientError
+from normalizer.core.errors import PoisonError, TransientError, UnfitError
 from normalizer.core.patience import LONGEST_WAIT_S, SHORTEST_WAIT_S, patiently
 
 
@@ -85,3 +85,15 @@ async def test_an_error_that_waiting_does_not_help_is_raised_at_once() -> None:
             on_retry=lambda *_: None,
         )
     assert clock.slept == []
+
+
+async def test_a_database_that_somebody_has_to_mend_is_not_tried_again() -> None:
+    clock, calls = VirtualClock(), []
+
+    async def land() -> str:
+        calls.append(1)
+        raise UnfitError("42P01")
+
+    with pytest.raises(UnfitError):
+        await patiently(land, clock=clock, random=Random(0), give_up_after_s=30, on_retry=lambda *_: None)  # noqa: S311 - jitter
+    assert (len(calls), clock.slept) == (1, [])

@@ -7,27 +7,33 @@ from typing import Final
 import asyncpg
 
 from common.db.session import AWAY
-from normalizer.core.errors import PoisonError, TransientError
+from normalizer.core.errors import PoisonError, TransientError, UnfitError
 
 POISON_CLASSES: Final = ("22", "23", "54")
 """SQLSTATE classes of errors that the same data makes again: data exception, integrity, program limit exceeded."""
 
+UNFIT_CLASSES: Final = ("28", "3D", "3F", "42")
+"""SQLSTATE classes that neither records nor time explain: no such login, database, schema, table; no right."""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what is raised inside into `PoisonError` or `TransientError`."""
+    """Turn what is raised inside into `PoisonError`, `UnfitError` or another `TransientError`."""
     try:
         yield
     except (PoisonError, TransientError):
         raise
     except asyncpg.PostgresError as error:
-        raise _verdict(error, error.sqlstate) from error
+        raise _verdict(error, error.sqlstate or "-----") from error
     except (UnicodeError, OverflowError) as error:
         raise PoisonError(f"{type(error).__name__}: {error}") from error
     except AWAY as error:
         raise TransientError(f"{type(error).__name__}: {error}") from error
 
 
-def _verdict(error: Exception, sqlstate: str | None) -> PoisonError | TransientError:
-    text = f"{sqlstate or '-----'} {type(error).__name__}: {error}"
-    return PoisonError(text) if (sqlstate or "")[:2] in POISON_CLASSES else TransientError(text)
+def _verdict(error: Exception, sqlstate: str) -> PoisonError | TransientError:
+    # Its detail would be the whole row: that is in the table, and belongs into no log.
+    text = f"{sqlstate} {type(error).__name__}: {error.args[0]}"
+    if sqlstate.startswith(POISON_CLASSES):
+        return PoisonError(text)
+    return UnfitError(text) if sqlstate.startswith(UNFIT_CLASSES) else TransientError(text)

@@ -91,10 +91,9 @@ class PostgresStore:
                 await connection.execute(sql.RECORD_OPERATION, *values)
 
     async def ping(self) -> None:
-        """Return when the database answers."""
-        with translated():
-            async with self._connection() as connection:
-                await connection.fetchval("SELECT 1")
+        """Return when the database answers and has what landing needs: its statements are run on nothing."""
+        async with self.transaction() as transaction:
+            await transaction.try_statements()
 
     def _connection(self) -> Any:
         return self._pool.acquire(timeout=self._acquire_within_s)
@@ -189,6 +188,20 @@ class PostgresTransaction:
         text = error.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
         with translated():
             await self._connection.execute(sql.MARK_ERROR, key.platform, key.inner_id, text)
+
+    async def try_statements(self) -> None:
+        """Run what landing runs, on nothing."""
+        await self.record_pages([])
+        await self.insert_rows([], processed=True)
+        await self.lock_rows([])
+        await self.update_rows([], processed=True)
+        await self.mark_processed([])
+        await self.listed([])
+        await self.write_catalogue([])
+        await self.products.write_products("", {})
+        with translated():
+            await self._connection.execute(sql.LOG_CHANGES, *_columns((), width=4))
+            await self._connection.execute(sql.QUARANTINE, *_columns((), width=7))
 
     async def _locked(self, statement: str, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
         with translated():

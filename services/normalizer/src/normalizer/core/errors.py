@@ -2,6 +2,7 @@
 
 NormalizerError
 ├── TransientError   waiting helps: connection, deadlock, serialisation, shutdown of the database
+│   └── UnfitError   waiting helps once a person has helped: a table, a column or a right is missing
 ├── PoisonError      waiting does not help: some record of this batch can never be stored as it is
 └── StalledError     a new process helps: the queue holds messages and none is delivered
 """
@@ -15,6 +16,10 @@ class NormalizerError(FeedmillError):
 
 class TransientError(NormalizerError):
     """The same batch may succeed later; nothing of it was committed, or all of it was."""
+
+
+class UnfitError(TransientError):
+    """The database answers, but is not what this version needs; no record is to blame, and nothing was committed."""
 
 
 class PoisonError(NormalizerError):

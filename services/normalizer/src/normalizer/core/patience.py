@@ -5,7 +5,7 @@ from random import Random
 from typing import Final, TypeVar
 
 from common.clock import Clock
-from normalizer.core.errors import TransientError
+from normalizer.core.errors import TransientError, UnfitError
 
 ResultT = TypeVar("ResultT")
 
@@ -32,12 +32,15 @@ async def patiently(
 
     Raises:
         TransientError: It still fails; whoever holds deliveries should give them back.
+        UnfitError: At once: seconds do not help.
     """
     first_failure: float | None = None
     failures = 0
     while True:
         try:
             return await attempt()
+        except UnfitError:
+            raise
         except TransientError as error:
             failures += 1
             now = clock.monotonic()

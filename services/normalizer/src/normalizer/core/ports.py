@@ -176,7 +176,7 @@ class Store(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Return when the database answers; raises `TransientError` while it does not."""
+        """Return when the database answers and is fit for landing; raises `TransientError` while it is not."""
         ...
 
 

@@ -27,7 +27,7 @@ from common.events import PageFetched
 from common.log import fields
 from normalizer.core.batch import Batch, Limits
 from normalizer.core.collector import Collector, CollectorClosedError
-from normalizer.core.errors import StalledError, TransientError
+from normalizer.core.errors import StalledError, TransientError, UnfitError
 from normalizer.core.land import TOLD
 from normalizer.core.patience import patiently
 from normalizer.entrypoints.messages import known_page
@@ -54,7 +54,7 @@ class Database(Protocol):
     """Says whether the database answers."""
 
     async def ping(self) -> None:
-        """Return when it answers; raises `TransientError` while it does not."""
+        """Return when it answers and is fit; raises `TransientError` while it is not."""
         ...
 
 
@@ -158,6 +158,11 @@ class RawConsumer:
                 give_up_after_s=self._how.give_back_after_s,
                 on_retry=_say_retry,
             )
+        except UnfitError as error:
+            if not self._give_back.is_set():  # the other batches in hand say the same
+                _log.error(fields("Database does not fit, nothing is landed until it does: migrate?", error=error))
+            self._give_back.set()
+            raise
         except TransientError as error:
             _log.warning(fields("Database away", after_s=self._how.give_back_after_s, error=error))
             self._give_back.set()
@@ -174,12 +179,16 @@ class RawConsumer:
             self._session.announce({name.removeprefix(TOLD): n for name, n in counts.items() if name.startswith(TOLD)})
 
     async def _database_is_back(self, stop: asyncio.Event) -> None:
+        waited = False
         while not stop.is_set():
             try:
                 await self._database.ping()
             except TransientError:
+                waited = True
                 await self._clock.sleep(DATABASE_POLL_S)
             else:
+                if waited:
+                    _log.info("Database is back")
                 return
 
 
