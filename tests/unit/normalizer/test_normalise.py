@@ -35,7 +35,7 @@ def read(profile: PlatformProfile = CHE168, **data: Any) -> Offer:
 
 
 def odd(**data: Any) -> list[str]:
-    return normalise(json.dumps(data).encode(), CHE168)[1]
+    return [f"{o.field}:{o.reason}" for o in normalise(json.dumps(data).encode(), CHE168)[1]]
 
 
 def test_the_row_observed_on_the_live_api_is_read_to_the_last_quirk() -> None:
@@ -149,6 +149,8 @@ def test_displacement_is_litres(data: dict[str, Any], expected: float | None) ->
         ({"power": "", "ice_power_ps": "192"}, (192.0, 141.2)),
         ({"electric_power_ps": "300", "electric_power_kw": "220"}, (300.0, 220.0)),
         ({"extra": {"configuration": A_TABLE}}, (192.0, 141.2)),
+        ({"power": "500", "ice_power_kw": "100"}, (500.0, 367.7)),
+        ({"power": "", "hybrid_power_ps": "500", "ice_power_ps": "150", "electric_power_ps": "400"}, (500.0, 367.7)),
         ({"power": "0"}, (None, None)),
         ({"power": 10_001}, (None, None)),
         ({}, (None, None)),
@@ -165,14 +167,15 @@ def test_power_is_said_in_horsepower_and_kilowatts(
     ("address", "city"),
     [
         ("Shanghai, Minhang", "Shanghai"),
-        ("西安, ", "西安"),
-        ("济南，莱芜", "济南"),
+        ("西安, ", "Xi'an"),
+        ("济南，莱芜", "Jinan"),
+        ("Atlantis, Harbour", "Atlantis"),
         (", x", None),
         ("", None),
         (None, None),
     ],
 )
-def test_the_city_stands_before_the_comma(address: str | None, city: str | None) -> None:
+def test_the_city_stands_before_the_comma_and_has_an_english_name(address: str | None, city: str | None) -> None:
     assert read(address=address).city == city
 
 
@@ -224,6 +227,9 @@ def test_the_configuration_of_another_trim_is_not_used() -> None:
         pytest.param({"km_age": -5}, ["km_age:unreadable"], id="a negative distance"),
         pytest.param({"first_registration": "soon"}, ["first_registration:unreadable"], id="a date in words"),
         pytest.param({"url": "javascript:x"}, ["url:unreadable"], id="no address"),
+        pytest.param({"price": [1]}, ["price:unreadable"], id="a price in a list"),
+        pytest.param({"address": "Atlantis, Harbour"}, ["city:unmapped"], id="a city that nobody knows"),
+        pytest.param({"address": "济南, 莱芜", "year": "0", "price": {}}, [], id="nothing odd"),
         pytest.param({"price": "-", "first_registration": "未上牌", "url": "", "color": "未知"}, [], id="nothing said"),
     ],
 )
@@ -246,7 +252,7 @@ def test_an_unmapped_word_is_kept_as_it_came() -> None:
 )
 def test_a_number_that_python_cannot_hold_costs_its_field_and_not_the_offer(body: bytes, expected: list[str]) -> None:
     offer, oddities = normalise(body, CHE168)
-    assert (offer.mark, offer.price, oddities) == ("BMW", None, expected)
+    assert (offer.mark, offer.price, [f"{o.field}:{o.reason}" for o in oddities]) == ("BMW", None, expected)
 
 
 def test_of_a_repeated_key_the_last_counts_as_in_jsonb() -> None:

@@ -136,11 +136,15 @@ class PlatformSettings(Section):
     price_field: str = "price"
     price_multiplier: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """`price_field` × this = units of `currency`."""
+    full_price_field: str = ""
+    """The same price in units of `currency`, where a platform has both."""
     changed_fields: dict[str, str] = {"new_price": "price"}
     """Names in a `changed` event → names in the full record."""
     power_field: str = "power"
     displacement_unit: Literal["l", "cc"] = "l"
     registration_field: str = "first_registration"
+    extras_field: str = "extra"
+    """What else the platform knows of the car: an object, or a JSON string with one."""
 
 
 class ShopSettings(Section):

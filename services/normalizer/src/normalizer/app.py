@@ -53,9 +53,11 @@ def profile(platform: PlatformSettings) -> PlatformProfile:
         currency=platform.currency,
         price_field=platform.price_field,
         price_multiplier=platform.price_multiplier,
+        full_price_field=platform.full_price_field,
         power_field=platform.power_field,
         displacement_unit=platform.displacement_unit,
         registration_field=platform.registration_field,
+        extras_field=platform.extras_field,
         renames=dict(platform.changed_fields),
     )
 

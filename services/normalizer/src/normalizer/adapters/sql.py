@@ -129,7 +129,7 @@ TYPE_OF_FIELD: Final = {
 }
 """Type of a column where it is not text. A double carries the 14 digits of numeric(14,2) exactly."""
 
-OFFER_FIELDS: Final = tuple(name for name in FIELDS if name != "parameters")
+OFFER_FIELDS: Final = FIELDS
 CATALOGUE_COLUMNS: Final = (
     ("platform", "text"),
     ("inner_id", "text"),

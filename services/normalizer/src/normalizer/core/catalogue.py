@@ -96,8 +96,8 @@ def _catalogue_row(row: RawRow, profiles: Profiles, counts: Counter[str]) -> Cat
     except Exception as error:
         # Whatever a value makes our code do, it must cost that one record and never the queue.
         raise PoisonError(f"{row.platform}/{row.inner_id}: {type(error).__name__}: {error}") from error
-    for name in odd:
-        counts[f"odd.{name}"] += 1
+    for oddity in odd:
+        counts[f"odd.{oddity.field}:{oddity.reason}"] += 1
     return CatalogueRow(row, offer, _encode(offer))
 
 

@@ -4,6 +4,7 @@ A parameter is known by its **id**; its name counts only where the id is missing
 ids. The values of another `specid` belong to another trim and are not used.
 """
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
@@ -51,6 +52,22 @@ PARAMETERS: Final[dict[int, tuple[str, str]]] = {
     125: ("range_cltc_km", "CLTC纯电续航里程(km)"),
 }
 """Id → our name and the source's name. A source name under two ids is left out: without an id it says nothing sure."""
+
+_COMPOSITES: Final = tuple(
+    (name, re.compile(pattern), tuple(re.compile(pattern).groupindex))
+    for name, pattern in (
+        (
+            "engine",
+            r"(?:(?P<displacement_l>\d+\.\d+)[TL]\s*)?(?:.*?(?P<engine_power_ps>\d+)马力)?(?:\s*[LVHWR](?P<cylinders>\d+))?",
+        ),
+        ("dimensions_mm", r"(?P<length_mm>[^*]*)\*(?P<width_mm>[^*]*)\*(?P<height_mm>[^*]*)$"),
+        ("body_structure", r"(?:(?P<doors>\d+)门)?(?:(?P<seats>\d+(?:-\d+)?)座)?"),
+        ("gearbox", r".*?(?P<gears>\d+)挡"),
+    )
+)
+"""Parameters that are several in one, such as `2.9T 510马力 V6`, `5283*未知*1977`, `4门5-6座皮卡`; a part that the
+table also says alone is taken from there."""
+_OTHER_UNIT: Final = {"displacement_l": "displacement_ml"}
 
 _BY_NAME: Final = {chinese: name for name, chinese in PARAMETERS.values() if chinese}
 _BY_ID: Final = {identity: name for identity, (name, _) in PARAMETERS.items()}
@@ -115,6 +132,17 @@ def parameters(raw: bytes, *, specid: str | None) -> dict[str, str]:
 
 
 def _read(raw: bytes, specid: str | None) -> dict[str, str]:
+    found = _said(raw, specid)
+    for name, pattern, parts in _COMPOSITES:
+        whole = pattern.match(found[name]) if name in found else None
+        for part in parts if whole else ():
+            value = values.text(whole[part]) if whole and whole[part] else None
+            if value is not None and _OTHER_UNIT.get(part, part) not in found:
+                found.setdefault(part, value)
+    return found
+
+
+def _said(raw: bytes, specid: str | None) -> dict[str, str]:
     if raw[:1] == b'"':
         inner = _string(raw)
         raw = inner.encode() if inner.lstrip().startswith("{") else b"{}"

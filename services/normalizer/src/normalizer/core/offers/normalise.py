@@ -5,35 +5,41 @@ vocabulary knows is kept as it came and named as drift.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from normalizer.core.merge import join, split
-from normalizer.core.offers import configuration, values, vocabulary
-from normalizer.core.offers.record import Offer, PlatformProfile
+from normalizer.core.offers import configuration, extras, places, values, vocabulary
+from normalizer.core.offers.record import Oddity, Offer, PlatformProfile
 
 MAX_PRICE: Final = 9e11
 MAX_KM: Final = 10_000_000
 MAX_HP: Final = 10_000
 MAX_LITRES: Final = 20
+MAX_OWNERS: Final = 1000
+MAX_WORD: Final = 100
+"""Characters of an odd value that are kept for people."""
+SAME_POWER: Final = 0.02
+"""Horsepower and kilowatts that differ by less say the same."""
 KW_PER_HP: Final = 0.73549875
 """Metric horsepower, DIN 66036."""
 
 _PLAIN: Final = tuple(
-    "mark model title complectation year color km_age engine_type transmission_type body_type drive_type displacement "  # noqa: SIM905 - a list of 30 quoted names reads worse
-    "ice_power_ps ice_power_kw electric_power_ps electric_power_kw address city seller_type is_dealer salon_id section "
-    "description url offer_created vin specid images".split()
+    "mark model title complectation year color km_age engine_type transmission_type body_type drive_type displacement "  # noqa: SIM905 - a list of 40 quoted names reads worse
+    "hybrid_power_ps hybrid_power_kw ice_power_ps ice_power_kw electric_power_ps electric_power_kw address city region "
+    "seller_type is_dealer salon_id section description url offer_created vin specid images generation owners_count "
+    "seller options equipment".split()
 )
-_RAW: Final = ("configuration", "extra")
-_MODEL_YEAR: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)款")
-_LITRES: Final = re.compile(r"(\d\.\d)\s*[TL]")
+_IDENTITY: Final = frozenset({"id", "inner_id"})
+_TRIM_NAME: Final = re.compile(r"(?P<series>.*?)\s*(?<!\d)(?P<year>(?:19|20)\d\d)款\s*(?P<trim>.*)", re.DOTALL)
+"""`{series} {YYYY}款 {trim}`, parameter 93."""
 
 
-def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[str]]:
-    """Return the typed record and what was odd, as `field:reason`.
+def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[Oddity]]:
+    """Return the typed record and what was odd.
 
     Args:
         data: A JSON object.
@@ -44,36 +50,41 @@ def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[str]]:
     """
     fields, odd = _fields(data, profile)
     reader = _Reader(fields, odd)
-    extra = _Extra.of(bytes(fields.extra))
+    extra = extras.read_extras(bytes(getattr(fields, profile.extras_field)))
     configured = bytes(fields.configuration)
     specid = values.text(fields.specid)
-    # The top-level field is often only the trim, so the table in `extra` comes first.
-    parameters = configuration.parameters(bytes(extra.configuration), specid=specid)
-    parameters = parameters or configuration.parameters(configured, specid=specid)
+    # The top-level field is often only the trim, so the table in the extras comes first.
+    parameters = configuration.parameters(extra.table, specid=specid)
+    parameters = parameters or configuration.parameters(configured, specid=specid) or extra.parameters
+    named = _trim(configured) if configured[:1] == b'"' else None
+    trim_name = parameters.get("trim_name")
     registration = reader.read(profile.registration_field, values.day)
-    power_hp, power_kw = _power(fields, profile, parameters)
+    power = _power(fields, profile, parameters)
     address = reader.text("address")
+    where = places.place(address, reader.text("city"), reader.text("region"))
+    if where.unknown is not None:
+        reader.note("city", "unmapped", where.unknown)
     offer = Offer(
         mark=reader.read("mark", values.name),
-        model=reader.read("model", values.name),
-        title=reader.text("title"),
-        complectation=reader.text("complectation") or _trim(configured),
-        year=_year(reader, registration.year if registration else None, parameters),
+        model=reader.read("model", values.name) or _of_trim_name(trim_name, "series"),
+        title=reader.text("title") or trim_name,
+        complectation=reader.text("complectation") or named or _of_trim_name(trim_name, "trim"),
+        year=_year(reader, registration.year if registration else None, trim_name),
         first_registration=registration,
         color=reader.code("color"),
         price=_price(reader, profile),
         currency=profile.currency,
-        km_age=reader.read("km_age", lambda value: values.whole(value, low=0, high=MAX_KM)),
-        engine_type=reader.code("engine_type"),
-        transmission_type=reader.code("transmission_type"),
-        body_type=reader.code("body_type"),
-        drive_type=reader.code("drive_type"),
+        km_age=reader.read("km_age", _distance),
+        engine_type=reader.code("engine_type") or reader.code_of(parameters, "engine_type"),
+        transmission_type=reader.code("transmission_type") or reader.code_of(parameters, "transmission_type"),
+        body_type=reader.code("body_type") or reader.code_of(parameters, "body_type"),
+        drive_type=reader.code("drive_type") or reader.code_of(parameters, "drive_type"),
         displacement_l=_litres(reader, profile, parameters),
-        power_hp=power_hp,
-        power_kw=power_kw,
+        power_hp=power.hp,
+        power_kw=power.kw,
         address=address,
-        province=None,
-        city=values.text(fields.city) or _city(address),
+        province=where.province,
+        city=where.city,
         seller_type=reader.code("seller_type"),
         is_dealer=values.boolean(fields.is_dealer),
         salon_id=values.text(fields.salon_id),
@@ -84,93 +95,111 @@ def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[str]]:
         vin=values.text(fields.vin),
         specid=specid,
         images=values.urls(fields.images),
-        options=extra.options,
+        options=_options(fields.options, fields.equipment, extra.options),
         parameters=parameters,
+        district=where.district,
+        generation=reader.text("generation"),
+        configuration=named,
+        owners_count=reader.read("owners_count", _owners),
+        seller=reader.text("seller"),
+        ice_power_hp=power.ice,
+        electric_power_hp=power.electric,
+        details=extra.details,
     )
     return offer, reader.odd
+
+
+def known_keys(profile: PlatformProfile) -> frozenset[str]:
+    """Return the top-level keys of a record, full or partial, that mean something to us."""
+    return frozenset(_decoder(profile).type.__struct_fields__) | _IDENTITY | profile.renames.keys()
 
 
 class _Reader:
     """Reads fields and remembers what could not be read."""
 
-    def __init__(self, fields: Any, odd: list[str]) -> None:
+    def __init__(self, fields: Any, odd: list[Oddity]) -> None:
         self._fields = fields
         self.odd = odd
+
+    def note(self, field: str, reason: str, value: Any) -> None:
+        self.odd.append(Oddity(field, reason, (values.text(value) or type(value).__name__)[:MAX_WORD]))
 
     def read(self, name: str, how: Callable[[Any], Any]) -> Any:
         value = getattr(self._fields, name)
         found = how(value)
-        if found is None and value is not None and values.text(value) is not None:
-            self.odd.append(f"{name}:unreadable")
+        if found is None and value is not None and values.is_said(value):
+            self.note(name, "unreadable", value)
         return found
 
     def text(self, name: str) -> str | None:
-        return values.text(getattr(self._fields, name))
+        value = getattr(self._fields, name)
+        return None if value is None else values.text(value)
 
     def code(self, name: str) -> str | None:
-        word = self.text(name)
-        if word is None:
-            return None
+        word = getattr(self._fields, name)
+        if not isinstance(word, str):
+            word = values.text(word)
+            if word is None:
+                return None
         found, known = vocabulary.code(name, word)
         if not known:
-            self.odd.append(f"{name}:unmapped")
+            self.note(name, "unmapped", word)
         return found
 
-
-class _Extra(msgspec.Struct, gc=False):
-    configuration: msgspec.Raw = msgspec.Raw(b"null")
-    option: Any = None
-
-    @classmethod
-    def of(cls, body: bytes) -> "_Extra":
-        """Read `extra`, an object or a JSON string with one; anything else says nothing."""
-        try:
-            if body[:1] == b'"':
-                body = msgspec.json.decode(body, type=str).encode()
-            return msgspec.json.decode(body, type=cls) if body.lstrip()[:1] == b"{" else cls()
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return cls()
-
-    @property
-    def options(self) -> list[str]:
-        return list(dict.fromkeys(_option_names(self.option)))
+    def code_of(self, parameters: dict[str, str], name: str) -> str | None:
+        """Return the code that the parameter table gives for a field that says nothing."""
+        for parameter in _PARAMETERS_OF[name]:
+            word = parameters.get(parameter)
+            found, known = vocabulary.code(name, _BARE.sub("", word)) if word is not None else ("", False)
+            if known:
+                return found
+        return None
 
 
-def _option_names(option: Any) -> Iterator[str]:
-    if not isinstance(option, dict):
-        return
-    shown = option.get("displayopts")
-    groups = option.get("moreoptions")
-    items = list(shown) if isinstance(shown, list) else []
-    for group in groups if isinstance(groups, list) else []:
-        found = group.get("opts") if isinstance(group, dict) else None
-        items += found if isinstance(found, list) else []
-    for item in items:
-        name = values.text(item.get("optionname")) if isinstance(item, dict) else None
-        if name is not None:
-            yield name
+_PARAMETERS_OF: Final = {
+    "engine_type": ("energy_type", "fuel"),
+    "transmission_type": ("gearbox_type", "gearbox"),
+    "body_type": ("body_structure",),
+    "drive_type": ("drive",),
+}
+_BARE: Final = re.compile(r"^(?:\d门)?(?:[\d-]+座)?(?:E-CVT)?(?:\d+挡)?|\(.*\)$")
+"""What stands around the word in `4门5-6座皮卡`, `7挡湿式双离合`, `CVT无级变速(模拟5挡)`."""
+
+
+def _distance(value: Any) -> int | None:
+    return values.whole(value, low=0, high=MAX_KM)
+
+
+def _owners(value: Any) -> int | None:
+    return values.whole(value, low=0, high=MAX_OWNERS)
 
 
 @lru_cache(maxsize=64)
-def _decoder_for(names: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
-    plain: list[tuple[str, Any, Any]] = [(name, Any, None) for name in dict.fromkeys([*_PLAIN, *names])]
-    raw: list[tuple[str, Any, Any]] = [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in _RAW]
-    return msgspec.json.Decoder(msgspec.defstruct("Fields", plain + raw, gc=False))
+def _decoder_for(names: tuple[str, ...], extras_field: str) -> msgspec.json.Decoder[Any]:
+    raw = dict.fromkeys(("configuration", extras_field))
+    plain: list[tuple[str, Any, Any]] = [
+        (name, Any, None) for name in dict.fromkeys([*_PLAIN, *filter(None, names)]) if name not in raw
+    ]
+    tables: list[tuple[str, Any, Any]] = [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in raw]
+    return msgspec.json.Decoder(msgspec.defstruct("Fields", plain + tables, gc=False))
 
 
 def _decoder(profile: PlatformProfile) -> msgspec.json.Decoder[Any]:
-    return _decoder_for((profile.price_field, profile.power_field, profile.registration_field))
+    names = (profile.price_field, profile.full_price_field, profile.power_field, profile.registration_field)
+    return _decoder_for(names, profile.extras_field)
 
 
-def _fields(data: bytes, profile: PlatformProfile) -> tuple[Any, list[str]]:
+def _fields(data: bytes, profile: PlatformProfile) -> tuple[Any, list[Oddity]]:
     """Decode the known fields; those that Python cannot hold, such as `1e400` or 5,000 digits, are left out as odd."""
     decoder = _decoder(profile)
     try:
         return decoder.decode(data), []
     except (msgspec.ValidationError, RecursionError):
         found = {name: value for name, value in split(data).items() if name in decoder.type.__struct_fields__}
-        readable = {name: value for name, value in found.items() if name in _RAW or _is_readable(value)}
-        return decoder.decode(join(readable)), [f"{name}:unreadable" for name in found if name not in readable]
+        raw = {"configuration", profile.extras_field}
+        readable = {name: value for name, value in found.items() if name in raw or _is_readable(value)}
+        odd = [name for name in found if name not in readable]
+        return decoder.decode(join(readable)), [Oddity(name, "unreadable", "beyond any number") for name in odd]
 
 
 def _is_readable(value: bytes) -> bool:
@@ -183,8 +212,6 @@ def _is_readable(value: bytes) -> bool:
 
 def _trim(configured: bytes) -> str | None:
     """Return the top-level `configuration` where it is a plain trim such as `"125i"`."""
-    if configured[:1] != b'"':
-        return None
     try:
         found = values.text(msgspec.json.decode(configured, type=str))
     except (msgspec.DecodeError, UnicodeError):
@@ -193,53 +220,108 @@ def _trim(configured: bytes) -> str | None:
 
 
 def _price(reader: _Reader, profile: PlatformProfile) -> float | None:
-    bound = MAX_PRICE / profile.price_multiplier
-    price: float | None = reader.read(profile.price_field, lambda value: values.real(value, low=0, high=bound))
-    return None if price is None else round(price * profile.price_multiplier, 2)
+    """Return the price; where it is said in whole units as well, that is exact unless the two contradict each other.
+
+    A `changed` event may bring the one without the other, so the price that people see and filter by wins.
+    """
+    unit = profile.price_multiplier
+    price: float | None = reader.read(profile.price_field, _priced(MAX_PRICE / unit))
+    scaled = None if price is None else round(price * unit, 2)
+    if not profile.full_price_field:
+        return scaled
+    full: float | None = reader.read(profile.full_price_field, _priced(MAX_PRICE))
+    if scaled is None or (full is not None and abs(full - scaled) < unit):
+        return full
+    if full is not None:
+        reader.note(profile.price_field, "conflict", f"{price:g} x {unit}, but {profile.full_price_field} {full:.0f}")
+    return scaled
 
 
-def _year(reader: _Reader, registered: int | None, parameters: dict[str, str]) -> int | None:
-    year: int | None = reader.read("year", lambda value: values.whole(value, low=values.YEARS[0], high=values.YEARS[1]))
-    if year is not None or registered is not None:
+@lru_cache(maxsize=16)
+def _priced(most: float) -> Callable[[Any], float | None]:
+    return partial(values.real, low=0, high=most)
+
+
+def _year(reader: _Reader, registered: int | None, trim_name: str | None) -> int | None:
+    year: int | None = reader.read("year", _model_year)
+    if year or registered:
         return year or registered
-    found = _MODEL_YEAR.search(parameters.get("trim_name", ""))
-    return int(found[1]) if found else None
+    model_year = _of_trim_name(trim_name, "year")
+    return int(model_year) if model_year is not None else None
+
+
+def _of_trim_name(trim_name: str | None, part: str) -> str | None:
+    found = _TRIM_NAME.match(trim_name) if trim_name is not None else None
+    return values.name(found[part]) if found else None
+
+
+def _options(said: Any, equipment: Any, shown: list[str]) -> list[str]:
+    return values.words(said, equipment, shown) if said or equipment else shown
+
+
+def _model_year(value: Any) -> int | None:
+    """Return a year, or 0, which is how the source writes that there is none."""
+    found = values.whole(value, low=0, high=values.YEARS[1])
+    return found if found is None or found == 0 or found >= values.YEARS[0] else None
 
 
 def _litres(reader: _Reader, profile: PlatformProfile, parameters: dict[str, str]) -> float | None:
-    """Return litres: the field, else the configuration; a value above 20 is cubic centimetres."""
-    size: float | None = reader.read("displacement", lambda value: values.real(value, low=0, high=MAX_LITRES * 1000))
+    """Return litres: the field, else the parameters; a value above 20 is cubic centimetres."""
+    size: float | None = reader.read("displacement", _displacement)
+    in_cc = profile.displacement_unit == "cc"
     if size is None:
+        in_cc = False
         size = values.real(parameters.get("displacement_l"), low=0, high=MAX_LITRES)
     if size is None:
         size = values.real(parameters.get("displacement_ml"), low=0, high=MAX_LITRES * 1000)
     if size is None:
-        found = _LITRES.match(parameters.get("engine", ""))
-        size = float(found[1]) if found else None
-    if size is None:
         return None
-    in_cc = size > MAX_LITRES or (profile.displacement_unit == "cc" and size > 0)
-    return round(size / 1000 if in_cc else size, 2)
+    return round(size / 1000 if in_cc or size > MAX_LITRES else size, 2)
 
 
-def _power(fields: Any, profile: PlatformProfile, parameters: dict[str, str]) -> tuple[float | None, float | None]:
-    """Return horsepower and kilowatts; each is derived from the other where only one is said."""
+def _displacement(value: Any) -> float | None:
+    return values.real(value, low=0, high=MAX_LITRES * 1000)
 
-    def said(*candidates: Any) -> float | None:
-        found = (values.real(value, low=0.1, high=MAX_HP) for value in candidates)
-        return next((value for value in found if value is not None), None)
 
-    hp = said(getattr(fields, profile.power_field), fields.ice_power_ps, parameters.get("engine_power_ps"))
-    kw = said(fields.ice_power_kw, parameters.get("system_power_kw"), parameters.get("engine_power_kw"))
+class _Power(NamedTuple):
+    """The car's power, and horsepower of its engines where that is not the same."""
+
+    hp: float | None = None
+    kw: float | None = None
+    ice: float | None = None
+    electric: float | None = None
+
+
+_NO_POWER: Final = _Power()
+
+
+def _power(fields: Any, profile: PlatformProfile, parameters: dict[str, str]) -> _Power:
+    """Return the power; where only one unit is said, or the two contradict each other, it is derived."""
+    ice = _horses(fields.ice_power_ps, fields.ice_power_kw)
+    electric = _horses(fields.electric_power_ps, fields.electric_power_kw)
+    hp = _strong(getattr(fields, profile.power_field)) or _horses(fields.hybrid_power_ps, fields.hybrid_power_kw)
+    hp = hp or ice or electric or _horses(parameters.get("engine_power_ps"), parameters.get("system_power_kw"))
+    hp = hp or _horses(None, parameters.get("engine_power_kw"))
     if hp is None:
-        hp = said(fields.electric_power_ps)
-        kw = kw if kw is not None else said(fields.electric_power_kw)
-    if hp is None and kw is not None:
-        return round(kw / KW_PER_HP, 1), round(kw, 1)
-    if hp is not None and kw is None:
-        return round(hp, 1), round(hp * KW_PER_HP, 1)
-    return hp, kw
+        return _NO_POWER
+    kw = round(hp * KW_PER_HP, 1)
+    for candidate in (fields.hybrid_power_kw, fields.ice_power_kw, fields.electric_power_kw):
+        said = _strong(candidate) if candidate else None
+        if said is not None and abs(said - kw) <= max(1.0, SAME_POWER * kw):
+            kw = round(said, 1)
+            break
+    return _Power(hp, kw, ice if ice != hp else None, electric if electric != hp else None)
 
 
-def _city(address: str | None) -> str | None:
-    return values.text(address.replace("，", ",").partition(",")[0]) if address else None
+def _strong(value: Any) -> float | None:
+    found = values.real(value, low=0.1, high=MAX_HP) if value else None
+    return None if found is None else round(found, 1)
+
+
+def _horses(ps: Any, kw: Any) -> float | None:
+    """Return metric horsepower, out of kilowatts where only those are said."""
+    found = _strong(ps) if ps else None
+    if found is None and kw:
+        said = _strong(kw)
+        found = None if said is None else round(said / KW_PER_HP, 1)
+    return found

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,22 +13,39 @@ class PlatformProfile:
 
     Attributes:
         price_multiplier: `price_field` × this = units of `currency`.
+        full_price_field: The same price in units of `currency`; empty: the platform has none.
+        extras_field: The field with what else is known of the car.
         renames: Names in a `changed` event → names in the full record.
     """
 
     currency: str = "CNY"
     price_field: str = "price"
     price_multiplier: int = 1
+    full_price_field: str = ""
+    extras_field: str = "extra"
     power_field: str = "power"
     displacement_unit: str = "l"
     registration_field: str = "first_registration"
     renames: dict[str, str] = field(default_factory=lambda: {"new_price": "price"})
 
 
+class Oddity(NamedTuple):
+    """What could not be read or is not known, for people: which field, why, and the value, cut to what a line holds.
+
+    `reason` is `unmapped` (a word that no vocabulary has), `unreadable`, `conflict` (the record contradicts itself) or
+    `unknown_key` (`field` is empty, `word` is the key).
+    """
+
+    field: str
+    reason: str
+    word: str
+
+
 class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One offer as people filter, sort and read it; None is 'not said'. Units are in the names.
 
-    Encoded as JSON it is `normalized_data`: what is not said is left out, dates are ISO text.
+    Encoded as JSON it is `normalized_data`: what is not said is left out, dates are ISO text. Fields below `options`
+    stand only there.
     """
 
     mark: str | None = None
@@ -63,7 +80,16 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     images: list[str] = []
     options: list[str] = []
     parameters: dict[str, str] = {}
+    district: str | None = None
+    generation: str | None = None
+    configuration: str | None = None
+    owners_count: int | None = None
+    seller: str | None = None
+    ice_power_hp: float | None = None
+    electric_power_hp: float | None = None
+    details: dict[str, Any] = {}
 
 
-FIELDS: Final = Offer.__struct_fields__
+_ALL: Final = Offer.__struct_fields__
+FIELDS: Final = _ALL[: _ALL.index("options") + 1]
 """The columns, in the order of the class."""

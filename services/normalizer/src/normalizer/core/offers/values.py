@@ -7,6 +7,7 @@ import math
 import re
 import unicodedata
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,8 +25,14 @@ _INVISIBLE: Final = re.compile(
 """Controls but tab and line feed, format and bidirectional marks, surrogates and private use."""
 _PLAIN_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
 _DATE: Final = re.compile(r"(\d{4})\D(\d{1,2})(?:\D(\d{1,2}))?(?:\D.*)?$")
+_PACKED_DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})?$")
 _TRUE: Final = frozenset({"true", "1", "yes", "да", "是"})
 _FALSE: Final = frozenset({"false", "0", "no", "нет", "否"})
+
+LONGEST_PACKED_DATE: Final = 10**8
+PLAIN_DIGITS: Final = 15
+"""Digits that a double holds exactly."""
+LONGEST_DATE: Final = 40
 
 MAX_TEXT: Final = 20_000
 """Characters kept of one text field; longer ones are cut."""
@@ -33,12 +40,17 @@ MAX_TEXT: Final = 20_000
 MAX_NAME: Final = 200
 """The same of a field in an index: PostgreSQL refuses an index entry above 2,704 bytes."""
 
+MAX_WORDS: Final = 1000
+"""Names kept of one list."""
+
 YEARS: Final = (1900, 2100)
 """Years that a car or an offer can have; `0001-01-01` is how some systems write that there is no date."""
 
 
 def text(value: Any) -> str | None:
     """Return trimmed text without control characters, or None where nothing is said."""
+    if value is None:
+        return None
     if not isinstance(value, str):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
@@ -57,10 +69,17 @@ def name(value: Any) -> str | None:
     return None if found is None else found[:MAX_NAME].rstrip()
 
 
+def is_said(value: Any) -> bool:
+    """Return whether a value says anything at all, readable or not."""
+    return bool(value) if isinstance(value, (bool, list, dict)) else text(value) is not None
+
+
 def number(value: Any) -> float | None:
     """Return a finite number; `"98000"`, `"1 200"`, `"8,000"`, `"1.4L"`, `"3.5万"` and full-width digits are read."""
     if not isinstance(value, str):
         return _finite(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if len(value) <= PLAIN_DIGITS and value.isascii() and value.isdigit():
+        return float(value)
     found = _NUMBER.match((value if value.isascii() else unicodedata.normalize("NFKC", value)).strip())
     if found is None:
         return None
@@ -91,10 +110,15 @@ def boolean(value: Any) -> bool | None:
 
 
 def day(value: Any) -> date | None:
-    """Return the date of `2022-09-13`, `2022-09` (its first day), `2022.9` or a full timestamp."""
-    if not isinstance(value, str):
-        return None
-    found = _DATE.match(value.strip())
+    """Return the date of `2022-09-13`, `2022-09` (its first day), `2022.9`, `202209` or a full timestamp."""
+    if type(value) is int:
+        value = str(value) if value < LONGEST_PACKED_DATE else ""
+    return _day(value) if isinstance(value, str) and len(value) <= LONGEST_DATE else None
+
+
+@lru_cache(maxsize=4096)
+def _day(value: str) -> date | None:
+    found = _DATE.match(value.strip()) or _PACKED_DATE.match(value.strip())
     if found is None:
         return None
     try:
@@ -119,6 +143,17 @@ def urls(value: Any) -> list[str]:
     found = nested(value)
     items = found if isinstance(found, list) else [found]
     return [item.strip() for item in items if isinstance(item, str) and url(item) is not None]
+
+
+def words(*sources: Any) -> list[str]:
+    """Return the different names of arrays or JSON strings with arrays; a plain text is one name."""
+    if not any(sources):
+        return []
+    items: list[Any] = []
+    for value in sources:
+        found = nested(value) if value else []
+        items += found if isinstance(found, list) else [found]
+    return list(dict.fromkeys(said for item in items[:MAX_WORDS] if (said := name(item)) is not None))
 
 
 def url(value: Any) -> str | None:
