@@ -121,9 +121,11 @@ crawl: ## walk 50,000 offers while 5,000 come, go and change: nothing may be mis
 	@$(BIN)/pytest tests/e2e/test_crawl_under_change.py --crawl-offers 50000 -s
 
 .PHONY: chaos
-chaos: ## kill normalizers 200 times, the broker 5 times: rows must equal an oracle (about 10 minutes)
+chaos: ## the long forms: 200 kills, 10,000 histories in any order, 1,000 batches on the same rows (about 20 minutes)
 	@deploy/install.sh development native-servers
 	@$(BIN)/pytest tests/e2e/test_chaos.py --kills 200 -s
+	@$(BIN)/pytest tests/unit/normalizer/test_merge_laws.py --merge-examples 10000
+	@$(BIN)/pytest tests/integration/normalizer/test_concurrency.py --hot-batches 1000
 
 .PHONY: requirements
 requirements: development ## pin requirements*.txt anew from requirements*.in
