@@ -110,9 +110,10 @@ check: development ## lint, format, types, import contracts, house rules
 	$(BIN)/pytest tests/house
 
 .PHONY: bench
-bench: ## throughput and memory: the whole chain beside a simple script, and fetching alone
+bench: ## throughput and memory: the chain beside a simple script, the normalizer beside its floor, and fetching alone
 	@deploy/install.sh development native-servers
 	@$(BIN)/python -m tests.bench.chain
+	@$(BIN)/python -m tests.bench.floor
 	@$(BIN)/python -m tests.bench.fetching
 
 .PHONY: crawl
