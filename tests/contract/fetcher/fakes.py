@@ -37,6 +37,7 @@ class FakeUpstream:
     always: dict[int, BaseException] = field(default_factory=dict)
     requests: list[tuple[int, datetime]] = field(default_factory=list)
     days: list[date] = field(default_factory=list)
+    events: dict[int, list[SourceRow]] = field(default_factory=dict)
     delay_s: float = 0.0
     delays: dict[int, float] = field(default_factory=dict)
     in_flight: int = 0
@@ -47,6 +48,12 @@ class FakeUpstream:
         self.days.append(day)
         self._fail(0)
         return ChangeId(self.start)
+
+    async def changes(self, change_id: ChangeId) -> UpstreamPage:
+        """Return the events of a page of changes; without any, the end."""
+        self._fail(change_id)
+        rows = self.events.get(change_id, [])
+        return UpstreamPage(change_id, None, rows, self.clock.now())
 
     async def offers(self, page: int) -> UpstreamPage:
         """Return the page, or fail as told."""
@@ -171,6 +178,14 @@ class FakeStore:
                 page = FailedPage(row.position, key, row.attempts, first_try_at, None, row.error)
                 found.setdefault((list(self.runs).index(row.run_id), row.position), (run, page))
         return [found[place] for place in sorted(found)]
+
+    async def forget_lost(self, platform: str, kind: PageKind, *, lost_before: datetime) -> None:
+        """Forget what was lost."""
+        landed = [row.fetched_at for row in self.ledger.values() if row.status == "landed" and row.fetched_at]
+        for key, row in list(self.ledger.items()):
+            is_old = row.fetched_at is not None and row.fetched_at < min(lost_before, max(landed, default=lost_before))
+            if landed and is_old and row.status == "fetched" and key.startswith(f"{platform}:{kind}:"):
+                del self.ledger[key]
 
     async def close_gap(self, run: Run, page: SavedPage) -> None:
         """Note that a gap was fetched after all."""

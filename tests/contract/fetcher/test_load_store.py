@@ -257,6 +257,27 @@ async def test_a_page_that_was_passed_by_is_missing_after_a_time(
         assert await store.missing_pages("che168", PageKind.PAGE, lost_before=NOW + timedelta(hours=before_h)) == []
 
 
+async def test_lost_messages_of_a_kind_are_forgotten(store: Store) -> None:
+    run = await begun(store, a_page(1), replace(a_page(2), fetched_at=NOW + timedelta(hours=5)))
+    await store.forget_lost("che168", PageKind.PAGE, lost_before=NOW + timedelta(hours=4))
+    assert await open_positions(store, run) == [1, 2], "nothing fetched later has landed"
+    await landed(store, "che168:page:2:r1")
+    await store.forget_lost("che168", PageKind.LOOKUP, lost_before=NOW + timedelta(hours=4))
+    await store.forget_lost("che168", PageKind.PAGE, lost_before=NOW)
+    assert await open_positions(store, run) == [1]
+    await store.forget_lost("che168", PageKind.PAGE, lost_before=NOW + timedelta(hours=4))
+    assert await open_positions(store, run) == []
+
+
+async def open_positions(store: Store, run: Run) -> list[int]:
+    """Return the pages of a run that have not landed."""
+    if isinstance(store, FakeStore):
+        return sorted(row.position for row in store.ledger.values() if row.status != "landed")
+    query = "SELECT position FROM feed_pages WHERE run_id = $1 AND status <> 'landed' ORDER BY position"
+    rows = await store.session.call(lambda session: session.fetch(query, run.run_id))
+    return [row["position"] for row in rows]
+
+
 async def landed(store: Store, *message_ids: str) -> None:
     """Mark messages as the normalizer does."""
     if isinstance(store, FakeStore):

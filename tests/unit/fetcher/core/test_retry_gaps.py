@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.contract.fetcher.fakes import LedgerRow
+from tests.contract.fetcher.fakes import LedgerRow, a_row
 from tests.unit.fetcher.core.load_bench import LoadBench
 
+from common.events import ChangeId, PageKind, message_id
 from fetcher.core.errors import Cause, UpstreamError
-from fetcher.core.ports import RunStatus
+from fetcher.core.ports import Run, RunKind, RunStatus
 from fetcher.core.retry import RetryPolicy
 from fetcher.core.retry_gaps import RetryGaps, RetryOutcome, RetryPlan
 from fetcher.core.walk import WalkLimits
@@ -131,3 +132,49 @@ async def test_a_page_that_no_later_one_has_passed_is_not_lost() -> None:
         row.fetched_at = long_ago + timedelta(hours=row.position)
     rows[0].status = "landed"
     assert (await retried(bench)).missing == 0
+
+
+def a_lost_page_of_changes(bench: LoadBench) -> Run:
+    """Leave the message of a page of changes lost: fetched days ago, and passed by the pages of the load."""
+    run = Run("c1", "che168", ChangeId(500), RunKind.DAILY_UPDATE, status=RunStatus.DONE)
+    bench.store.runs[run.run_id] = run
+    for row in bench.store.ledger.values():
+        row.status, row.fetched_at = "landed", bench.clock.now() - DAY
+    key = message_id("che168", PageKind.CHANGE, 520, run.run_id)
+    bench.store.ledger[key] = LedgerRow(run.run_id, 520, "fetched", 20, fetched_at=bench.clock.now() - 2 * DAY)
+    return run
+
+
+async def test_a_lost_page_of_changes_is_published_again_each_event_with_its_own_version() -> None:
+    bench = LoadBench()
+    await bench.load()
+    run = a_lost_page_of_changes(bench)
+    bench.upstream.events[520] = [a_row("a", source_id="521"), a_row("b", source_id="524", change_type="removed")]
+    assert (await retried(bench)).remaining == 0
+    message = bench.publisher.messages[-1]
+    assert (message.run_id, message.kind, message.position) == (run.run_id, PageKind.CHANGE, 520)
+    assert [(record.inner_id, record.seq) for record in message.records] == [("a", 521), ("b", 524)]
+    assert (await retried(bench)).missing == 0
+
+
+@pytest.mark.parametrize("failure", [None, DOWN, UpstreamError(Cause.NOT_FOUND, "status 404")], ids=str)
+async def test_a_page_of_changes_that_the_feed_no_longer_shows_stays_missing(failure: UpstreamError | None) -> None:
+    bench = LoadBench()
+    await bench.load()
+    a_lost_page_of_changes(bench)
+    if failure:
+        bench.upstream.always[520] = failure
+    assert (await retried(bench)).remaining == 1
+    assert bench.store.status_of(520) == ["fetched"]
+
+
+async def test_a_lost_look_up_is_forgotten_as_it_is_made_anew_by_itself() -> None:
+    bench = LoadBench()
+    await bench.load()
+    a_lost_page_of_changes(bench)
+    bench.upstream.events[520] = [a_row("a", source_id="521")]
+    old = bench.clock.now() - 2 * DAY
+    bench.store.ledger["che168:lookup:7:c1"] = LedgerRow("c1", 7, "fetched", 1, fetched_at=old)
+    bench.store.ledger["che168:lookup:8:c1"] = LedgerRow("c1", 8, "fetched", 1, fetched_at=bench.clock.now())
+    await retried(bench)
+    assert (bench.store.status_of(7), bench.store.status_of(8)) == ([], ["fetched"])

@@ -97,6 +97,11 @@ class PostgresStore:
             for row in rows
         ]
 
+    async def forget_lost(self, platform: str, kind: PageKind, *, lost_before: datetime) -> None:
+        """Forget the pages of a kind that were lost on the way, and that are made anew by themselves."""
+        values = platform, kind.value, lost_before
+        await self.session.call(lambda session: session.execute(sql.FORGET_LOST, *values))
+
     async def close_gap(self, run: Run, page: SavedPage) -> None:
         """Note that a missing page was fetched after all, whatever has become of its run; the run's position stays."""
         await self.session.call(lambda session: session.execute(sql.CLOSE_GAP, *_page_values(run, page)))

@@ -122,6 +122,13 @@ SELECT missing.*, run.* FROM missing JOIN ({_RUN}) AS run USING (run_id) ORDER B
 feed_pages_open_idx; the moment of the last landing is found by reading the ledger once.
 """
 
+FORGET_LOST: Final = """
+DELETE FROM feed_pages
+ WHERE platform = $1 AND kind = $2 AND status = 'fetched' AND fetched_at < $3
+   AND fetched_at < (SELECT max(fetched_at) FROM feed_pages WHERE platform = $1 AND status = 'landed')
+"""
+"""Forget messages confirmed before $3 that did not land although later ones did; feed_pages_open_idx, and as above."""
+
 FINISH_RUN: Final = """
 WITH done AS (
   UPDATE fetch_runs SET status = 'done', next_position = NULL, updated_at = now(), finished_at = now()

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from common.clock import Clock
-from common.events import ChangeId
+from common.events import ChangeId, PageFetched, PageKind
 from common.log import fields
 from fetcher.core.change_ports import ChangeFeed, ChangeStore, Kinds, SavedChanges
 from fetcher.core.errors import LoadStoppedError
@@ -180,9 +180,7 @@ class ChangeWalk:
         page, run = read.page, self.run
         if page.notes:
             _log.warning(fields(f"changes from {page.position} repaired", platform=run.platform, notes=page.notes))
-        page = replace(page, rows=[_versioned(row) for row in page.rows])
-        seq = partial(_seq, asked=page.position)
-        events = events_of(page, platform=run.platform, run_id=run.run_id, kind=run.kind.page_kind, seq=seq)
+        events = events_of_changes(page, run)
         for event in events:
             await self._patiently(partial(self._ports.publisher.publish, event))
         if not events:
@@ -194,7 +192,7 @@ class ChangeWalk:
             attempts=read.attempts,
             fetched_at=page.fetched_at,
             day=page.fetched_at.astimezone(self._limits.day_zone).date(),
-            kinds=Kinds.of(page.rows),
+            kinds=Kinds.of(map(_versioned, page.rows)),
         )
         await self._saving.then(self._save(saved))
 
@@ -217,6 +215,13 @@ class ChangeWalk:
         self._speed.mark(self.counts.records, now_s)
         speed = self._speed.per_minute(now_s)
         self._ports.display.show(Progress(self.counts.records, None, speed, is_complete=self.is_at_end))
+
+
+def events_of_changes(page: UpstreamPage, run: Run) -> list[PageFetched]:
+    """Return a page of changes as events, each record under its own event id; see `events_of`."""
+    page = replace(page, rows=[_versioned(row) for row in page.rows])
+    seq = partial(_seq, asked=page.position)
+    return events_of(page, platform=run.platform, run_id=run.run_id, kind=PageKind.CHANGE, seq=seq)
 
 
 def _following(page: UpstreamPage) -> ChangeId:

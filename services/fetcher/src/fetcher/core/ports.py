@@ -14,6 +14,14 @@ from fetcher.core.progress import Progress
 class Upstream(Protocol):
     """A marketplace of the auto-api family. One request per call; no retry inside."""
 
+    async def changes(self, change_id: ChangeId) -> UpstreamPage:
+        """Return the events from `change_id` on, inclusive; a page without rows is the end.
+
+        Raises:
+            UpstreamError: The answer cannot be used, or its cursor does not grow.
+        """
+        ...
+
     async def change_id(self, day: date) -> ChangeId:
         """Return the id at which the changes of `day` begin.
 
@@ -211,6 +219,10 @@ class LoadStore(Protocol):
 
         Lost is what was confirmed before `lost_before` and has not landed although something fetched later has.
         """
+        ...
+
+    async def forget_lost(self, platform: str, kind: PageKind, *, lost_before: datetime) -> None:
+        """Forget the pages of a kind that were lost on the way, and that are made anew by themselves."""
         ...
 
     async def close_gap(self, run: Run, page: SavedPage) -> None:

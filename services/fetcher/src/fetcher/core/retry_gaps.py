@@ -2,22 +2,26 @@
 
 A gap is a page whose window ended without an answer. A lost page is one that the broker confirmed long ago and that
 no normalizer has landed, while pages that were fetched after it have: its message is nowhere, or among the dead
-letters. Both are published under their own run, so their rows get the version they would have had.
+letters. Pages of the list and of the changes are published under their own run, so their rows get the version that they
+would have had. A look-up that was lost is forgotten: the offer is looked up again by itself.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
-from common.events import PageKind
+from common.events import ChangeId, PageKind
 from common.log import fields
+from fetcher.core.changes import events_of_changes
+from fetcher.core.errors import LoadStoppedError
 from fetcher.core.job import Frame, Report
 from fetcher.core.list_run import LoadPorts
 from fetcher.core.ports import FailedPage, Run
 from fetcher.core.retry import RetryPolicy
-from fetcher.core.walk import PageWalk, WalkLimits
+from fetcher.core.walk import PageWalk, WalkLimits, saved_page
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +64,6 @@ class RetryGaps:
     def __init__(self, plan: RetryPlan, ports: LoadPorts, *, stop: asyncio.Event) -> None:
         self._plan = plan
         self._ports = ports
-        self._stop = stop
         self._outcome = RetryOutcome()
         self._frame = Frame(
             platform=plan.platform,
@@ -82,28 +85,56 @@ class RetryGaps:
         return self._outcome
 
     async def _retry_all(self) -> RetryOutcome:
-        before = self._ports.clock.now() - self._plan.lost_after
-        pages = await self._frame.patiently(
-            lambda: self._ports.store.missing_pages(self._plan.platform, PageKind.PAGE, lost_before=before)
+        for kind, retry in ((PageKind.PAGE, self._retry_page), (PageKind.CHANGE, self._retry_change)):
+            pages = await self._missing(kind)
+            self._outcome.missing += len(pages)
+            await self._retry(pages, retry)
+        before = self._frame.clock.now() - self._plan.lost_after
+        await self._frame.patiently(
+            lambda: self._ports.store.forget_lost(self._plan.platform, PageKind.LOOKUP, lost_before=before)
         )
-        self._outcome.missing = len(pages)
-        await self._retry(pages)
         return self._outcome
 
-    async def _retry(self, pages: Sequence[tuple[Run, FailedPage]]) -> None:
+    async def _missing(self, kind: PageKind) -> Sequence[tuple[Run, FailedPage]]:
+        before = self._frame.clock.now() - self._plan.lost_after
+        return await self._frame.patiently(
+            lambda: self._ports.store.missing_pages(self._plan.platform, kind, lost_before=before)
+        )
+
+    async def _retry(
+        self, pages: Sequence[tuple[Run, FailedPage]], retry: Callable[[Run, FailedPage], Awaitable[bool]]
+    ) -> None:
         failed_in_row = 0
         for run, page in pages:
-            if self._stop.is_set():
+            if self._frame.stop.is_set() or failed_in_row >= self._plan.limits.dead_pages_to_stop:
                 return
-            walk = PageWalk(run, self._ports.walk_ports(), stop=self._stop, limits=self._plan.limits)
-            if await walk.retry(page, self._plan.patience):
-                self._outcome.fetched += 1
-                failed_in_row = 0
-                continue
-            _log.warning(fields(f"page {page.position} is still missing", platform=run.platform, run=run.run_id))
-            failed_in_row += 1
-            if failed_in_row >= self._plan.limits.dead_pages_to_stop:
-                return
+            is_here = await retry(run, page)
+            self._outcome.fetched += is_here
+            failed_in_row = 0 if is_here else failed_in_row + 1
+            if not is_here:
+                _log.warning(fields(f"page {page.position} is still missing", platform=run.platform, run=run.run_id))
+
+    async def _retry_page(self, run: Run, page: FailedPage) -> bool:
+        walk = PageWalk(run, self._ports.walk_ports(), stop=self._frame.stop, limits=self._plan.limits)
+        return await walk.retry(page, self._plan.patience)
+
+    async def _retry_change(self, run: Run, page: FailedPage) -> bool:
+        """Ask for a page of changes; one that has become empty is beyond what the feed keeps, and stays missing."""
+        ports, position = self._ports, ChangeId(page.position)
+        ask = partial(ports.upstream.changes, position)
+        try:
+            read = await ports.reader.page(ask, run, position, on_wait=_wait, policy=self._plan.patience)
+        except LoadStoppedError as error:
+            _log.error("%s", error)
+            return False
+        if isinstance(read, FailedPage) or not read.page.rows:
+            return False
+        events = events_of_changes(read.page, run)
+        for event in events:
+            await self._frame.patiently(partial(ports.publisher.publish, event))
+        closed = saved_page(read, {event.message_id: len(event.records) for event in events})
+        await self._frame.patiently(lambda: ports.store.close_gap(run, closed))
+        return True
 
     def _report(self) -> Report:
         outcome = self._outcome
@@ -113,3 +144,7 @@ class RetryGaps:
             counts={"missing": outcome.missing, "fetched": outcome.fetched},
             is_noted=outcome.missing > 0,
         )
+
+
+async def _wait(_: FailedPage) -> None:
+    """Leave the ledger as it is: the row says already that the page is missing."""

@@ -164,7 +164,7 @@ class PageWalk:
             return False
         if isinstance(read, FailedPage):
             return False
-        closed = _saved_page(read, await self._send(read.page))
+        closed = saved_page(read, await self._send(read.page))
         await self._patiently(lambda: self._ports.store.close_gap(self.run, closed))
         self.run = self.run.with_gap_closed(closed)
         return True
@@ -231,7 +231,7 @@ class PageWalk:
         return {event.message_id: len(event.records) for event in events}
 
     async def _save(self, read: ReadPage, messages: Mapping[str, int]) -> None:
-        run, saved = self.run, _saved_page(read, messages)
+        run, saved = self.run, saved_page(read, messages)
         await self._patiently(lambda: self._ports.store.save_page(run, saved))
         self.run = run.after(saved)
         self.counts.pages += 1
@@ -251,6 +251,7 @@ class PageWalk:
         self._ports.display.show(Progress(before + self.counts.rows, expected, speed, is_complete=is_complete))
 
 
-def _saved_page(read: ReadPage, messages: Mapping[str, int]) -> SavedPage:
+def saved_page(read: ReadPage, messages: Mapping[str, int]) -> SavedPage:
+    """Return what is kept of a page; `messages`: `message_id` → records, all of them confirmed."""
     page = read.page
     return SavedPage(page.position, page.next_position, messages, read.attempts, page.fetched_at)
