@@ -58,7 +58,7 @@ COLUMNS = {
 EXCHANGES = "feedmill.raw feedmill.catalog feedmill.dead feedmill.unrouted"
 QUEUES = "normalizer.raw normalizer.raw.dead feedmill.unrouted"
 ENDPOINTS = """
-    /offers /offers/{inner_id} /products /products/{product_id} /categories /collect-data
+    /offers /offers/{inner_id} /products /products/{product_id} /categories /collect-data /search
     /health/live /health/ready /status /metrics
 """
 

@@ -29,6 +29,7 @@ from gateway.core.metrics import FeedNumbers
 from gateway.core.ports import KnownToken, OfferPage, StoredItem, TokenListing
 from gateway.core.query import OfferQuery, Position, matches
 from gateway.core.reference import ReferenceRecord
+from gateway.core.search import Search
 from gateway.entrypoints.http.api import Parts, build_api
 from gateway.entrypoints.http.models import OfferDetail, OfferItem
 
@@ -65,6 +66,14 @@ class FakeOffers:
         return [
             StoredItem(r["platform"], _json(r, OfferDetail)) for r in sorted(same, key=lambda r: str(r["platform"]))
         ]
+
+    async def search(self, search: Search) -> Sequence[str]:
+        """Return the newest with all words."""
+        self._fail()
+        listed = [row for row in self._rows if row["active_status"] == ACTIVE and row["is_complete"]]
+        texts = [(row, f"{row['mark']} {row['model']} {row['title']}".lower()) for row in reversed(listed)]
+        met = [row for row, text in texts if all(word in text for word in search.words)]
+        return [_json(row, OfferItem) for row in met[: search.limit]]
 
     def _fail(self) -> None:
         if self.failure is not None:

@@ -15,6 +15,7 @@ from common.errors import FeedmillError
 from common.settings import DatabaseSettings
 from gateway.core.ports import ProductPage, StoredItem
 from gateway.core.product_query import MAX_KEY, ProductPosition, ProductQuery, ProductSort
+from gateway.core.search import Search
 
 Product = Mapping[str, Any]
 CHANGED_AT: Final = datetime(2026, 11, 20, tzinfo=UTC)
@@ -79,6 +80,14 @@ class FakeProducts:
             json.dumps({"platform": shop, "category_id": number, "name": name, "image_url": None, "products": count})
             for (shop, number, name), count in sorted(counted.items())
         ]
+
+    async def search(self, search: Search) -> Sequence[str]:
+        """Return the newest with all words."""
+        if self.failure is not None:
+            raise self.failure
+        ordered = in_order(self._products, ProductSort.NEWEST)
+        met = [p for p in ordered if all(word in (p["name"] or "").lower() for word in search.words)]
+        return [json.dumps(_item(p), default=str) for p in met[: search.limit]]
 
 
 def in_order(products: Sequence[Product], sort: ProductSort) -> list[Product]:

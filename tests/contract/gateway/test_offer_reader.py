@@ -17,6 +17,7 @@ from gateway.adapters.offers import PostgresOffers
 from gateway.core.cursor import CursorSigner
 from gateway.core.ports import OfferReader
 from gateway.core.query import DEFAULT_LIMIT, OfferQuery, Sort, read_query
+from gateway.core.search import Search
 from gateway.entrypoints.http.models import OfferDetail, OfferItem
 
 pytestmark = pytest.mark.contract
@@ -171,6 +172,28 @@ async def test_answers_are_as_documented(reader_of: Filled) -> None:
 async def test_only_web_addresses_are_given_out(reader_of: Filled, url: str | None, shown: str | None) -> None:
     reader = await reader_of([a_processed_offer(inner_id="1", url=url)])
     assert json.loads((await reader.page(OfferQuery(), None)).items[0])["url"] == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "limit", "expected"),
+    [
+        (("bmw",), 9, ["3", "2", "1"]),
+        (("a4", "audi"), 9, ["3"]),
+        (("bmw",), 2, ["3", "2"]),
+        (("%",), 9, []),
+        (("zzz",), 9, []),
+    ],
+)
+async def test_offers_are_found_by_words_in_mark_model_and_title(
+    reader_of: Filled, words: tuple[str, ...], limit: int, expected: list[str]
+) -> None:
+    rows = [
+        *THREE,
+        a_processed_offer(inner_id="9", active_status=1),
+        a_processed_offer(inner_id="8", is_complete=False),
+    ]
+    found = await (await reader_of(rows)).search(Search(words, limit))
+    assert [OfferItem.model_validate_json(text).inner_id for text in found] == expected
 
 
 few = st.integers(0, 3)

@@ -16,6 +16,7 @@ from gateway.adapters.database import Database
 from gateway.adapters.products import PostgresProducts
 from gateway.core.ports import ProductReader
 from gateway.core.product_query import ProductQuery, ProductSort, read_product_query
+from gateway.core.search import Search
 from gateway.entrypoints.http.shop_models import Category, ProductDetail, ProductItem
 
 pytestmark = pytest.mark.contract
@@ -142,6 +143,23 @@ async def test_categories_are_counted(reader_of: Filled) -> None:
         ("other", "62", 1),
     ]
     assert len(await reader.categories("other")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "limit", "expected"),
+    [
+        (("rose",), 9, ["2", "1"]),
+        (("0%", "rose"), 9, ["1"]),
+        (("rose",), 1, ["2"]),
+        (("солн",), 9, ["4"]),
+        (("x",), 9, []),
+    ],
+)
+async def test_products_are_found_by_words(
+    reader_of: Filled, words: tuple[str, ...], limit: int, expected: list[str]
+) -> None:
+    found = await (await reader_of(FOUR)).search(Search(words, limit))
+    assert [ProductItem.model_validate_json(text).product_id for text in found] == expected
 
 
 few = st.sampled_from([None, Decimal(0), Decimal("0.01"), Decimal(5)])

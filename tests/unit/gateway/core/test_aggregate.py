@@ -11,13 +11,13 @@ from tests.contract.gateway.fakes import FakeSource
 from common.errors import UnavailableError
 from common.testing.clock import VirtualClock
 from gateway.core.aggregate import FanOut, Gathered, Reason
+from gateway.core.errors import QueryTimeoutError
 from gateway.core.reference import ReferenceRecord
 
 pytestmark = pytest.mark.unit
 
 FAILURES = [
     UnavailableError("the database does not answer"),
-    TimeoutError(),
     ConnectionResetError("reset"),
     KeyError("id"),
     asyncio.CancelledError(),
@@ -81,6 +81,12 @@ async def test_a_source_has_two_seconds_whatever_it_does(
     await clock.advance(60)
     await settled()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("failure", [QueryTimeoutError("too slow"), TimeoutError("no answer")])
+async def test_a_source_that_gives_up_itself_was_too_slow(failure: Exception) -> None:
+    gathered = await asked(FanOut(clock=a_clock(), timeout_s=2), [FakeSource("1", failure=failure)])
+    assert gathered.missing == {"1": Reason.TIMEOUT}
 
 
 async def test_sources_are_asked_at_once() -> None:

@@ -65,7 +65,8 @@ DETAIL_FIELDS: Final[dict[str, str]] = LIST_FIELDS | {
 """Names in the answer → expressions over a row `p` of `processed_data`."""
 
 
-def _selected(fields: dict[str, str]) -> str:
+def selected(fields: dict[str, str]) -> str:
+    """Return the list of a SELECT: each expression under its name."""
     return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
 
 
@@ -75,11 +76,11 @@ _COMPARED: Final[dict[Match, str]] = {
     Match.AT_LEAST: "{column} >= {value}",
     Match.AT_MOST: "{column} <= {value}",
 }
-_LISTED: Final = "p.active_status = 0 AND p.is_complete"
+LISTED: Final = "p.active_status = 0 AND p.is_complete"
 
 FIND: Final = f"""
     SELECT p.platform, row_to_json(item)::text AS body
-    FROM processed_data AS p CROSS JOIN LATERAL (SELECT {_selected(DETAIL_FIELDS)}) AS item
+    FROM processed_data AS p CROSS JOIN LATERAL (SELECT {selected(DETAIL_FIELDS)}) AS item
     WHERE p.inner_id = $1 AND p.platform = $2
 """  # noqa: S608 - made of the constants above
 """One offer by its key, by the unique index (platform, inner_id)."""
@@ -95,7 +96,7 @@ FIND_ANYWHERE: Final = f"""
     SELECT p.platform, row_to_json(item)::text AS body
     FROM platforms
     JOIN processed_data AS p ON p.platform = platforms.platform AND p.inner_id = $1
-    CROSS JOIN LATERAL (SELECT {_selected(DETAIL_FIELDS)}) AS item
+    CROSS JOIN LATERAL (SELECT {selected(DETAIL_FIELDS)}) AS item
     ORDER BY p.platform
 """  # noqa: S608 - made of the constants above
 """One id on every platform: steps from platform to platform in the unique index, then looks the id up in each."""
@@ -132,7 +133,7 @@ def _stretch(query: OfferQuery, presence: str | None, after: Position | None) ->
         values.append(value)
         return f"${len(values)}"
 
-    where = [_LISTED, *(_condition(condition, bound(condition.value)) for condition in query.conditions)]
+    where = [LISTED, *(_condition(condition, bound(condition.value)) for condition in query.conditions)]
     if presence is not None:
         where.append(presence)
     if after is not None:
@@ -142,7 +143,7 @@ def _stretch(query: OfferQuery, presence: str | None, after: Position | None) ->
         SELECT row_to_json(item)::text AS body, p.{query.sort.field or "id"} AS key, p.id
         FROM (
             SELECT p.* FROM processed_data AS p WHERE {" AND ".join(where)} ORDER BY {order} LIMIT ${len(values) + 1}
-        ) AS p CROSS JOIN LATERAL (SELECT {_selected(LIST_FIELDS)}) AS item
+        ) AS p CROSS JOIN LATERAL (SELECT {selected(LIST_FIELDS)}) AS item
         ORDER BY {order}
     """  # noqa: S608 - names come from FILTERS and Sort, values are bound
     return Stretch(sql, tuple(values))

@@ -5,8 +5,10 @@ from typing import Any
 
 from gateway.adapters.database import Database
 from gateway.adapters.offer_sql import FIND, FIND_ANYWHERE, stretches
+from gateway.adapters.search_sql import offers_with
 from gateway.core.ports import OfferPage, StoredItem
 from gateway.core.query import OfferQuery, Position
+from gateway.core.search import Search
 
 
 class PostgresOffers:
@@ -33,6 +35,11 @@ class PostgresOffers:
         else:
             rows = await self._database.fetch(FIND, inner_id, platform)
         return [StoredItem(row["platform"], row["body"]) for row in rows]
+
+    async def search(self, search: Search) -> Sequence[str]:
+        """Return the newest listed offers with all words."""
+        rows = await self._database.fetch(offers_with(search.words), search.limit, *search.words)
+        return [row["body"] for row in rows]
 
 
 def _position(query: OfferQuery, row: Any) -> Position:

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from gateway.adapters.offer_sql import selected
 from gateway.core.product_query import MAX_KEY, ProductPosition, ProductQuery, ProductSort
 
 
@@ -17,14 +18,10 @@ def _web(column: str) -> str:
     return f"CASE WHEN {column} LIKE 'http://%' OR {column} LIKE 'https://%' THEN {column} END"
 
 
-def _fields(fields: dict[str, str]) -> str:
-    return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
-
-
 def _listed(source: str, order: str, fields: dict[str, str]) -> str:
     return f"""(
         SELECT coalesce(json_agg(row_to_json(item) ORDER BY {order}), '[]')
-        FROM {source} CROSS JOIN LATERAL (SELECT {_fields(fields)}) AS item
+        FROM {source} CROSS JOIN LATERAL (SELECT {selected(fields)}) AS item
         WHERE x.platform = p.platform AND x.product_id = p.product_id
     )"""  # noqa: S608 - made of constants
 
@@ -105,7 +102,7 @@ DETAIL: Final[dict[str, str]] = ITEM | {
 }
 """Names in the answer → expressions over a row `p` of `products`, its `cost` and its `picture`."""
 
-_COST: Final = """
+COST: Final = """
     CROSS JOIN LATERAL (
         SELECT min(x.price) AS price, (array_agg(x.old_price ORDER BY x.price, x.parameter_id))[1] AS old_price
         FROM parameters AS x
@@ -114,7 +111,7 @@ _COST: Final = """
     ) AS cost"""
 """The lowest price of what can be ordered, with the old price beside it."""
 
-_PICTURE: Final = f"""
+PICTURE: Final = f"""
     LEFT JOIN LATERAL (
         SELECT x.url FROM images AS x
         WHERE x.platform = p.platform AND x.product_id = p.product_id AND {_web("x.url")} IS NOT NULL
@@ -151,7 +148,7 @@ _CONDITIONS: Final[dict[str, str]] = {
 
 FIND: Final = f"""
     SELECT p.platform, row_to_json(item)::text AS body
-    FROM products AS p {_COST} {_PICTURE} CROSS JOIN LATERAL (SELECT {_fields(DETAIL)}) AS item
+    FROM products AS p {COST} {PICTURE} CROSS JOIN LATERAL (SELECT {selected(DETAIL)}) AS item
     WHERE p.product_id = $1 AND ($2::text IS NULL OR p.platform = $2)
     ORDER BY p.platform
 """  # noqa: S608 - made of constants
@@ -189,9 +186,9 @@ def page(query: ProductQuery, after: ProductPosition | None) -> tuple[str, tuple
     sql = f"""
         SELECT row_to_json(item)::text AS body, p.key, p.platform, p.product_id
         FROM (
-            SELECT p.* FROM (SELECT p.*, {key} AS key FROM products AS p {_COST} WHERE {" AND ".join(where)}) AS p
+            SELECT p.* FROM (SELECT p.*, {key} AS key FROM products AS p {COST} WHERE {" AND ".join(where)}) AS p
             ORDER BY {order} LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}
-        ) AS p {_COST} {_PICTURE} CROSS JOIN LATERAL (SELECT {_fields(ITEM)}) AS item
+        ) AS p {COST} {PICTURE} CROSS JOIN LATERAL (SELECT {selected(ITEM)}) AS item
         ORDER BY {order}
     """  # noqa: S608 - names come from FILTERS and ProductSort, values are bound
     return sql, tuple(values)
@@ -206,7 +203,7 @@ def count(query: ProductQuery) -> tuple[str, tuple[object, ...]]:
         return f"${len(values)}"
 
     where = " AND ".join(_conditions(query, bound))
-    return f"SELECT count(*) AS total FROM products AS p {_COST} WHERE {where}", tuple(values)  # noqa: S608 - as above
+    return f"SELECT count(*) AS total FROM products AS p {COST} WHERE {where}", tuple(values)  # noqa: S608 - as above
 
 
 def _conditions(query: ProductQuery, bound: Callable[[object], str]) -> list[str]:

@@ -6,8 +6,10 @@ from typing import Any
 
 from gateway.adapters.database import Database
 from gateway.adapters.product_sql import CATEGORIES, FIND, page
+from gateway.adapters.search_sql import products_with
 from gateway.core.ports import ProductPage, StoredItem
 from gateway.core.product_query import ProductPosition, ProductQuery
+from gateway.core.search import Search
 
 
 class PostgresProducts:
@@ -31,6 +33,11 @@ class PostgresProducts:
     async def categories(self, platform: str | None) -> Sequence[str]:
         """Return the categories."""
         return [row["body"] for row in await self._database.fetch(CATEGORIES, platform)]
+
+    async def search(self, search: Search) -> Sequence[str]:
+        """Return the newest products with all words."""
+        rows = await self._database.fetch(products_with(search.words), search.limit, *search.words)
+        return [row["body"] for row in rows]
 
 
 def _position(row: Any) -> ProductPosition:

@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from common.clock import Clock
 from common.log import fields
+from gateway.core.errors import QueryTimeoutError
 
 MOST_LATE: Final = 100
 T = TypeVar("T")
@@ -103,7 +104,7 @@ class FanOut:
                 answers[name] = task.result()
                 self.counts[name, "ok"] += 1
                 continue
-            reason = missing[name] = Reason.BUSY if task is None else Reason.ERROR if task.done() else Reason.TIMEOUT
+            reason = missing[name] = _reason(task, error)
             self.counts[name, reason.value] += 1
             said = {} if error is None else {"error": f"{type(error).__name__}: {error}"}
             _log.warning(fields("source missing", source=name, reason=reason, **said))
@@ -124,6 +125,13 @@ def _error_of(task: "asyncio.Task[Any] | None") -> BaseException | None:
     if task is None or not task.done():
         return None
     return asyncio.CancelledError("the source gave up") if task.cancelled() else task.exception()
+
+
+def _reason(task: "asyncio.Task[Any] | None", error: BaseException | None) -> Reason:
+    if task is None:
+        return Reason.BUSY
+    is_late = not task.done() or isinstance(error, TimeoutError | QueryTimeoutError)
+    return Reason.TIMEOUT if is_late else Reason.ERROR
 
 
 def _ended(late: "set[asyncio.Task[Any]]", task: "asyncio.Task[Any]") -> None:

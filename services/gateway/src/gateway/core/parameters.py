@@ -122,6 +122,7 @@ class Parameter:
     description: str
     example: Value | None = None
     default: Value | None = None
+    required: bool = False
 
 
 NO_PARAMETERS: Final[Mapping[str, Parameter]] = {}
@@ -148,6 +149,7 @@ def read(pairs: Iterable[tuple[str, str]], known: Mapping[str, Parameter]) -> di
                 values[name] = parameter.kind.read(printable(text))
             except ValueError as error:
                 faults.append(Fault(name, str(error)))
+    faults += [Fault(name, "is required") for name, wanted in known.items() if wanted.required and name not in seen]
     if faults:
         raise InvalidParametersError(faults)
     return values

@@ -10,6 +10,7 @@ from gateway.core.metrics import FeedNumbers
 from gateway.core.product_query import ProductPosition, ProductQuery
 from gateway.core.query import OfferQuery, Position
 from gateway.core.reference import ReferenceRecord
+from gateway.core.search import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class OfferReader(Protocol):
         """Return what has this id, active or not, on one platform or on any; ordered by platform."""
         ...
 
+    async def search(self, search: Search) -> Sequence[str]:
+        """Return the newest listed offers, as JSON texts, with all words in mark, model and title together."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ProductPage:
@@ -61,6 +66,10 @@ class ProductReader(Protocol):
 
     async def categories(self, platform: str | None) -> Sequence[str]:
         """Return the categories of one shop or of all as JSON texts, in the shop's order."""
+        ...
+
+    async def search(self, search: Search) -> Sequence[str]:
+        """Return the newest products, as JSON texts, with all words in the name."""
         ...
 
 

@@ -39,6 +39,7 @@ async def test_operations_have_stable_names() -> None:
         "/products/{product_id}": "get_product",
         "/categories": "list_categories",
         "/collect-data": "collect_data",
+        "/search": "search",
         "/status": "status",
         "/metrics": "metrics",
         "/health/live": "live",

@@ -20,6 +20,7 @@ from gateway.entrypoints.http.frame import PROBES, Frame
 from gateway.entrypoints.http.health import add_health, add_metrics, add_status
 from gateway.entrypoints.http.offers import add_offers
 from gateway.entrypoints.http.products import add_products
+from gateway.entrypoints.http.search import add_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def build_api(parts: Parts) -> FastAPI:
     add_offers(app, parts.offers, parts.cursors)
     add_products(app, parts.products, parts.cursors)
     add_collect(app, parts.sources, parts.fan_out)
+    add_search(app, parts.offers, parts.products, parts.sources, fan_out=parts.fan_out)
     add_status(app, parts.status, version=parts.version)
     add_health(app, parts.status, schema_head=parts.schema_head)
     add_metrics(app, parts.status, followed=parts.followed, asked=parts.fan_out.counts)

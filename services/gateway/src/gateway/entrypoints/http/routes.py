@@ -104,7 +104,8 @@ def _in_query(parameter: Parameter) -> dict[str, Any]:
     schema = dict(parameter.kind.schema)
     if parameter.default is not None:
         schema["default"] = parameter.default
-    described = {"name": parameter.name, "in": "query", "required": False, "description": parameter.description}
+    described: dict[str, Any] = {"name": parameter.name, "in": "query", "required": parameter.required}
+    described["description"] = parameter.description
     example = {} if parameter.example is None else {"example": parameter.example}
     return {**described, "schema": schema, **example}
 

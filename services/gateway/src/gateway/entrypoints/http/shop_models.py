@@ -1,11 +1,12 @@
 """The answers about shops as they are documented; tests hold real answers against them."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gateway.entrypoints.http.models import Answer
+from gateway.entrypoints.http.models import NAMED_SOURCES, Answer, OfferItem, ReferenceItem
 
 Money = Annotated[float | None, Field(description="In the product's `currency`", examples=[6500])]
 WebAddress = Annotated[str | None, Field(description="http or https only", examples=["https://shop.example/1.jpg"])]
@@ -143,6 +144,17 @@ class ProductDetail(ProductItem):
     review_videos: list[ReviewVideo]
     exclusions: list[Exclusion]
     importance: list[Importance]
+
+
+class SearchResult(Answer):
+    """What was found in each place."""
+
+    HEADERS: ClassVar[Mapping[str, str]] = NAMED_SOURCES
+
+    offers: list[OfferItem]
+    products: list[ProductItem]
+    reference: list[ReferenceItem]
+    missing: Annotated[list[str], Field(description="Sources that failed or were late", examples=[["products", "2"]])]
 
 
 class Category(NamedCategory):
