@@ -123,6 +123,12 @@ class Field:
             query = "SELECT coalesce(sum(landed + quarantined), 0) FROM feed_pages WHERE run_id LIKE $1"
             return int(await connection.fetchval(query, f"run-{run}%"))
 
+    async def landed_messages(self) -> set[str]:
+        """Return the ids of the messages that the ledger says have landed."""
+        async with self.connection() as connection:
+            rows = await connection.fetch("SELECT message_id FROM feed_pages WHERE status = 'landed'")
+            return {row[0] for row in rows}
+
     async def is_drained(self) -> bool:
         """Return whether the queue has nothing, neither ready nor with a consumer."""
         async with await aio_pika.connect(self._vhost.urls["operator"]) as connection:
