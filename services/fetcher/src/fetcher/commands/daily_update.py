@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from common.errors import ConfigurationError
@@ -11,7 +12,7 @@ from fetcher.adapters.change_store import PostgresChangeStore
 from fetcher.adapters.lookup_store import PostgresLookupStore
 from fetcher.adapters.postgres import PostgresStore
 from fetcher.commands.command import Command, Options, add_platform_option, at_least_one, chosen_platforms
-from fetcher.commands.parts import Parts, display_of, opened, policy_of
+from fetcher.commands.parts import Parts, display_of, frame_of, opened, policy_of, reference_of
 from fetcher.commands.watch import say_findings
 from fetcher.core.changes import ChangeLimits, ChangePorts
 from fetcher.core.daily_update import DailyUpdate, UpdatePlan, UpdatePorts
@@ -19,6 +20,9 @@ from fetcher.core.inquiry import InquiryLimits, OfferInquiry
 from fetcher.core.lookups import Completing, CompletingPlan
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings
+
+REFERENCE_AGE: Final = timedelta(days=7)
+"""Marks and words of the source change slowly, and each request counts."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +72,9 @@ async def perform(
             chance=parts.chance,
         )
         outcome = await DailyUpdate(plan, ports, stop=stop).run()
+        if not stop.is_set():
+            reference = reference_of(settings, parts, frame_of(settings, parts, name, stop))
+            await reference.keep(older_than=REFERENCE_AGE)
     return Exit.DONE if outcome.is_ok else Exit.WITH_ERRORS
 
 

@@ -1,11 +1,12 @@
 """Opening what commands talk to, and closing it in order."""
 
+import asyncio
 import random
 import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common import topology
 from common.clock import Clock, SystemClock
@@ -18,9 +19,12 @@ from fetcher.adapters.http_lanes import HttpLanes
 from fetcher.adapters.postgres import PostgresStore
 from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.session import PlatformSession, SessionAddress
+from fetcher.adapters.sweep_store import PostgresSweepStore
+from fetcher.core.job import Frame
 from fetcher.core.list_run import LoadPorts
 from fetcher.core.ports import ProgressDisplay
 from fetcher.core.reading import PatientReader
+from fetcher.core.reference import Reference
 from fetcher.core.retry import RetryPolicy
 from fetcher.core.walk import WalkLimits
 from fetcher.settings import FetcherServiceSettings, base_url_of
@@ -121,6 +125,24 @@ def load_ports_of(settings: FetcherServiceSettings, parts: Parts) -> LoadPorts:
         display=display_of(settings, parts.clock),
         clock=parts.clock,
         chance=parts.chance,
+    )
+
+
+def reference_of(settings: FetcherServiceSettings, parts: Parts, frame: Frame) -> Reference:
+    """Return what keeps the platform's reference."""
+    once = replace(policy_of(settings), max_retries=0)
+    return Reference(frame, parts.upstream.filters, parts.reader, PostgresSweepStore(parts.session), once)
+
+
+def frame_of(settings: FetcherServiceSettings, parts: Parts, name: str, stop: asyncio.Event) -> Frame:
+    """Return the surroundings of a command for one platform."""
+    return Frame(
+        platform=name,
+        operations=PostgresStore(parts.session),
+        clock=parts.clock,
+        stop=stop,
+        stop_grace_s=settings.fetcher.stop_grace_s,
+        pause_s=settings.fetcher.server_retry_interval_s,
     )
 
 

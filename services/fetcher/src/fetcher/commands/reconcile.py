@@ -9,14 +9,21 @@ from fetcher.adapters.lookup_store import PostgresLookupStore
 from fetcher.adapters.sweep_store import PostgresSweepStore
 from fetcher.commands.command import Command, Options, add_platform_option, chosen_platforms
 from fetcher.commands.daily_update import change_ports, inquiry_of
-from fetcher.commands.parts import Parts, load_ports_of, opened, policy_of, walk_limits_of
+from fetcher.commands.parts import (
+    Parts,
+    frame_of,
+    load_ports_of,
+    opened,
+    policy_of,
+    reference_of,
+    walk_limits_of,
+)
 from fetcher.core.catch_up import CatchUp
 from fetcher.core.change_runs import ChangeRuns
 from fetcher.core.changes import ChangeLimits
 from fetcher.core.job import Frame
 from fetcher.core.list_run import LoadPorts
 from fetcher.core.reconcile import Reconcile, ReconcileParts, ReconcilePlan
-from fetcher.core.reference import Reference
 from fetcher.core.retire import RetirePorts, Retiring
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings
@@ -55,14 +62,7 @@ async def reconciled(
         force=force,
     )
     lists = load_ports_of(settings, parts)
-    frame = Frame(
-        platform=name,
-        operations=lists.operations,
-        clock=parts.clock,
-        stop=stop,
-        stop_grace_s=own.stop_grace_s,
-        pause_s=own.server_retry_interval_s,
-    )
+    frame = frame_of(settings, parts, name, stop)
     outcome = await Reconcile(plan, frame, _steps(settings, parts, lists, frame)).run()
     return Exit.DONE if outcome.is_ok else Exit.WITH_ERRORS
 
@@ -89,9 +89,7 @@ def _steps(settings: FetcherServiceSettings, parts: Parts, lists: LoadPorts, fra
         lists=lists,
         sweeps=sweeps,
         changes=CatchUp(frame, changes, runs, ChangeLimits(zone, pause_s=frame.pause_s)),
-        reference=Reference(
-            frame, parts.upstream.filters, parts.reader, sweeps, replace(policy_of(settings), max_retries=0)
-        ),
+        reference=reference_of(settings, parts, frame),
         retiring=Retiring(frame, retire_ports, budget=settings.fetcher.reconcile_lookups, day_zone=zone),
     )
 
