@@ -95,7 +95,7 @@ development:
 .PHONY: test
 test: ## every test, on a real RabbitMQ and PostgreSQL; counts by kind
 	@deploy/install.sh development native-servers
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-unit
 test-unit: development ## tests without servers
