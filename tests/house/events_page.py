@@ -43,7 +43,7 @@ TEMPLATE: Final = """\
 | `message_id` | `<platform>:<kind>:<position>:<run_id>`, parts after the first with `:<part>`; the ledger's key |
 | `content_type` | `{content_type}`, UTF-8 |
 | delivery | persistent, `mandatory`, confirmed before the position is saved |
-| bounds | {bytes} KB a message as sent ({most} KB are read), {records} records |
+| bounds | {bytes} KB a message as sent ({most} MB are read), {records} records |
 
 A field that this version does not know is ignored; a new `schema_version` is a new contract. The order of messages
 does not matter: what a record says is decided by its `seq` (docs/adr/0003-the-merge.md).
@@ -81,7 +81,7 @@ A message that cannot be read is moved to `{dead}` with its body as it was and t
 | `not_an_event` | JSON, but a field is missing, of another type or out of bounds; `x-detail` names it |
 | `unknown_version` | `schema_version` is another than {version} |
 | `too_many_records` | more than {records} records |
-| `too_large` | more than {most} KB |
+| `too_large` | more than {most} MB |
 | `unknown_platform` | the normalizer has no settings for this platform |
 """
 
@@ -97,7 +97,7 @@ def render() -> str:
         key=topology.routing_key("che168", PageKind.PAGE),
         content_type=events.CONTENT_TYPE,
         bytes=events.MAX_MESSAGE_BYTES // 1024,
-        most=events.MAX_MESSAGE_BYTES * 4 // 1024,
+        most=events.MAX_BODY_BYTES // 1024**2,
         records=events.MAX_RECORDS,
         version=events.SCHEMA_VERSION,
         page="\n".join(_fields(PageFetched)),

@@ -326,6 +326,19 @@ async def test_who_follows_the_catalogue_hears_of_changes_after_their_commit(
         assert await rows.count("catalog_changes") == 40
 
 
+async def test_a_record_of_many_megabytes_ends_in_quarantine_and_its_page_is_accounted_for(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    giant = a_page([a_record("1", {"description": "x" * 7 * 2**20})], position=1)
+    await queue.publish(giant, *pages(2, first=2))
+    async with consuming(vhost, database):
+        await until(partial(rows.are, 40))
+        await until(partial(rows.are, 1, "quarantine WHERE reason = 'too_large'"))
+        await until(partial(is_empty, queue))
+    assert await queue.ready() == await queue.ready(topology.DEAD_QUEUE) == 0
+    assert await rows.ledger() == [("landed", 3, 41, 40, 1)]
+
+
 async def test_records_that_cannot_be_stored_never_stop_the_queue(
     vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
 ) -> None:

@@ -157,7 +157,7 @@ INVALID = {
         a_body(records=[{"inner_id": "1", "change_type": "added", "seq": 1}] * 201),
         "too_many_records",
     ),
-    "too large": (b" " * (events.MAX_MESSAGE_BYTES * 4 + 1), "too_large"),
+    "too large": (b" " * (events.MAX_BODY_BYTES + 1), "too_large"),
 }
 
 

@@ -35,6 +35,7 @@ def reading(*records: FeedRecord, **page: Any) -> ReadPage:
         pytest.param(a_record(change_type="changed", data=b"null"), "data_not_object", id="changed without data"),
         pytest.param(a_record(data=b"{" * 3000), "data_not_object", id="cut"),
         pytest.param(a_record(data=b'{"a":' * 7000 + b"1" + b"}" * 7000), "data_not_object", id="7,000 levels deep"),
+        pytest.param(a_record(data=b'"' + b"x" * 2**20 + b'"'), "too_large", id="more than a megabyte"),
         pytest.param(a_record("1", {"inner_id": "2"}), "identity_mismatch", id="another offer's data"),
         pytest.param(a_record("1", {"inner_id": 12}), "identity_mismatch", id="another offer's data, as a number"),
         pytest.param(a_record("1", {"inner_id": ["1"]}), "identity_mismatch", id="a list as identity"),

@@ -25,6 +25,8 @@ LISTS_ID: Final = "_catalogue"
 
 SCHEMA_VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 256 * 1024
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+"""A single record above `MAX_MESSAGE_BYTES` travels alone; this is above any page that the fetcher reads."""
 MAX_RECORDS: Final = 200
 """More records than a normalizer's batch cannot be landed in one transaction; 20 is what the fetcher sends."""
 
@@ -139,7 +141,7 @@ def decode(body: bytes) -> PageFetched:
         InvalidEventError: The body is no page of a known version. `reason` is `not_json`, `not_an_event`,
             `unknown_version`, `too_many_records` or `too_large`.
     """
-    if len(body) > MAX_MESSAGE_BYTES * 4:
+    if len(body) > MAX_BODY_BYTES:
         raise InvalidEventError("too_large", f"{len(body)} bytes")
     try:
         page = _decoder.decode(body)

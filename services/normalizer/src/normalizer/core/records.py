@@ -16,6 +16,8 @@ from normalizer.core.profiles import Profiles
 from normalizer.core.repair import repaired
 
 MAX_INNER_ID: Final = 200
+MAX_DATA_BYTES: Final = 1024 * 1024
+"""More is no offer; a record of several megabytes would stand in the way of all others of its batch."""
 _CHANGE_TYPES: Final = {member.value: member for member in ChangeType}
 
 
@@ -82,6 +84,8 @@ def _update(record: FeedRecord, original: bytes, *, sight: int, source: str, ren
     change_type = _CHANGE_TYPES.get(record.change_type)
     if change_type is None:
         raise _Unusable("unknown_change_type", (_clean(record.change_type) or "")[:100])
+    if len(original) > MAX_DATA_BYTES:
+        raise _Unusable("too_large", f"{len(original)} bytes")
     data = b"{}" if change_type is ChangeType.REMOVED else repaired(original)
     try:
         fields = fields_of(data)
