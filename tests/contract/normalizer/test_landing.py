@@ -128,6 +128,16 @@ async def test_a_whole_history_in_one_batch_ends_as_in_many(shelf: Shelf) -> Non
     assert [change[:2] for change in await shelf.changes()] == [("1", "added"), ("2", "added")]
 
 
+async def test_several_changes_of_a_known_offer_in_one_batch_are_one_write_and_one_line(shelf: Shelf) -> None:
+    lander = a_lander(shelf.store)
+    await lander.land([a_page([an_offer("1")])])
+    counts = await lander.land(
+        [changes(a_change("1", 1000, new_price=5), a_change("1", 1002, new_price=7), a_change("1", 1001, km_age=3))]
+    )
+    assert (counts["updated"], counts["inserted"]) == (1, 0)
+    assert (await shelf.changes())[1:] == [("1", "changed", {"price": [98000, 7], "km_age": [None, 3]})]
+
+
 async def test_the_same_message_twice_in_a_batch_is_one_line_of_the_ledger(shelf: Shelf) -> None:
     page = a_page([an_offer("1"), a_record(None), an_offer("2")])
     await a_lander(shelf.store).land([page, page])

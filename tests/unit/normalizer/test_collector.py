@@ -1,11 +1,16 @@
 """The collector: when a batch closes, and what each waiting handler hears."""
 
+import ast
 import asyncio
+import sys
+import weakref
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from common.testing.clock import VirtualClock
+from normalizer.core import batch, collector
 from normalizer.core.batch import Batch, Limits
 from normalizer.core.collector import Collector, CollectorClosedError
 
@@ -153,3 +158,41 @@ async def test_a_cancelled_handler_takes_no_neighbour_along() -> None:
     await clock.advance(1)
     await neighbour
     assert landing.batches == [("a", "b")]
+
+
+def test_another_project_could_lift_it_out() -> None:
+    """It imports the standard library, a clock, and nothing that knows what an offer or a message is."""
+    imported = set()
+    for module in (batch, collector):
+        for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module or "")
+            elif isinstance(node, ast.Import):
+                imported |= {name.name for name in node.names}
+    assert {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names} == {
+        "common.clock",
+        "normalizer.core.batch",
+    }
+
+
+class Item:
+    """Something that can be watched for its end."""
+
+
+async def test_an_item_is_held_just_as_long_as_its_handler_waits() -> None:
+    """So memory is bounded by the caller's prefetch."""
+
+    async def handle(_: Batch[Item]) -> None:
+        """Keep nothing."""
+
+    clock = VirtualClock(auto_advance=False)
+    one = Collector(handle, limits=Limits(weight=200, linger_s=0.5), in_flight=2, clock=clock)
+    seen: list[weakref.ref[Item]] = []
+
+    async def deliver() -> None:
+        item = Item()
+        seen.append(weakref.ref(item))
+        await one.add(item, weight=50)
+
+    await asyncio.gather(*(deliver() for _ in range(60)))
+    assert [ref() for ref in seen] == [None] * 60

@@ -23,6 +23,8 @@ from normalizer.core.errors import PoisonError, TransientError, UnfitError
         pytest.param(asyncpg.NumericValueOutOfRangeError, PoisonError, id="22003 number too large"),
         pytest.param(asyncpg.CheckViolationError, PoisonError, id="23514 constraint"),
         pytest.param(asyncpg.StatementTooComplexError, PoisonError, id="54001 too deep"),
+        pytest.param(asyncpg.CardinalityViolationError, PoisonError, id="21000 a row twice"),
+        pytest.param(asyncpg.RaiseError, PoisonError, id="P0001 a trigger"),
         pytest.param(OverflowError, PoisonError, id="too large for its column's type"),
         pytest.param(asyncpg.UndefinedTableError, UnfitError, id="42P01 no such table"),
         pytest.param(asyncpg.UndefinedColumnError, UnfitError, id="42703 no such column"),

@@ -9,8 +9,8 @@ import asyncpg
 from common.db.session import AWAY
 from normalizer.core.errors import PoisonError, TransientError, UnfitError
 
-POISON_CLASSES: Final = ("22", "23", "54")
-"""SQLSTATE classes of errors that the same data makes again: data exception, integrity, program limit exceeded."""
+POISON_CLASSES: Final = ("21", "22", "23", "44", "54", "P0")
+"""SQLSTATE classes of errors that the same data makes again: cardinality, data, integrity, view, limit, trigger."""
 
 UNFIT_CLASSES: Final = ("28", "3D", "3F", "42")
 """SQLSTATE classes that neither records nor time explain: no such login, database, schema, table; no right."""
