@@ -1,6 +1,7 @@
 """`GET /products`, `/products/{product_id}` and `/categories`: the shops."""
 
 import json
+from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
@@ -21,6 +22,9 @@ from gateway.entrypoints.http.error_map import (
 from gateway.entrypoints.http.etag import tagged_response
 from gateway.entrypoints.http.routes import add_route, json_response, path_value, query_pairs
 from gateway.entrypoints.http.shop_models import CategoryList, ProductDetail, ProductList
+
+SHARED: Final = (MALFORMED, INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
+"""Problems that each endpoint here can answer with."""
 
 
 def add_products(app: FastAPI, reader: ProductReader, cursors: CursorSigner) -> None:
@@ -54,19 +58,12 @@ def add_products(app: FastAPI, reader: ProductReader, cursors: CursorSigner) -> 
             raise AmbiguousIdError([product.platform for product in found])
         return tagged_response(request, found[0].body)
 
-    async def list_categories(request: Request) -> Response:
-        """List the categories of the shops in their own order, each with the number of its products."""
-        platform = parameters.read(query_pairs(request), PLATFORM_ONLY).get("platform")
-        items = await reader.categories(None if platform is None else str(platform))
-        return json_response(f'{{"items":[{",".join(items)}]}}')
-
-    shared = (MALFORMED, INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
     add_route(
         app,
         "/products",
         list_products,
         answer=ProductList,
-        problems=(INVALID_CURSOR, *shared),
+        problems=(INVALID_CURSOR, *SHARED),
         parameters=PARAMETERS,
         tag="shop",
     )
@@ -75,16 +72,26 @@ def add_products(app: FastAPI, reader: ProductReader, cursors: CursorSigner) -> 
         "/products/{product_id}",
         get_product,
         answer=ProductDetail,
-        problems=(NOT_FOUND, AMBIGUOUS, *shared),
+        problems=(NOT_FOUND, AMBIGUOUS, *SHARED),
         parameters=PLATFORM_ONLY,
         tag="shop",
     )
+    _add_categories(app, reader)
+
+
+def _add_categories(app: FastAPI, reader: ProductReader) -> None:
+    async def list_categories(request: Request) -> Response:
+        """List the categories of the shops in their own order, each with the number of its products."""
+        platform = parameters.read(query_pairs(request), PLATFORM_ONLY).get("platform")
+        items = await reader.categories(None if platform is None else str(platform))
+        return json_response(f'{{"items":[{",".join(items)}]}}')
+
     add_route(
         app,
         "/categories",
         list_categories,
         answer=CategoryList,
-        problems=shared,
+        problems=SHARED,
         parameters=PLATFORM_ONLY,
         tag="shop",
     )
