@@ -168,6 +168,24 @@ for _name, _columns in {
 }.items():
     Index(_name, *_columns, postgresql_where=_LISTED)
 # Counting what is listed by platform needs this index alone: 0.12 s instead of 0.5 s for 250,000 offers.
+# Two small GIN indexes serve the other filters in any combination, about 7 us of the normalizer's time for each row:
+# words by their beginnings, and equal values as one array. Their functions are made by a migration (0008).
+_OFFER: Final = processed_data.c
+Index(
+    "processed_data_words_idx",
+    func.offer_words(_OFFER.mark, _OFFER.model, _OFFER.title),
+    postgresql_using="gin",
+    postgresql_where=_LISTED,
+)
+Index(
+    "processed_data_tags_idx",
+    func.offer_tags(
+        *(_OFFER.platform, _OFFER.model, _OFFER.engine_type, _OFFER.transmission_type, _OFFER.body_type),
+        *(_OFFER.drive_type, _OFFER.color, _OFFER.city, _OFFER.is_dealer),
+    ),
+    postgresql_using="gin",
+    postgresql_where=_LISTED,
+)
 Index("processed_data_listed_idx", processed_data.c.id, postgresql_include=["platform"], postgresql_where=_LISTED)
 
 fetch_runs: Final = Table(
