@@ -26,8 +26,8 @@ from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
 from gateway.core.cursor import CursorSigner
 from gateway.core.metrics import FeedNumbers
-from gateway.core.ports import KnownToken, OfferPage, StoredItem, TokenListing
-from gateway.core.query import OfferQuery, Position, matches
+from gateway.core.ports import KnownToken, OfferPage, StoredItem, TokenListing, Total
+from gateway.core.query import SEARCHED, SEARCHED_CHARACTERS, Condition, OfferQuery, Position, matches
 from gateway.core.reference import ReferenceRecord
 from gateway.core.search import Search
 from gateway.entrypoints.http.api import Parts, build_api
@@ -49,15 +49,27 @@ class FakeOffers:
     async def page(self, query: OfferQuery, after: Position | None) -> OfferPage:
         """Return one page."""
         self._fail()
-        listed = [row for row in self._rows if row["active_status"] == ACTIVE and row["is_complete"]]
-        met = [row for row in listed if all(matches(c, row.get(c.filter.field)) for c in query.conditions)]
+        met = self._met(query.conditions)
         ordered = sorted(met, key=lambda row: _rank(query, row["id"], row.get(query.sort.field or "")))
         if after is not None:
             start = _rank(query, after.id, None if after.key is None else Decimal(after.key))
             ordered = [r for r in ordered if _rank(query, r["id"], r.get(query.sort.field or "")) > start]
+        ordered = ordered[query.skip :]
         shown = ordered[: query.limit]
         last = _position(query, shown[-1]) if len(ordered) > len(shown) else None
-        return OfferPage([_json(row, OfferItem) for row in shown], last)
+        items = [json.loads(_json(row, OfferItem)) for row in shown]
+        return OfferPage([json.dumps({name: item[name] for name in query.fields}) for item in items], last)
+
+    async def total(self, conditions: Sequence[Condition], *, exact: bool) -> Total:
+        """Return the count, always exactly."""
+        self._fail()
+        return Total(len(self._met(conditions)), exact=exact)
+
+    def _met(self, conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+        listed = [row for row in self._rows if row["active_status"] == ACTIVE and row["is_complete"]]
+        return [
+            row for row in listed if all(matches(c, (_searched(row) | row).get(c.filter.field)) for c in conditions)
+        ]
 
     async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:
         """Return what has this id."""
@@ -78,6 +90,10 @@ class FakeOffers:
     def _fail(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+def _searched(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"words": " ".join(row.get(name) or "" for name in SEARCHED)[:SEARCHED_CHARACTERS]}
 
 
 def _rank(query: OfferQuery, number: int, value: Decimal | None) -> tuple[bool, Decimal, int]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -61,20 +62,33 @@ def query_of(**parameters: object) -> OfferQuery:
 
 async def ids(reader: OfferReader, **parameters: object) -> list[str]:
     """Return the ids of all pages, read one after another through signed cursors."""
-    query, cursors = query_of(**parameters), CursorSigner(b"k" * 32)
+    query, cursors = query_of(**{"fields": "inner_id"} | parameters), CursorSigner(b"k" * 32)
     page = await reader.page(query, None)
     items = list(page.items)
     while page.last is not None:
-        page = await reader.page(query, cursors.verify(query, cursors.sign(query, page.last)))
+        page = await reader.page(replace(query, skip=0), cursors.verify(query, cursors.sign(query, page.last)))
         assert page.items, "a cursor leads to at least one offer"
         items += page.items
     return [json.loads(item)["inner_id"] for item in items]
 
 
 THREE = [
-    a_processed_offer(inner_id="1", mark="BMW", price=Decimal(300), year=2020, km_age=5, color="red", city=None),
-    a_processed_offer(inner_id="2", mark="bmw", price=None, year=None, km_age=None, color="Red", platform="encar"),
-    a_processed_offer(inner_id="3", mark="Audi", price=Decimal("100.50"), year=2018, km_age=0, model="A4"),
+    a_processed_offer(
+        inner_id="1", mark="BMW", price=Decimal(300), year=2020, km_age=5, color="red", city=None, is_dealer=True
+    ),
+    a_processed_offer(
+        inner_id="2", mark="bmw", price=None, year=None, km_age=None, color="Red", platform="encar", is_dealer=False
+    ),
+    a_processed_offer(
+        inner_id="3",
+        mark="Audi",
+        price=Decimal("100.50"),
+        year=2018,
+        km_age=0,
+        model="A4",
+        title="BMW 二手A4 quattro 2.0",
+        is_dealer=None,
+    ),
 ]
 
 
@@ -99,6 +113,22 @@ THREE = [
             {"engine_type": "gasoline", "transmission_type": "AUTOMATIC", "body_type": "Sedan", "drive_type": "fwd"},
             [*"321"],
         ),
+        ({"model": "a4", "mark": "audi"}, ["3"]),
+        ({"is_dealer": "true"}, ["1"]),
+        ({"is_dealer": "false", "platform": "encar"}, ["2"]),
+        ({"q": "bm"}, ["3", "2", "1"]),
+        ({"q": "SER 1"}, ["2", "1"]),
+        ({"q": "1 audi"}, []),
+        ({"q": "ries"}, []),
+        ({"q": "a4, a-u"}, []),
+        ({"q": "a4, (AUDI)"}, ["3"]),
+        ({"q": "%a' | b\\"}, []),
+        ({"q": "二手"}, ["3"]),
+        ({"q": "1", "color": "RED", "price_from": "1"}, ["1"]),
+        ({"page": 2, "limit": 2}, ["1"]),
+        ({"page": 3, "limit": 2}, []),
+        ({"sort": "-price", "page": 2, "limit": 1}, ["3", "2"]),
+        ({"sort": "-price", "page": 3, "limit": 1}, ["2"]),
         ({"sort": "price"}, ["3", "1", "2"]),
         ({"sort": "-price"}, ["1", "3", "2"]),
         ({"sort": "-year", "limit": 1}, ["1", "3", "2"]),
@@ -196,6 +226,18 @@ async def test_offers_are_found_by_words_in_mark_model_and_title(
     assert [OfferItem.model_validate_json(text).inner_id for text in found] == expected
 
 
+@pytest.mark.parametrize("exact", [True, False])
+async def test_offers_are_counted(reader_of: Filled, *, exact: bool) -> None:
+    reader = await reader_of([*THREE, a_processed_offer(inner_id="4", active_status=1, is_dealer=None)])
+    for parameters, number in (({}, 3), ({"mark": "bmw"}, 2), ({"q": "nothing"}, 0)):
+        assert (await reader.total(query_of(**parameters).conditions, exact=exact)).number == number
+
+
+async def test_only_the_fields_that_were_asked_for_come_in_the_order_of_asking(reader_of: Filled) -> None:
+    page = await (await reader_of(THREE)).page(query_of(fields="price,inner_id", limit=1), None)
+    assert page.items[0].replace(" ", "") == '{"price":100.5,"inner_id":"3"}'
+
+
 few = st.integers(0, 3)
 offers = st.builds(
     a_processed_offer,
@@ -206,6 +248,8 @@ offers = st.builds(
     year=st.none() | few.map(lambda n: 2020 + n),
     km_age=st.none() | few,
     color=st.sampled_from(["white", "червоний", None]),
+    title=st.none() | st.text("aB5-_' é二", max_size=12),
+    is_dealer=st.sampled_from([True, False, None]),
     active_status=st.sampled_from([0, 0, 0, 1]),
     is_complete=st.sampled_from([True, True, True, False]),
 )
@@ -220,6 +264,9 @@ parameter_sets = st.fixed_dictionaries(
         "year_from": few.map(lambda n: 2020 + n),
         "km_age_to": few,
         "color": st.sampled_from(["WHITE", "ЧЕРВОНИЙ"]),
+        "is_dealer": st.sampled_from(["true", "false"]),
+        "q": st.sampled_from(["b", "x5 b", "A4", "5", "二", "É", "'b"]),
+        "page": st.integers(1, 9),
     },
 )
 
@@ -231,8 +278,11 @@ async def test_any_list_read_page_by_page_is_the_one_of_the_model(
 ) -> None:
     numbered = [row | {"inner_id": str(number)} for number, row in enumerate(rows)]
     model = FakeOffers(numbered)
-    expected = await ids(model, **(parameters | {"limit": 100}))
-    assert await ids(await real_reader(numbered), **parameters) == expected
+    skipped = (int(str(parameters.get("page", 1))) - 1) * int(str(parameters["limit"]))
+    whole = await ids(model, **{name: value for name, value in parameters.items() if name != "page"} | {"limit": 100})
+    reader = await real_reader(numbered)
+    assert await ids(reader, **parameters) == whole[skipped:]
+    assert (await reader.total(query_of(**parameters).conditions, exact=True)).number == len(whole)
 
 
 def test_the_default_page_is_what_the_documentation_says() -> None:

@@ -8,33 +8,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.adapters.offer_sql import DETAIL_FIELDS, LIST_FIELDS, Stretch, stretches
+from gateway.adapters.offer_filters import TAGS, WORDS
+from gateway.adapters.offer_sql import DETAIL_FIELDS, LIST_FIELDS, Statement, counted, estimated, skips, stretches
 from gateway.core.query import FILTERS, PARAMETERS, OfferQuery, Position, Sort, read_query
 from gateway.entrypoints.http.models import OfferDetail, OfferItem
 
 pytestmark = pytest.mark.unit
 
 
-def of(after: Position | None = None, /, **parameters: Any) -> list[Stretch]:
+def of(after: Position | None = None, /, **parameters: Any) -> list[Statement]:
     """Return the stretches of these parameters."""
     return list(stretches(read_query(parameters.items())[0], after))
 
 
-def conditions(stretch: Stretch) -> list[str]:
+def conditions(stretch: Statement) -> list[str]:
     """Return what stands after WHERE."""
     return stretch.sql.split("WHERE ")[1].split(" ORDER BY")[0].split(" AND ")[2:]
 
 
-def order(stretch: Stretch) -> str:
+def order(stretch: Statement) -> str:
     """Return the order of the walk."""
-    return stretch.sql.split("ORDER BY ")[1].split(" LIMIT")[0]
+    return stretch.sql.split("WHERE ")[1].split("ORDER BY ")[1].split("LIMIT")[0].strip()
 
 
 @pytest.mark.parametrize(
     ("parameters", "where", "values"),
     [
         ({}, [], ()),
-        ({"platform": "encar"}, ["p.platform = $1"], ("encar",)),
+        ({"platform": "encar"}, [f"{TAGS} @> ARRAY[lower($1::text)]"], ("platform encar",)),
+        (
+            {"color": "Red", "is_dealer": "true"},
+            [f"{TAGS} @> ARRAY[lower($1::text), lower($2::text)]"],
+            ("color Red", "is_dealer True"),
+        ),
+        ({"model": "X5"}, [f"{TAGS} @> ARRAY[lower($1::text)]"], ("model X5",)),
+        ({"model": "X5", "mark": "BMW"}, ["lower(p.mark) = lower($1)", "lower(p.model) = lower($2)"], ("BMW", "X5")),
+        ({"q": "x5 Bm"}, [f"{WORDS} @@ lower($1::text)::tsquery"], ("'x5':* & 'bm':*",)),
         ({"mark": "BMW"}, ["lower(p.mark) = lower($1)"], ("BMW",)),
         ({"price_from": "1.50"}, ["p.price >= $1"], (Decimal("1.50"),)),
         ({"km_age_to": "7", "year_from": "2019"}, ["p.year >= $1", "p.km_age <= $2"], (2019, 7)),
@@ -77,6 +86,38 @@ def test_a_whole_number_is_bound_as_one() -> None:
     assert of(Position("2020", 9), sort="year")[0].values == (2020, 9)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "planned"),
+    [
+        ({}, False),
+        ({"sort": "price"}, False),
+        ({"mark": "BMW", "model": "X5", "price_to": "5", "color": "red"}, False),
+        ({"mark": "BMW"}, True),
+        ({"color": "red"}, True),
+        ({"price_to": "5"}, True),
+        ({"q": "bmw"}, True),
+    ],
+    ids=str,
+)
+def test_a_plan_is_kept_where_it_is_right_for_all_values(parameters: dict[str, str], *, planned: bool) -> None:
+    assert {stretch.planned for stretch in of(**parameters)} == {planned}
+
+
+def test_skipping_walks_the_same_way_and_reads_no_more_than_the_index() -> None:
+    query = read_query([("sort", "-price"), ("mark", "BMW")])[0]
+    for walk, skip in zip(stretches(query, None), skips(query), strict=True):
+        assert (conditions(skip), order(skip), skip.values) == (conditions(walk), order(walk), walk.values)
+        assert "row_to_json" not in skip.sql
+
+
+def test_counting_has_the_conditions_of_the_list() -> None:
+    query = read_query([("mark", "BMW"), ("color", "red")])[0]
+    (walk,) = stretches(query, None)
+    for statement in (counted(query.conditions, most=5), estimated(query.conditions)):
+        assert all(condition in statement.sql for condition in conditions(walk))
+    assert counted(query.conditions, most=5).values == (*walk.values, 5)
+
+
 @given(st.text("abc'\"\\;%_-$0{}", min_size=1, max_size=30), st.sampled_from(Sort))
 def test_no_text_of_a_caller_gets_into_the_sql(text: str, sort: Sort) -> None:
     for with_text, plain in zip(of(mark=text, sort=sort), of(mark="BMW", sort=sort), strict=True):
@@ -85,10 +126,10 @@ def test_no_text_of_a_caller_gets_into_the_sql(text: str, sort: Sort) -> None:
 
 
 def test_every_filter_is_bound_once() -> None:
-    pairs = {f.parameter.name: str(PARAMETERS[f.parameter.name].example) for f in FILTERS}
+    pairs = {f.parameter.name: str(PARAMETERS[f.parameter.name].example) for f in FILTERS} | {"is_dealer": "true"}
     (stretch,) = of(**pairs)
     assert len(stretch.values) == len(FILTERS)
-    assert re.findall(r"\$(\d+)", stretch.sql) == [str(number) for number in range(1, len(FILTERS) + 2)]
+    assert sorted(map(int, re.findall(r"\$(\d+)", stretch.sql))) == list(range(1, len(FILTERS) + 2))
 
 
 def test_answers_have_the_documented_fields() -> None:

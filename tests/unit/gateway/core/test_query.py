@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import Fault, InvalidParametersError
-from gateway.core.query import FILTERS, PARAMETERS, OfferQuery, Sort, read_query
+from gateway.core.query import FILTERS, PARAMETERS, Count, OfferQuery, Sort, read_query, words
 
 pytestmark = pytest.mark.unit
 
@@ -18,6 +18,11 @@ def faults(*pairs: tuple[str, str]) -> list[Fault]:
     with pytest.raises(InvalidParametersError) as caught:
         read_query(pairs)
     return list(caught.value.faults)
+
+
+def text_of(value: object) -> str:
+    """Return a value as it stands in an address."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def test_no_parameters_ask_for_the_newest_twenty() -> None:
@@ -37,7 +42,7 @@ def test_values_arrive_in_their_types_and_in_the_order_of_the_filters() -> None:
 
 @pytest.mark.parametrize("name", [f.parameter.name for f in FILTERS])
 def test_the_example_of_each_filter_is_accepted(name: str) -> None:
-    query, _ = read_query([(name, str(PARAMETERS[name].example))])
+    query, _ = read_query([(name, text_of(PARAMETERS[name].example))])
     assert [c.filter.parameter.name for c in query.conditions] == [name]
 
 
@@ -72,6 +77,19 @@ def test_the_example_of_each_filter_is_accepted(name: str) -> None:
         ("platform", "Che168"),
         ("platform", "che168' OR true"),
         ("cursor", "x" * 201),
+        ("is_dealer", "True"),
+        ("is_dealer", "1"),
+        ("q", ""),
+        ("q", " -_'!"),
+        ("q", "x" * 101),
+        ("page", "0"),
+        ("page", "502"),
+        ("page", "10002"),
+        ("fields", "price,"),
+        ("fields", "price,price"),
+        ("fields", "price,vin"),
+        ("fields", "Price"),
+        ("count", "yes"),
     ],
     ids=ascii,
 )
@@ -81,7 +99,7 @@ def test_a_value_out_of_bounds_is_a_fault_of_its_parameter(name: str, text: str)
 
 def test_an_unknown_parameter_is_named_with_the_one_that_was_meant() -> None:
     assert faults(("prise_from", "1")) == [Fault("prise_from", "unknown parameter; did you mean price_from?")]
-    assert faults(("q", "1")) == [Fault("q", "unknown parameter")]
+    assert faults(("z", "1")) == [Fault("z", "unknown parameter")]
 
 
 def test_an_unknown_name_is_shown_short_and_printable() -> None:
@@ -94,6 +112,30 @@ def test_a_parameter_given_twice_is_a_fault_even_with_one_value() -> None:
 
 def test_all_faults_are_named_at_once() -> None:
     assert [fault.name for fault in faults(("x", "1"), ("limit", "0"), ("sort", "?"))] == ["x", "limit", "sort"]
+
+
+def test_a_page_skips_those_before_it_up_to_a_bound() -> None:
+    assert [read_query([("page", n)])[0].skip for n in ("1", "2", "501")] == [0, 20, 10_000]
+    assert read_query([("page", "101"), ("limit", "100")])[0].skip == 10_000
+    assert [fault.name for fault in faults(("page", "102"), ("limit", "100"))] == ["page"]
+
+
+def test_a_page_and_a_cursor_exclude_one_another() -> None:
+    assert faults(("page", "1"), ("cursor", "abc")) == [Fault("page", "cannot be used together with cursor")]
+
+
+def test_fields_and_count_are_read_and_do_not_belong_to_a_list() -> None:
+    query, _ = read_query([("fields", "price,inner_id"), ("count", "exact")])
+    assert (query.fields, query.count) == (("price", "inner_id"), Count.EXACT)
+    assert query.identity == OfferQuery().identity
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("BMW 1-Series", ["bmw", "1", "series"]), ("2.0T_x", ["2", "0t", "x"]), ("宝马X5", ["宝马x5"]), ("'--", [])],
+)
+def test_words_are_runs_of_letters_and_digits(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
 
 
 @given(st.text(min_size=1, max_size=50))

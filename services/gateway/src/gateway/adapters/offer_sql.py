@@ -7,6 +7,10 @@ so a page costs the same wherever it lies:
 * `processed_data_price_idx`, `_year_idx`, `_km_age_idx (value, id)` for an order by value;
 * `processed_data_mark_model_price_idx (lower(mark), lower(model), price, id)` for a mark and a model.
 
+Two GIN indexes find what is rare: `processed_data_tags_idx` serves the filters by equal value in any combination,
+`processed_data_words_idx` serves `q`. Which way is short depends on the values, so a statement with such a filter, or
+with ranges only, is planned for its values each time (`Statement.planned`); the others keep their plan.
+
 Those indexes keep missing values at the end of ascending order, thus at the start of descending. To show them last in
 both, a list is two stretches, offers with the value and offers without, and a page may span both.
 """
@@ -16,38 +20,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from gateway.core.query import Condition, Match, OfferQuery, Position, Sort
+from gateway.adapters.offer_filters import depends_on_values, where
+from gateway.core.query import FIELDS, Condition, OfferQuery, Position, Sort
 
 _LINK: Final = "CASE WHEN p.url LIKE 'http://%' OR p.url LIKE 'https://%' THEN p.url END"
-LIST_FIELDS: Final[dict[str, str]] = {
-    "platform": "p.platform",
-    "inner_id": "p.inner_id",
-    "mark": "p.mark",
-    "model": "p.model",
-    "title": "p.title",
-    "complectation": "p.complectation",
-    "year": "p.year",
-    "first_registration": "p.first_registration",
-    "price": "trim_scale(p.price)",
-    "currency": "p.currency",
-    "km_age": "p.km_age",
-    "color": "p.color",
-    "engine_type": "p.engine_type",
-    "transmission_type": "p.transmission_type",
-    "body_type": "p.body_type",
-    "drive_type": "p.drive_type",
-    "displacement_l": "trim_scale(p.displacement_l)",
-    "power_hp": "trim_scale(p.power_hp)",
-    "power_kw": "trim_scale(p.power_kw)",
-    "province": "p.province",
-    "city": "p.city",
-    "seller_type": "p.seller_type",
-    "is_dealer": "p.is_dealer",
+_EXPRESSIONS: Final[dict[str, str]] = {
+    **{name: f"trim_scale(p.{name})" for name in ("price", "displacement_l", "power_hp", "power_kw")},
     "url": _LINK,
-    "images": "p.images",
-    "offer_created": "p.offer_created",
-    "updated_at": "p.updated_at",
 }
+LIST_FIELDS: Final[dict[str, str]] = {name: _EXPRESSIONS.get(name, f"p.{name}") for name in FIELDS}
 DETAIL_FIELDS: Final[dict[str, str]] = LIST_FIELDS | {
     "active": "p.active_status = 0",
     "complete": "p.is_complete",
@@ -69,14 +50,6 @@ def selected(fields: dict[str, str]) -> str:
     """Return the list of a SELECT: each expression under its name."""
     return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
 
-
-_COMPARED: Final[dict[Match, str]] = {
-    Match.SAME: "{column} = {value}",
-    Match.SAME_LETTERS: "lower({column}) = lower({value})",
-    Match.AT_LEAST: "{column} >= {value}",
-    Match.AT_MOST: "{column} <= {value}",
-}
-LISTED: Final = "p.active_status = 0 AND p.is_complete"
 
 FIND: Final = f"""
     SELECT p.platform, row_to_json(item)::text AS body
@@ -102,55 +75,107 @@ FIND_ANYWHERE: Final = f"""
 """One id on every platform: steps from platform to platform in the unique index, then looks the id up in each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """One walk along one index: rows of `body` (JSON text), `key` (the sort field's value) and `id`, in order.
+EXPLAIN: Final = "EXPLAIN (FORMAT JSON) "
 
-    The statement's last parameter, after `values`, is the greatest number of rows.
-    """
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement with its values; `planned`: which plan is short depends on them, so it is made for them."""
 
     sql: str
     values: tuple[object, ...]
+    planned: bool
 
 
-def stretches(query: OfferQuery, after: Position | None) -> Sequence[Stretch]:
-    """Return the walks that together are the list from `after` on, in their order."""
+class _Values:
+    """Collects the values of a statement, and numbers them."""
+
+    def __init__(self) -> None:
+        self.taken: list[object] = []
+
+    def bound(self, value: object) -> str:
+        """Take a value and return its placeholder."""
+        self.taken.append(value)
+        return f"${len(self.taken)}"
+
+
+def stretches(query: OfferQuery, after: Position | None) -> Sequence[Statement]:
+    """Return the walks that together are the list from `after` on, in their order.
+
+    Their rows are `body` (JSON text), `key` (the sort field's value) and `id`; the last parameter, after `values`, is
+    the greatest number of rows.
+    """
+    return [_stretch(query, presence, start) for presence, start in _parts(query, after)]
+
+
+def skips(query: OfferQuery) -> Sequence[Statement]:
+    """Return the same walks from the start without bodies: at most one row each, the last of at most that many.
+
+    A row is `key`, `id` and its `number` in the walk, from 1; the last parameter is how many rows to walk.
+    """
+    return [_skip(query, presence) for presence, _ in _parts(query, None)]
+
+
+def counted(conditions: Sequence[Condition], *, most: int | None) -> Statement:
+    """Return the count of what meets the conditions, which stops at `most`."""
+    values = _Values()
+    where_ = " AND ".join(where(conditions, values.bound))
+    limit = values.bound(most)
+    sql = f"SELECT count(*) AS total FROM (SELECT FROM processed_data AS p WHERE {where_} LIMIT {limit}) AS p"  # noqa: S608 - as below
+    return Statement(sql, tuple(values.taken), planned=True)
+
+
+def estimated(conditions: Sequence[Condition]) -> Statement:
+    """Return the planner's guess of the count, as a plan in JSON."""
+    values = _Values()
+    sql = f"{EXPLAIN} SELECT FROM processed_data AS p WHERE {' AND '.join(where(conditions, values.bound))}"
+    return Statement(sql, tuple(values.taken), planned=True)
+
+
+def _parts(query: OfferQuery, after: Position | None) -> Sequence[tuple[str | None, Position | None]]:
     field = query.sort.field
-    if field is None:
-        return [_stretch(query, None, after)]
-    if any(condition.filter.field == field for condition in query.conditions):
-        return [_stretch(query, None, after)]  # a missing value meets no condition
-    without_value = _stretch(query, f"p.{field} IS NULL", None if after is None or after.key is not None else after)
+    if field is None or any(condition.filter.field == field for condition in query.conditions):
+        return [(None, after)]  # a missing value meets no condition
+    without_value = (f"p.{field} IS NULL", None if after is None or after.key is not None else after)
     if after is not None and after.key is None:
         return [without_value]
-    return [_stretch(query, f"p.{field} IS NOT NULL", after), without_value]
+    return [(f"p.{field} IS NOT NULL", after), without_value]
 
 
-def _stretch(query: OfferQuery, presence: str | None, after: Position | None) -> Stretch:
-    values: list[object] = []
-
-    def bound(value: object) -> str:
-        values.append(value)
-        return f"${len(values)}"
-
-    where = [LISTED, *(_condition(condition, bound(condition.value)) for condition in query.conditions)]
-    if presence is not None:
-        where.append(presence)
+def _stretch(query: OfferQuery, presence: str | None, after: Position | None) -> Statement:
+    values = _Values()
+    conditions = _conditions(query, presence, values)
     if after is not None:
-        where.append(_beyond(query.sort, after, bound))
+        conditions.append(_beyond(query.sort, after, values.bound))
     order = _order(query.sort)
+    chosen = selected({name: LIST_FIELDS[name] for name in query.fields})
     sql = f"""
         SELECT row_to_json(item)::text AS body, p.{query.sort.field or "id"} AS key, p.id
         FROM (
-            SELECT p.* FROM processed_data AS p WHERE {" AND ".join(where)} ORDER BY {order} LIMIT ${len(values) + 1}
-        ) AS p CROSS JOIN LATERAL (SELECT {selected(LIST_FIELDS)}) AS item
+            SELECT p.* FROM processed_data AS p WHERE {" AND ".join(conditions)} ORDER BY {order}
+            LIMIT ${len(values.taken) + 1}
+        ) AS p CROSS JOIN LATERAL (SELECT {chosen}) AS item
         ORDER BY {order}
-    """  # noqa: S608 - names come from FILTERS and Sort, values are bound
-    return Stretch(sql, tuple(values))
+    """  # noqa: S608 - names come from FILTERS, FIELDS and Sort, values are bound
+    return Statement(sql, tuple(values.taken), depends_on_values(query.conditions))
 
 
-def _condition(condition: Condition, placeholder: str) -> str:
-    return _COMPARED[condition.filter.match].format(column=f"p.{condition.filter.field}", value=placeholder)
+def _skip(query: OfferQuery, presence: str | None) -> Statement:
+    values = _Values()
+    order = _order(query.sort)
+    sql = f"""
+        SELECT key, id, number FROM (
+            SELECT p.{query.sort.field or "id"} AS key, p.id, row_number() OVER (ORDER BY {order}) AS number
+            FROM processed_data AS p WHERE {" AND ".join(_conditions(query, presence, values))} ORDER BY {order}
+            LIMIT ${len(values.taken) + 1}
+        ) AS walked ORDER BY number DESC LIMIT 1
+    """  # noqa: S608 - as above
+    return Statement(sql, tuple(values.taken), depends_on_values(query.conditions))
+
+
+def _conditions(query: OfferQuery, presence: str | None, values: _Values) -> list[str]:
+    conditions = where(query.conditions, values.bound)
+    return conditions if presence is None else [*conditions, presence]
 
 
 def _beyond(sort: Sort, after: Position, bound: Callable[[object], str]) -> str:

@@ -1,14 +1,18 @@
 """The catalogue in PostgreSQL: JSON is made by the server and passed through as text."""
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from gateway.adapters.database import Database
-from gateway.adapters.offer_sql import FIND, FIND_ANYWHERE, stretches
+from gateway.adapters.offer_sql import FIND, FIND_ANYWHERE, Statement, counted, estimated, skips, stretches
 from gateway.adapters.search_sql import offers_with
-from gateway.core.ports import OfferPage, StoredItem
-from gateway.core.query import OfferQuery, Position
+from gateway.core.ports import OfferPage, StoredItem, Total
+from gateway.core.query import Condition, OfferQuery, Position
 from gateway.core.search import Search
+
+COUNTED: Final = 1000
+"""How many offers an estimate counts before it guesses."""
 
 
 class PostgresOffers:
@@ -19,14 +23,41 @@ class PostgresOffers:
 
     async def page(self, query: OfferQuery, after: Position | None) -> OfferPage:
         """Return one page; a row more than asked for tells whether others follow."""
+        if query.skip:
+            after = await self._skipped(query)
+            if after is None:
+                return OfferPage([], None)
         rows: list[Any] = []
         for stretch in stretches(query, after):
-            rows += await self._database.fetch(stretch.sql, *stretch.values, query.limit + 1 - len(rows))
+            rows += await self._rows(stretch, query.limit + 1 - len(rows))
             if len(rows) > query.limit:
                 break
         shown = rows[: query.limit]
         last = _position(query, shown[-1]) if len(rows) > len(shown) else None
         return OfferPage([row["body"] for row in shown], last)
+
+    async def _skipped(self, query: OfferQuery) -> Position | None:
+        """Return the offer at place `skip`, from 1; None: there are not that many."""
+        left = query.skip
+        for walk in skips(query):
+            rows = await self._rows(walk, left)
+            left -= rows[0]["number"] if rows else 0
+            if left == 0:
+                return _position(query, rows[0])
+        return None
+
+    async def total(self, conditions: Sequence[Condition], *, exact: bool) -> Total:
+        """Return the count; an estimate counts up to `COUNTED`, and asks the planner where there are more."""
+        capped = await self._rows(counted(conditions, most=None if exact else COUNTED + 1))
+        number: int = capped[0]["total"]
+        if exact or number <= COUNTED:
+            return Total(number, exact=True)
+        plan = json.loads((await self._rows(estimated(conditions)))[0][0])
+        return Total(max(number, plan[0]["Plan"]["Plan Rows"]), exact=False)
+
+    async def _rows(self, statement: Statement, *more: object) -> Sequence[Any]:
+        ask = self._database.fetch_planned if statement.planned else self._database.fetch
+        return await ask(statement.sql, *statement.values, *more)
 
     async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:
         """Return the offers with this id."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from gateway.adapters.offer_sql import LIST_FIELDS, LISTED, selected
+from gateway.adapters.offer_filters import LISTED
+from gateway.adapters.offer_sql import LIST_FIELDS, selected
 from gateway.adapters.product_sql import COST, ITEM, PICTURE
 
 

@@ -17,6 +17,7 @@ from gateway.core.errors import Fault, InvalidParametersError
 Value = str | int | Decimal
 
 MAX_SHOWN_NAME: Final = 40
+_FLAGS: Final = frozenset({"true", "false"})
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _MONEY = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 
@@ -111,6 +112,42 @@ class Choice:
     def schema(self) -> dict[str, object]:
         """The JSON schema of the words."""
         return {"type": "string", "enum": list(self.words)}
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Yes or no."""
+
+    def read(self, text: str) -> bool:
+        """Return whether it is yes."""
+        if text not in _FLAGS:
+            raise ValueError("true or false is expected")
+        return text == "true"
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the words."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Some of a few words, with commas between them; the value is the text as it came."""
+
+    words: Sequence[str]
+
+    def read(self, text: str) -> str:
+        """Return the text."""
+        chosen = text.split(",")
+        if len(set(chosen)) < len(chosen) or not set(chosen) <= set(self.words):
+            raise ValueError(f"some of {', '.join(self.words)} are expected, each once, with commas between them")
+        return text
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the words; documented with `explode: false`."""
+        items = {"type": "string", "enum": list(self.words)}
+        return {"type": "array", "items": items, "minItems": 1, "uniqueItems": True}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.core.metrics import FeedNumbers
 from gateway.core.product_query import ProductPosition, ProductQuery
-from gateway.core.query import OfferQuery, Position
+from gateway.core.query import Condition, OfferQuery, Position
 from gateway.core.reference import ReferenceRecord
 from gateway.core.search import Search
 
@@ -29,11 +29,23 @@ class StoredItem:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many offers there are."""
+
+    number: int
+    exact: bool
+
+
 class OfferReader(Protocol):
     """Reads the catalogue."""
 
     async def page(self, query: OfferQuery, after: Position | None) -> OfferPage:
-        """Return active and complete offers that meet the query's conditions, those after `after`."""
+        """Return active and complete offers that meet the query's conditions: those after `after`, or after `skip`."""
+        ...
+
+    async def total(self, conditions: Sequence[Condition], *, exact: bool) -> Total:
+        """Return how many active and complete offers meet the conditions; not exactly where that is allowed."""
         ...
 
     async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:

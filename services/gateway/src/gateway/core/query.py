@@ -3,6 +3,7 @@
 The names are those of the auto-api contract, which people know: `price_from`, `price_to`, `year_from`, `km_age_to`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,11 +11,32 @@ from typing import Final, assert_never
 
 from common.events import PLATFORM_PATTERN
 from gateway.core import parameters
-from gateway.core.parameters import Choice, Kind, Money, Parameter, Value, Whole, Words
+from gateway.core.errors import Fault, InvalidParametersError
+from gateway.core.parameters import Choice, Choices, Flag, Kind, Money, Parameter, Value, Whole, Words
 
 MAX_INT: Final = 2**31 - 1
 MAX_LIMIT: Final = 100
 DEFAULT_LIMIT: Final = 20
+MAX_SKIPPED: Final = 10_000
+"""How many offers `page` may pass over; pages behind them are for cursors."""
+_WORD: Final = re.compile(r"[^\W_]+")
+
+
+FIELDS: Final = (
+    *("platform", "inner_id", "mark", "model", "title", "complectation", "year", "first_registration", "price"),
+    *("currency", "km_age", "color", "engine_type", "transmission_type", "body_type", "drive_type", "displacement_l"),
+    *("power_hp", "power_kw", "province", "city", "seller_type", "is_dealer", "url", "images", "offer_created"),
+    "updated_at",
+)
+"""What a list says of an offer, in this order."""
+
+
+class Count(StrEnum):
+    """Whether and how the offers of all pages are counted."""
+
+    NONE = "none"
+    ESTIMATED = "estimated"
+    EXACT = "exact"
 
 
 class Sort(StrEnum):
@@ -44,8 +66,27 @@ class Match(StrEnum):
 
     SAME = "same"
     SAME_LETTERS = "same_letters"
+    WORDS = "words"
     AT_LEAST = "at_least"
     AT_MOST = "at_most"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchWords:
+    """Words to search, in 1 to `longest` characters."""
+
+    longest: int = 100
+
+    def read(self, text: str) -> str:
+        """Return the text as it is."""
+        if len(text) > self.longest or not words(text):
+            raise ValueError(f"words of letters or digits, in at most {self.longest} characters, are expected")
+        return text
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the text."""
+        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": r"[^\W_]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +127,37 @@ FILTERS: Final[tuple[Filter, ...]] = (
     _word("drive_type", "fwd", "Canonical code of the drive"),
     _word("color", "white", "Canonical code of the colour"),
     _word("city", "Shanghai", "City"),
+    Filter("is_dealer", Match.SAME, Parameter("is_dealer", Flag(), "Whether a dealer sells it.", example=True)),
+    Filter(
+        "words",
+        Match.WORDS,
+        Parameter("q", SearchWords(), "Beginnings of words in mark, model and title; all must be there.", "bmw 125"),
+    ),
 )
+SEARCHED: Final = ("mark", "model", "title")
+"""The fields whose words `q` searches."""
+SEARCHED_CHARACTERS: Final = 500
+"""How much of them, one after another, is searched."""
 _SORT: Final = Parameter(
     "sort",
     Choice([sort.value for sort in Sort]),
     "Order. `newest`: the offers that came into the catalogue last come first. Offers without the value come last.",
     "-price",
     Sort.NEWEST.value,
+)
+_PAGE: Final = Parameter(
+    "page",
+    Whole(1, MAX_SKIPPED + 1),
+    f"Number of the page, for people; up to {MAX_SKIPPED:,} offers can be skipped. Programs send `cursor`.",
+    1,
+)
+_FIELDS: Final = Parameter("fields", Choices(FIELDS), "Only these fields of each offer.", "inner_id,price")
+_COUNT: Final = Parameter(
+    "count",
+    Choice([count.value for count in Count]),
+    "Whether `total` counts the offers of all pages: `estimated` counts up to 1,000 and estimates what is beyond.",
+    "estimated",
+    Count.NONE.value,
 )
 _LIMIT: Final = Parameter("limit", Whole(1, MAX_LIMIT), "Offers on a page.", DEFAULT_LIMIT, DEFAULT_LIMIT)
 _CURSOR: Final = Parameter(
@@ -101,8 +166,10 @@ _CURSOR: Final = Parameter(
     "`next_cursor` of the page before; everything but `limit` must stay as it was.",
 )
 PARAMETERS: Final[Mapping[str, Parameter]] = {
-    parameter.name: parameter for parameter in (*(f.parameter for f in FILTERS), _SORT, _LIMIT, _CURSOR)
+    parameter.name: parameter
+    for parameter in (*(f.parameter for f in FILTERS), _SORT, _LIMIT, _CURSOR, _PAGE, _FIELDS, _COUNT)
 }
+FILTERS_ONLY: Final[Mapping[str, Parameter]] = {f.parameter.name: f.parameter for f in FILTERS}
 PLATFORM_ONLY: Final[Mapping[str, Parameter]] = {"platform": PARAMETERS["platform"]}
 
 
@@ -116,11 +183,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class OfferQuery:
-    """One page asked for; conditions stand in the order of `FILTERS`."""
+    """One page asked for; conditions stand in the order of `FILTERS`, `skip` is what earlier pages hold."""
 
     conditions: tuple[Condition, ...] = ()
     sort: Sort = Sort.NEWEST
     limit: int = DEFAULT_LIMIT
+    skip: int = 0
+    fields: tuple[str, ...] = FIELDS
+    count: Count = Count.NONE
 
     @property
     def identity(self) -> str:
@@ -144,10 +214,44 @@ def read_query(pairs: Iterable[tuple[str, str]]) -> tuple[OfferQuery, str | None
         InvalidParametersError: With every fault of the request.
     """
     values = parameters.read(pairs, PARAMETERS)
-    conditions = tuple(Condition(f, values[f.parameter.name]) for f in FILTERS if f.parameter.name in values)
-    cursor = values.get("cursor")
-    query = OfferQuery(conditions, Sort(str(values.get("sort", Sort.NEWEST))), int(values.get("limit", DEFAULT_LIMIT)))
+    cursor, fields = values.get("cursor"), values.get("fields")
+    limit = int(values.get("limit", DEFAULT_LIMIT))
+    query = OfferQuery(
+        _conditions(values),
+        Sort(str(values.get("sort", Sort.NEWEST))),
+        limit,
+        skip=_skipped(values, limit),
+        fields=FIELDS if fields is None else tuple(str(fields).split(",")),
+        count=Count(str(values.get("count", Count.NONE))),
+    )
     return query, None if cursor is None else str(cursor)
+
+
+def read_filters(pairs: Iterable[tuple[str, str]]) -> tuple[Condition, ...]:
+    """Return the conditions, where nothing but filters may be said.
+
+    Raises:
+        InvalidParametersError: With every fault of the request.
+    """
+    return _conditions(parameters.read(pairs, FILTERS_ONLY))
+
+
+def _conditions(values: Mapping[str, Value]) -> tuple[Condition, ...]:
+    return tuple(Condition(f, values[f.parameter.name]) for f in FILTERS if f.parameter.name in values)
+
+
+def _skipped(values: Mapping[str, Value], limit: int) -> int:
+    skip = (int(values.get("page", 1)) - 1) * limit
+    if "page" in values and "cursor" in values:
+        raise InvalidParametersError([Fault("page", "cannot be used together with cursor")])
+    if skip > MAX_SKIPPED:
+        raise InvalidParametersError([Fault("page", f"skips more than {MAX_SKIPPED} offers; go on with cursor")])
+    return skip
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, in lower case: runs of letters and digits."""
+    return _WORD.findall(text.lower())
 
 
 def matches(condition: Condition, actual: Value | None) -> bool:
@@ -162,6 +266,9 @@ def matches(condition: Condition, actual: Value | None) -> bool:
             return actual == condition.value
         case Match.SAME_LETTERS:
             return str(actual).lower() == str(condition.value).lower()
+        case Match.WORDS:
+            there = words(str(actual))
+            return all(any(word.startswith(start) for word in there) for start in words(str(condition.value)))
         case Match.AT_LEAST:
             return bool(actual >= condition.value)  # type: ignore[operator] # a range compares numbers only
         case Match.AT_MOST:

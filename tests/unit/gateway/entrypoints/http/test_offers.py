@@ -36,7 +36,7 @@ async def test_pages_follow_one_another_until_there_is_no_cursor() -> None:
 
 async def test_an_empty_list_is_an_answer() -> None:
     answer = await get("/offers?mark=nobody")
-    assert answer.json() == {"items": [], "next_cursor": None}
+    assert answer.json() == {"items": [], "next_cursor": None, "total": None, "total_exact": None}
     assert answer.headers["Content-Type"] == "application/json"
 
 
@@ -45,6 +45,26 @@ async def test_a_cursor_of_another_list_is_refused() -> None:
     assert (await get(f"/offers?limit=1&cursor={cursor}")).status_code == 200
     answer = await get(f"/offers?limit=1&sort=price&cursor={cursor}")
     assert (answer.status_code, answer.json()["type"]) == (400, "/docs#problem-invalid-cursor")
+
+
+async def test_a_page_is_found_by_its_number_and_goes_on_by_cursor() -> None:
+    first = (await get("/offers?sort=price&limit=2&page=2")).json()
+    assert [item["inner_id"] for item in first["items"]] == ["2", "3"]
+    second = (await get(f"/offers?sort=price&limit=2&cursor={first['next_cursor']}")).json()
+    assert [item["inner_id"] for item in second["items"]] == ["4"]
+    assert (await get("/offers?page=1&cursor=abc")).status_code == 422
+
+
+async def test_only_the_fields_that_were_asked_for_are_sent() -> None:
+    answer = await get("/offers?sort=price&limit=1&fields=price,inner_id")
+    assert answer.json()["items"] == [{"price": 0, "inner_id": "0"}]
+    assert list(answer.json()["items"][0]) == ["price", "inner_id"]
+
+
+@pytest.mark.parametrize(("count", "exact"), [("exact", True), ("estimated", False)])
+async def test_all_pages_are_counted_when_asked(count: str, *, exact: bool) -> None:
+    body = OfferList.model_validate_json((await get(f"/offers?limit=1&price_from=1&count={count}")).content)
+    assert (len(body.items), body.total, body.total_exact) == (1, 4, exact)
 
 
 async def test_wrong_parameters_are_named_one_by_one() -> None:

@@ -47,13 +47,25 @@ class OfferItem(Answer):
     updated_at: datetime
 
 
+def _none_required(schema: dict[str, Any]) -> None:
+    schema.pop("required", None)
+
+
+class ListedOffer(OfferItem):
+    """An offer in a list; with `fields`, only those."""
+
+    model_config = ConfigDict(json_schema_extra=_none_required)
+
+
 class OfferList(Answer):
     """One page of offers."""
 
-    items: list[OfferItem]
+    items: list[ListedOffer]
     next_cursor: Annotated[
         str | None, Field(description="Send it as `cursor` for the next page; null: this is the last")
     ]
+    total: Annotated[int | None, Field(description="Offers of all pages; null without `count`", examples=[None])]
+    total_exact: Annotated[bool | None, Field(description="Whether `total` was counted", examples=[None])]
 
 
 class OfferDetail(OfferItem):

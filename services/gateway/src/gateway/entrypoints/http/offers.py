@@ -8,7 +8,7 @@ from gateway.core import parameters
 from gateway.core.cursor import CursorSigner
 from gateway.core.errors import AmbiguousIdError, NotFoundError
 from gateway.core.ports import OfferReader
-from gateway.core.query import PARAMETERS, PLATFORM_ONLY, read_query
+from gateway.core.query import PARAMETERS, PLATFORM_ONLY, Count, read_query
 from gateway.entrypoints.http.error_map import (
     AMBIGUOUS,
     INVALID_CURSOR,
@@ -36,8 +36,15 @@ def add_offers(app: FastAPI, reader: OfferReader, cursors: CursorSigner) -> None
         """
         query, cursor = read_query(query_pairs(request))
         page = await reader.page(query, None if cursor is None else cursors.verify(query, cursor))
-        next_cursor = None if page.last is None else cursors.sign(query, page.last)
-        return json_response(f'{{"items":[{",".join(page.items)}],"next_cursor":{json.dumps(next_cursor)}}}')
+        total = None
+        if query.count is not Count.NONE:
+            total = await reader.total(query.conditions, exact=query.count is Count.EXACT)
+        rest = {
+            "next_cursor": None if page.last is None else cursors.sign(query, page.last),
+            "total": None if total is None else total.number,
+            "total_exact": None if total is None else total.exact,
+        }
+        return json_response(f'{{"items":[{",".join(page.items)}],{json.dumps(rest).removeprefix("{")}')
 
     async def get_offer(request: Request) -> Response:
         """Return one offer in full, a withdrawn one (`active: false`) too.

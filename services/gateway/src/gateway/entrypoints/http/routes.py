@@ -104,10 +104,17 @@ def _in_query(parameter: Parameter) -> dict[str, Any]:
     schema = dict(parameter.kind.schema)
     if parameter.default is not None:
         schema["default"] = parameter.default
-    described: dict[str, Any] = {"name": parameter.name, "in": "query", "required": parameter.required}
-    described["description"] = parameter.description
-    example = {} if parameter.example is None else {"example": parameter.example}
-    return {**described, "schema": schema, **example}
+    described: dict[str, Any] = {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.description,
+    }
+    if parameter.example is not None:
+        described["example"] = parameter.example
+    if schema["type"] == "array":
+        described |= {"style": "form", "explode": False, "example": str(parameter.example).split(",")}
+    return {**described, "schema": schema}
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:

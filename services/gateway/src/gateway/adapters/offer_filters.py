@@ -1,0 +1,55 @@
+"""Filters of the catalogue as SQL conditions over a row `p` of `processed_data`; every value is a bound parameter."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gateway.core.query import Condition, Match, words
+
+LISTED: Final = "p.active_status = 0 AND p.is_complete"
+"""What every list is limited to, and its partial indexes with it."""
+
+_TAGGED: Final = (
+    *("platform", "model", "engine_type", "transmission_type", "body_type"),
+    *("drive_type", "color", "city", "is_dealer"),
+)
+TAGS: Final = f"offer_tags({', '.join(f'p.{name}' for name in _TAGGED)})"
+"""What `processed_data_tags_idx` is made of."""
+
+WORDS: Final = "offer_words(p.mark, p.model, p.title)"
+"""What `processed_data_words_idx` is made of."""
+
+_COMPARED: Final[dict[Match, str]] = {
+    Match.SAME: "{column} = {value}",
+    Match.SAME_LETTERS: "lower({column}) = lower({value})",
+    Match.AT_LEAST: "{column} >= {value}",
+    Match.AT_MOST: "{column} <= {value}",
+}
+
+
+def where(conditions: Sequence[Condition], bound: Callable[[object], str]) -> list[str]:
+    """Return the conditions that together mean these; `bound` takes a value and returns its placeholder."""
+    marked = any(condition.filter.field == "mark" for condition in conditions)
+    found = [LISTED]
+    tags = []
+    for condition in conditions:
+        column = condition.filter.field
+        if condition.filter.match is Match.WORDS:
+            found.append(f"{WORDS} @@ lower({bound(_beginnings(str(condition.value)))}::text)::tsquery")
+        elif column in _TAGGED and not (column == "model" and marked):
+            tags.append(f"lower({bound(f'{column} {condition.value}')}::text)")
+        else:
+            compared = _COMPARED[condition.filter.match]
+            found.append(compared.format(column=f"p.{column}", value=bound(condition.value)))
+    if tags:
+        found.append(f"{TAGS} @> ARRAY[{', '.join(tags)}]")
+    return found
+
+
+def depends_on_values(conditions: Sequence[Condition]) -> bool:
+    """Return whether the short way depends on the values; with a mark and a model, or no condition, it does not."""
+    fields = {condition.filter.field for condition in conditions}
+    return bool(fields) and not {"mark", "model"} <= fields
+
+
+def _beginnings(text: str) -> str:
+    return " & ".join(f"'{word}':*" for word in words(text))
