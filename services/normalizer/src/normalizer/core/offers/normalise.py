@@ -49,14 +49,17 @@ def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[Oddity
         msgspec.DecodeError: `data` is no JSON object; the caller lets no such row through.
     """
     fields, odd = _fields(data, profile)
-    reader = _Reader(fields, odd)
     extra = extras.read_extras(bytes(getattr(fields, profile.extras_field)))
-    configured = bytes(fields.configuration)
     specid = values.text(fields.specid)
     # The top-level field is often only the trim, so the table in the extras comes first.
     parameters = configuration.parameters(extra.table, specid=specid)
-    parameters = parameters or configuration.parameters(configured, specid=specid) or extra.parameters
-    named = _trim(configured) if configured[:1] == b'"' else None
+    parameters = parameters or configuration.parameters(bytes(fields.configuration), specid=specid) or extra.parameters
+    return _offer(_Reader(fields, odd), profile, extra, parameters), odd
+
+
+def _offer(reader: "_Reader", profile: PlatformProfile, extra: extras.Extras, parameters: dict[str, str]) -> Offer:
+    fields = reader.fields
+    named = _trim(bytes(fields.configuration))
     trim_name = parameters.get("trim_name")
     registration = reader.read(profile.registration_field, values.day)
     power = _power(fields, profile, parameters)
@@ -64,7 +67,7 @@ def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[Oddity
     where = places.place(address, reader.text("city"), reader.text("region"))
     if where.unknown is not None:
         reader.note("city", "unmapped", where.unknown)
-    offer = Offer(
+    return Offer(
         mark=reader.read("mark", values.name),
         model=reader.read("model", values.name) or _of_trim_name(trim_name, "series"),
         title=reader.text("title") or trim_name,
@@ -93,7 +96,7 @@ def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[Oddity
         url=reader.read("url", values.url),
         offer_created=reader.read("offer_created", values.day),
         vin=values.text(fields.vin),
-        specid=specid,
+        specid=values.text(fields.specid),
         images=values.urls(fields.images),
         options=_options(fields.options, fields.equipment, extra.options),
         parameters=parameters,
@@ -106,7 +109,6 @@ def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[Oddity
         electric_power_hp=power.electric,
         details=extra.details,
     )
-    return offer, reader.odd
 
 
 def known_keys(profile: PlatformProfile) -> frozenset[str]:
@@ -118,25 +120,25 @@ class _Reader:
     """Reads fields and remembers what could not be read."""
 
     def __init__(self, fields: Any, odd: list[Oddity]) -> None:
-        self._fields = fields
+        self.fields = fields
         self.odd = odd
 
     def note(self, field: str, reason: str, value: Any) -> None:
         self.odd.append(Oddity(field, reason, (values.text(value) or type(value).__name__)[:MAX_WORD]))
 
     def read(self, name: str, how: Callable[[Any], Any]) -> Any:
-        value = getattr(self._fields, name)
+        value = getattr(self.fields, name)
         found = how(value)
         if found is None and value is not None and values.is_said(value):
             self.note(name, "unreadable", value)
         return found
 
     def text(self, name: str) -> str | None:
-        value = getattr(self._fields, name)
+        value = getattr(self.fields, name)
         return None if value is None else values.text(value)
 
     def code(self, name: str) -> str | None:
-        word = getattr(self._fields, name)
+        word = getattr(self.fields, name)
         if not isinstance(word, str):
             word = values.text(word)
             if word is None:
@@ -212,6 +214,8 @@ def _is_readable(value: bytes) -> bool:
 
 def _trim(configured: bytes) -> str | None:
     """Return the top-level `configuration` where it is a plain trim such as `"125i"`."""
+    if configured[:1] != b'"':
+        return None
     try:
         found = values.text(msgspec.json.decode(configured, type=str))
     except (msgspec.DecodeError, UnicodeError):
