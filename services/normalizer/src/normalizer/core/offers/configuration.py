@@ -21,6 +21,7 @@ PARAMETERS: Final[dict[int, tuple[str, str]]] = {
     86: ("guide_price", "厂商指导价(元)"),
     87: ("launched", "上市时间"),
     88: ("system_power_kw", ""),
+    116: ("system_torque_nm", ""),
     101: ("engine", "发动机"),
     108: ("gearbox", "变速箱"),
     92: ("dimensions_mm", "长*宽*高(mm)"),
@@ -50,6 +51,7 @@ PARAMETERS: Final[dict[int, tuple[str, str]]] = {
     42: ("drive", "驱动方式"),
     64: ("battery_kwh", "电池能量(kWh)"),
     125: ("range_cltc_km", "CLTC纯电续航里程(km)"),
+    154: ("range_cltc_km", ""),
 }
 """Id → our name and the source's name. A source name under two ids is left out: without an id it says nothing sure."""
 
