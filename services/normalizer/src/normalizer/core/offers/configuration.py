@@ -51,7 +51,6 @@ PARAMETERS: Final[dict[int, tuple[str, str]]] = {
     42: ("drive", "驱动方式"),
     64: ("battery_kwh", "电池能量(kWh)"),
     125: ("range_cltc_km", "CLTC纯电续航里程(km)"),
-    154: ("range_cltc_km", ""),
 }
 """Id → our name and the source's name. A source name under two ids is left out: without an id it says nothing sure."""
 
