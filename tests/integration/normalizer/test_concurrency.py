@@ -7,12 +7,13 @@ import asyncio
 from random import Random
 
 import pytest
-from tests.integration.normalizer.road import Rows, a_lander, opened_store
+from tests.integration.normalizer.road import CLOCK, Rows, a_lander, opened_store
 
 from common.events import PageFetched, PageKind
 from common.settings import DatabaseSettings
 from common.testing.pages import a_change, a_page, a_record
 from normalizer.core.errors import TransientError
+from normalizer.core.ports import Key
 
 pytestmark = pytest.mark.integration
 
@@ -101,3 +102,21 @@ async def test_a_change_that_lands_while_its_row_is_normalised_is_not_lost(
         "SELECT is_processed, (data->>'price')::int, price::int FROM raw_data JOIN processed_data USING (inner_id)"
     )
     assert tuple(found) == (True, 1029, 1029)
+
+
+@pytest.mark.parametrize("how", ["lock_rows", "lock_unprocessed"])
+async def test_what_was_read_to_be_normalised_cannot_change_before_it_is_flagged(
+    database: DatabaseSettings, rows: Rows, how: str
+) -> None:
+    change = a_page([a_change("1", 1000, new_price=7)], kind=PageKind.CHANGE, position=1000)
+    async with opened_store(database) as store:
+        await a_lander(store).land([a_page([a_record("1", {"price": 0})])])
+        await rows.connection.execute("UPDATE raw_data SET is_processed = false")
+        async with store.transaction() as transaction:
+            assert list(await getattr(transaction, how)([Key("che168", "1")])) == [Key("che168", "1")]
+            landing = asyncio.create_task(a_lander(store).land([change]))
+            await CLOCK.sleep(0.3)
+            assert not landing.done()
+            await transaction.mark_processed([Key("che168", "1")])
+        await landing
+    assert await rows.connection.fetchval("SELECT price FROM processed_data") == 7
