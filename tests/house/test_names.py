@@ -59,6 +59,7 @@ EXCHANGES = "feedmill.raw feedmill.catalog feedmill.dead feedmill.unrouted"
 QUEUES = "normalizer.raw normalizer.raw.dead feedmill.unrouted"
 ENDPOINTS = """
     /offers /offers/{inner_id} /products /products/{product_id} /categories /collect-data /search
+    /changes /change_id /offers/stream
     /health/live /health/ready /status /metrics
 """
 

@@ -24,6 +24,7 @@ from common.testing.clock import VirtualClock
 from gateway.core import tokens
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.change_feed import ChangeFeed, StoredChange
 from gateway.core.cursor import CursorSigner
 from gateway.core.metrics import FeedNumbers
 from gateway.core.ports import KnownToken, OfferPage, StoredItem, TokenListing, Total
@@ -119,6 +120,44 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return str(value)
+
+
+class FakeChanges:
+    """ChangeReader on a list that grows; `moments` says when each happened."""
+
+    def __init__(self) -> None:
+        self.rows: list[StoredChange] = []
+        self.moments: dict[int, datetime] = {}
+        self.failure: FeedmillError | None = None
+        self.reads = 0
+
+    def add(
+        self, change_id: int, platform: str = "che168", *, moment: datetime = MOMENT, kind: str = "changed"
+    ) -> None:
+        """Append a change."""
+        body = {"change_id": change_id, "platform": platform, "inner_id": f"offer {change_id}", "change_type": kind}
+        body |= {"changed_at": moment.isoformat(), "diff": {"price": [1, change_id]}}
+        self.rows.append(StoredChange(change_id, platform, kind, json.dumps(body)))
+        self.moments[change_id] = moment
+
+    async def changes(self, start: int, *, limit: int, platform: str | None) -> Sequence[StoredChange]:
+        """Return changes in order."""
+        self.reads += 1
+        if self.failure is not None:
+            raise self.failure
+        met = [row for row in self.rows if row.change_id >= start and platform in {None, row.platform}]
+        return met[:limit]
+
+    async def last_id(self) -> int:
+        """Return the newest id."""
+        if self.failure is not None:
+            raise self.failure
+        return self.rows[-1].change_id if self.rows else 0
+
+    async def first_id_since(self, moment: datetime, platform: str | None) -> int | None:
+        """Return the least id since a moment."""
+        met = (r for r in self.rows if self.moments[r.change_id] >= moment and platform in {None, r.platform})
+        return min((row.change_id for row in met), default=None)
 
 
 @dataclass
@@ -253,9 +292,12 @@ async def some_parts(**known: Any) -> Parts:
     """Return the parts of an application on fakes, with `TOKEN` valid, apart from what `known` says."""
     clock = known.get("clock") or VirtualClock()
     access = known.get("access") or Access(await some_tokens(clock, TOKEN), key=KEY, clock=clock, cache_ttl_s=4)
+    changes = known.get("changes") or FakeChanges()
     parts: dict[str, Any] = {
         "offers": FakeOffers(),
         "products": FakeProducts(),
+        "changes": changes,
+        "feed": ChangeFeed(changes, clock=clock, most_listeners=3),
         "sources": (FakeSource("1", [1, 31]), FakeSource("2", [11]), FakeSource("3", [21])),
         "fan_out": FanOut(clock=clock, timeout_s=2),
         "status": FakeStatus(),

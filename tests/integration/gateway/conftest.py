@@ -13,6 +13,7 @@ from common.clock import SystemClock
 from common.db.revision import HEAD
 from common.settings import DatabaseSettings
 from common.testing.clock import VirtualClock
+from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.database import Database
 from gateway.adapters.offers import PostgresOffers
 from gateway.adapters.products import PostgresProducts
@@ -112,6 +113,7 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
         parts = await some_parts(
             offers=PostgresOffers(pool),
             products=PostgresProducts(pool),
+            changes=PostgresChanges(pool),
             fan_out=FanOut(clock=SystemClock(), timeout_s=2),
             status=PostgresStatus(pool, followed={"che168"}),
             access=access,

@@ -7,11 +7,11 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 import uvicorn
 import uvloop
@@ -22,6 +22,7 @@ from common.db.engine import create_engine
 from common.db.revision import HEAD
 from common.errors import ConfigurationError, FeedmillError
 from common.settings import DatabaseSettings
+from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.copy_source import CopySource
 from gateway.adapters.database import Database
 from gateway.adapters.offers import PostgresOffers
@@ -33,6 +34,7 @@ from gateway.adapters.token_file import TokenFile
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
 from gateway.core.issue_tokens import issue_tokens
 from gateway.core.ports import RecordSource
@@ -116,10 +118,15 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         database = await stack.enter_async_context(_opened(settings))
         access = Access(PostgresTokens(database), key=settings.key, clock=clock, cache_ttl_s=section.token_cache_ttl_s)
         await stack.enter_async_context(_uses_written(access))
+        changes = PostgresChanges(database)
+        feed = ChangeFeed(changes, clock=clock, most_listeners=section.most_streams)
+        await stack.enter_async_context(_running(feed.follow()))
         api = build_api(
             Parts(
                 offers=PostgresOffers(database),
                 products=PostgresProducts(database),
+                changes=changes,
+                feed=feed,
                 sources=await stack.enter_async_context(sources_opened(settings)),
                 fan_out=FanOut(clock=clock, timeout_s=settings.sources.timeout_s),
                 status=PostgresStatus(database, followed=settings.followed),
@@ -147,7 +154,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
             timeout_graceful_shutdown=section.shutdown_timeout_s,
         )
         _log.info(log.fields("listening", host=section.host, port=listener.getsockname()[1]))
-        await _Server(config).serve(sockets=[listener])
+        await _Server(config, at_stop=feed.stop).serve(sockets=[listener])
         _log.info("stopped")
 
 
@@ -208,18 +215,35 @@ async def _pool(settings: DatabaseSettings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def _uses_written(access: Access) -> AsyncIterator[None]:
-    task = asyncio.create_task(access.keep_flushing())
+    try:
+        async with _running(access.keep_flushing()):
+            yield
+    finally:
+        await access.flush()
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        await access.flush()
 
 
 class _Server(uvicorn.Server):
     """uvicorn, but a signal ends it in order and with code 0 instead of being raised again afterwards."""
+
+    def __init__(self, config: uvicorn.Config, *, at_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._at_stop = at_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let answers that would never end by themselves end; then stop in order."""
+        self._at_stop()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

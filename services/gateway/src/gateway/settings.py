@@ -29,6 +29,8 @@ class GatewaySection(Section):
     """How long a request waits for a connection to the database."""
     token_cache_ttl_s: Annotated[float, Field(ge=0, le=5)] = 4.0
     """How long a token is taken for valid without asking again; the most that a revocation takes."""
+    most_streams: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """Clients of `/offers/stream` at once; one more is told to come back later."""
     shutdown_timeout_s: Annotated[int, Field(ge=1, le=60)] = 10
     """How long requests in flight may take to end when the gateway is stopped."""
 

@@ -294,6 +294,9 @@ catalog_changes: Final = Table(
     Column("diff", JSONB, nullable=False, comment="{field: [old, new]} of processed_data; {} for added"),
     comment="Written under one advisory lock, so that ids become visible in their order",
 )
+Index("catalog_changes_platform_idx", catalog_changes.c.platform, catalog_changes.c.change_id)
+# Rows are appended in the order of their time, nearly: a few kilobytes find the day at which somebody wants to begin.
+Index("catalog_changes_changed_at_idx", catalog_changes.c.changed_at, postgresql_using="brin")
 
 replays: Final = Table(
     "replays",

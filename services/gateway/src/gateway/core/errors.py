@@ -12,6 +12,7 @@ FeedmillError (common)
     ├── NotFoundError           no such offer or product
     ├── AmbiguousIdError        the id exists on several platforms; names them
     ├── QueryTimeoutError       the query took longer than it may
+    ├── TooManyStreamsError     as many clients follow the changes as this process serves
     └── WrongShapeError         a reference source holds something else than numbers with names
 """
 
@@ -75,6 +76,10 @@ class AmbiguousIdError(GatewayError):
 
 class QueryTimeoutError(GatewayError):
     """The query took longer than it may."""
+
+
+class TooManyStreamsError(GatewayError):
+    """As many clients follow the changes as this process serves."""
 
 
 class WrongShapeError(GatewayError):

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final, Protocol
@@ -17,6 +18,8 @@ from gateway.core.errors import Fault, InvalidParametersError
 Value = str | int | Decimal
 
 MAX_SHOWN_NAME: Final = 40
+EARLIEST: Final = date(2000, 1, 1)
+LATEST: Final = date(2200, 12, 31)
 _FLAGS: Final = frozenset({"true", "false"})
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _MONEY = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
@@ -94,6 +97,26 @@ class Money:
     def schema(self) -> dict[str, object]:
         """The JSON schema of the amount."""
         return {"type": "number", "minimum": 0, "exclusiveMaximum": 10**12, "multipleOf": 0.01}
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day such as 2026-11-20."""
+
+    def read(self, text: str) -> str:
+        """Return the day as it is."""
+        try:
+            day = date.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError("a day such as 2026-11-20 is expected") from error
+        if day.isoformat() != text or not EARLIEST <= day <= LATEST:
+            raise ValueError(f"a day such as 2026-11-20 is expected, from {EARLIEST} to {LATEST}")
+        return text
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the day."""
+        return {"type": "string", "format": "date"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gateway.core.change_feed import StoredChange
 from gateway.core.metrics import FeedNumbers
 from gateway.core.product_query import ProductPosition, ProductQuery
 from gateway.core.query import Condition, OfferQuery, Position
@@ -82,6 +83,22 @@ class ProductReader(Protocol):
 
     async def search(self, search: Search) -> Sequence[str]:
         """Return the newest products, as JSON texts, with all words in the name."""
+        ...
+
+
+class ChangeReader(Protocol):
+    """Reads what changed in the catalogue; ids become visible in their order."""
+
+    async def changes(self, start: int, *, limit: int, platform: str | None) -> Sequence[StoredChange]:
+        """Return changes from the id `start` on, in order, of one platform or of all."""
+        ...
+
+    async def last_id(self) -> int:
+        """Return the newest id; 0: nothing ever changed."""
+        ...
+
+    async def first_id_since(self, moment: datetime, platform: str | None) -> int | None:
+        """Return the least id of what changed at `moment` or later; None: nothing did."""
         ...
 
 

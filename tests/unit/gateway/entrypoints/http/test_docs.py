@@ -33,6 +33,9 @@ async def page() -> tuple[str, str]:
 async def test_operations_have_stable_names() -> None:
     operations = {path: item["get"]["operationId"] for path, item in (await published())["paths"].items()}
     assert operations == {
+        "/changes": "list_changes",
+        "/change_id": "change_id",
+        "/offers/stream": "stream_changes",
         "/offers": "list_offers",
         "/offers/{inner_id}": "get_offer",
         "/products": "list_products",
@@ -73,7 +76,7 @@ async def test_every_reference_leads_somewhere() -> None:
 async def test_errors_are_documented_as_problems() -> None:
     for path, item in (await published())["paths"].items():
         for status, response in item["get"]["responses"].items():
-            good = "text/plain" if path == "/metrics" else "application/json"
+            good = {"/metrics": "text/plain", "/offers/stream": "text/event-stream"}.get(path, "application/json")
             expected = good if status == "200" else "application/problem+json"
             assert list(response["content"]) == [expected], (path, status)
 

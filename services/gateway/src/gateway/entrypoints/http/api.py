@@ -11,9 +11,11 @@ from starlette.responses import Response
 from common.clock import Clock
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
-from gateway.core.ports import OfferReader, ProductReader, RecordSource, StatusReader
+from gateway.core.ports import ChangeReader, OfferReader, ProductReader, RecordSource, StatusReader
 from gateway.entrypoints.http.auth import RequireToken
+from gateway.entrypoints.http.changes import add_changes
 from gateway.entrypoints.http.collect import add_collect
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
 from gateway.entrypoints.http.frame import PROBES, Frame
@@ -29,6 +31,8 @@ class Parts:
 
     offers: OfferReader
     products: ProductReader
+    changes: ChangeReader
+    feed: ChangeFeed
     sources: Sequence[RecordSource]
     fan_out: FanOut
     status: StatusReader
@@ -56,6 +60,7 @@ def build_api(parts: Parts) -> FastAPI:
         redirect_slashes=False,
         exception_handlers={HTTPException: _hand_up},
     )
+    add_changes(app, parts.changes, parts.feed)  # before /offers/{inner_id}, of which /offers/stream is one
     add_offers(app, parts.offers, parts.cursors)
     add_products(app, parts.products, parts.cursors)
     add_collect(app, parts.sources, parts.fan_out)

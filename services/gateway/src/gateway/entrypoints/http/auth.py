@@ -1,13 +1,14 @@
 """The gate: every path needs a token except those that are named open."""
 
 from collections.abc import Collection
+from functools import partial
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.core.access import Access
 from gateway.core.errors import MalformedRequestError
-from gateway.entrypoints.http.frame import CALLER
+from gateway.entrypoints.http.frame import ADMIT_AGAIN, CALLER
 
 _SCHEME: Final = "bearer "
 
@@ -31,7 +32,9 @@ class RequireToken:
             MalformedRequestError: More than one credential.
         """
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
-            scope[CALLER] = await self._access.admit(credential(scope["headers"]))
+            admit = partial(self._access.admit, credential(scope["headers"]))
+            scope[CALLER] = await admit()
+            scope[ADMIT_AGAIN] = admit
         await self._app(scope, receive, send)
 
 

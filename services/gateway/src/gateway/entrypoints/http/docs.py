@@ -26,6 +26,7 @@ TAGS: Final = (
     {"name": "offers", "description": "The catalogue"},
     {"name": "shop", "description": "Products of the shops"},
     {"name": "reference", "description": "Three reference sources, asked at once"},
+    {"name": "changes", "description": "Following the catalogue"},
     {"name": "search", "description": "Everything at once"},
     {"name": "status", "description": "The installation"},
     {"name": "health", "description": "Probes and metrics, open without a token"},

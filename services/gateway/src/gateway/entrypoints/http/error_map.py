@@ -18,6 +18,7 @@ from gateway.core.errors import (
     NotFoundError,
     QueryTimeoutError,
     TooLongError,
+    TooManyStreamsError,
     UnauthorizedError,
 )
 
@@ -93,6 +94,13 @@ TIMEOUT: Final = ProblemKind(
 UNAVAILABLE: Final = ProblemKind(
     HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Not available now", "Try again later.", {"Retry-After": "5"}
 )
+TOO_MANY_STREAMS: Final = ProblemKind(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "too-many-streams",
+    "Too many clients follow the changes",
+    "Try again later, or read `/changes`.",
+    {"Retry-After": "30"},
+)
 KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     BodyRefusedError: MALFORMED,
     MalformedRequestError: MALFORMED,
@@ -103,6 +111,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     NotFoundError: NOT_FOUND,
     AmbiguousIdError: AMBIGUOUS,
     QueryTimeoutError: TIMEOUT,
+    TooManyStreamsError: TOO_MANY_STREAMS,
     UnavailableError: UNAVAILABLE,
 }
 _BY_STATUS: Final = {kind.status: kind for kind in (MALFORMED, NOT_FOUND, METHOD_NOT_ALLOWED)}

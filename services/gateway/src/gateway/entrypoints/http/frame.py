@@ -18,6 +18,9 @@ PROBES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 CALLER: Final = "feedmill.caller"
 """Where the id of the caller's token stands in the scope."""
 
+ADMIT_AGAIN: Final = "feedmill.admit_again"
+"""Where that stands which asks again whether the caller may still pass."""
+
 _OUR_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from common.errors import UnavailableError
 from gateway.core import parameters
@@ -64,4 +65,4 @@ def add_metrics(
         return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
-    add_route(app, "/metrics", metrics, answer=None, problems=problems, tag="health", needs_token=False)
+    add_route(app, "/metrics", metrics, answer=PlainTextResponse, problems=problems, tag="health", needs_token=False)

@@ -98,6 +98,30 @@ class ReferenceRecords(RootModel[list[ReferenceItem]]):
     HEADERS: ClassVar[Mapping[str, str]] = NAMED_SOURCES
 
 
+class Change(Answer):
+    """One change of the catalogue."""
+
+    change_id: Annotated[int, Field(examples=[3294715])]
+    platform: Annotated[str, Field(examples=["che168"])]
+    inner_id: Annotated[str, Field(examples=["50837332"])]
+    change_type: Annotated[str, Field(description="`added`, `changed` or `removed`", examples=["changed"])]
+    changed_at: datetime
+    diff: Annotated[dict[str, Any], Field(description="Field: old and new value", examples=[{"price": [98000, 95000]}])]
+
+
+class ChangeList(Answer):
+    """One page of changes."""
+
+    items: list[Change]
+    next_change_id: Annotated[int, Field(description="Send it as `change_id` for what follows", examples=[3294716])]
+
+
+class ChangePosition(Answer):
+    """Where changes begin."""
+
+    change_id: Annotated[int, Field(examples=[3294715])]
+
+
 class PlatformCount(Answer):
     """Offers of one platform."""
 

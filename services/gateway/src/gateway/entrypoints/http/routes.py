@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -34,7 +34,7 @@ def add_route(
     path: str,
     handler: Handler,
     *,
-    answer: type[BaseModel] | None,
+    answer: type[BaseModel | Response],
     problems: Sequence[ProblemKind],
     parameters: Mapping[str, Parameter] = NO_PARAMETERS,
     tag: str,
@@ -42,7 +42,7 @@ def add_route(
 ) -> None:
     """Serve GET `path` by `handler` and document it; its name is the operation id, its docstring the description.
 
-    An answer without a model is plain text; `HEADERS` of a model says what the headers of the answer mean.
+    What is no JSON is documented by the class of its response. `HEADERS` of a model says what headers mean.
     """
     common = (UNAUTHORIZED, INTERNAL) if needs_token else (INTERNAL,)
     extra: dict[str, Any] = {"parameters": [*_in_path(path), *map(_in_query, parameters.values())]}
@@ -53,8 +53,8 @@ def add_route(
             path,
             handler,
             methods=["GET"],
-            response_model=answer,
-            response_class=JSONResponse if answer else PlainTextResponse,
+            response_model=None if issubclass(answer, Response) else answer,
+            response_class=answer if issubclass(answer, Response) else JSONResponse,
             status_code=OK,
             response_description="Done",
             responses={**_documented((*problems, *common)), **_with_headers(getattr(answer, "HEADERS", {}))},

@@ -1,0 +1,129 @@
+"""Following the catalogue's changes: one reader of the table for all who listen, and nobody misses or repeats one.
+
+A listener has a position, the id that it wants next. What it wants it takes from the tail, the newest changes that this
+process keeps, and from the table where the tail does not reach back so far. The tail is read on every second while
+somebody listens. Nothing is queued for a listener: one that is slow falls behind, which costs nobody anything.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from common.clock import Clock
+from common.errors import FeedmillError
+from common.log import fields
+from gateway.core.errors import TooManyStreamsError
+
+POLL_INTERVAL_S: Final = 1.0
+PAGE: Final = 200
+TAIL: Final = 2000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChange:
+    """One change; `body` is all of it as JSON text."""
+
+    change_id: int
+    platform: str
+    change_type: str
+    body: str
+
+
+class _Reader(Protocol):
+    async def changes(self, start: int, *, limit: int, platform: str | None) -> Sequence[StoredChange]: ...
+    async def last_id(self) -> int: ...
+
+
+class ChangeFeed:
+    """The changes as they happen, for up to `most_listeners` at once."""
+
+    def __init__(self, reader: _Reader, *, clock: Clock, most_listeners: int) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._most_listeners = most_listeners
+        self._tail: deque[StoredChange] = deque()
+        self._tail_start: int | None = None
+        self._next = 0
+        self._tick = asyncio.Event()
+        self._stopped = False
+        self.listeners = 0
+
+    async def follow(self) -> None:
+        """Read on every second until cancelled; a database that is away is tried again."""
+        failing = False
+        while True:
+            await self._clock.sleep(POLL_INTERVAL_S)
+            try:
+                await self.read_on()
+                failing = False
+            except FeedmillError as error:
+                if not failing:
+                    _log.warning(fields("changes cannot be read", error=error))
+                failing = True
+            self._wake()
+
+    async def read_on(self) -> None:
+        """Read what is new, if anybody listens."""
+        if not self.listeners:
+            self._tail_start = None
+            self._tail.clear()
+            return
+        if self._tail_start is None:
+            self._tail_start = self._next = await self._reader.last_id() + 1
+        while new := await self._reader.changes(self._next, limit=PAGE, platform=None):
+            self._tail.extend(new)
+            self._next = new[-1].change_id + 1
+            while len(self._tail) > TAIL:
+                self._tail_start = self._tail.popleft().change_id + 1
+            if len(new) < PAGE:
+                break
+
+    def stop(self) -> None:
+        """Let every listener end."""
+        self._stopped = True
+        self._wake()
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a listener's place.
+
+        Raises:
+            TooManyStreamsError: All are taken.
+        """
+        if self.listeners >= self._most_listeners:
+            raise TooManyStreamsError(f"{self._most_listeners} clients follow the changes already")
+        self.listeners += 1
+        try:
+            yield
+        finally:
+            self.listeners -= 1
+
+    async def listen(self, start: int) -> AsyncIterator[Sequence[StoredChange]]:
+        """Yield changes from the id `start` on, in order and each once; an empty list for every second without any."""
+        position = start
+        while not self._stopped:
+            tick = self._tick
+            batch = await self._from(position)
+            if batch:
+                position = batch[-1].change_id + 1
+                yield batch
+            else:
+                yield ()
+                await tick.wait()
+
+    async def _from(self, position: int) -> Sequence[StoredChange]:
+        if self._tail_start is not None and position >= self._tail_start:
+            return [change for change in self._tail if change.change_id >= position]
+        try:
+            return await self._reader.changes(position, limit=PAGE, platform=None)
+        except FeedmillError:
+            return ()
+
+    def _wake(self) -> None:
+        self._tick.set()
+        self._tick = asyncio.Event()
