@@ -20,7 +20,7 @@ from common.log import fields
 from fetcher.core.change_ports import ChangeFeed, ChangeStore, Kinds, SavedChanges
 from fetcher.core.errors import LoadStoppedError
 from fetcher.core.feed import SourceRow, UpstreamPage, events_of
-from fetcher.core.inflight import OneBehind, dropped, unless_stopped
+from fetcher.core.inflight import OneBehind, dropped, under_way, unless_stopped
 from fetcher.core.patience import until_available
 from fetcher.core.ports import FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run
 from fetcher.core.progress import Progress, Speedometer
@@ -132,6 +132,7 @@ class ChangeWalk:
                 is_last = not page.page.rows or page.page.next_position is None
                 goes_on = not is_last and not self._stop.is_set() and (until is None or following < until)
                 pending = self._ask(following) if goes_on else None
+                await under_way()
                 await self._publish(page, following)
                 if is_last:
                     await self._saving.settled()

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+TURNS: Final = 6
+"""Turns of the event loop that a request takes from its begin to the wire, and one or two more."""
 
 
 async def unless_stopped(pending: "asyncio.Task[T]", stop: asyncio.Event) -> T | None:
@@ -16,6 +18,12 @@ async def unless_stopped(pending: "asyncio.Task[T]", stop: asyncio.Event) -> T |
     finally:
         stopping.cancel()
     return None if stop.is_set() else await pending
+
+
+async def under_way() -> None:
+    """Let a request that was begun just now reach the wire, before other work takes the processor from it."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)  # noqa: TID251 - takes no time: other tasks have their turn
 
 
 async def dropped(pending: "asyncio.Task[T] | None") -> None:

@@ -18,7 +18,7 @@ from common.clock import Clock
 from common.log import fields
 from fetcher.core.errors import LoadStoppedError
 from fetcher.core.feed import SourceRow, UpstreamPage, events_of, seq_before
-from fetcher.core.inflight import OneBehind, dropped, unless_stopped
+from fetcher.core.inflight import OneBehind, dropped, under_way, unless_stopped
 from fetcher.core.patience import until_available
 from fetcher.core.ports import FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run, SavedPage
 from fetcher.core.progress import Progress, Speedometer
@@ -140,6 +140,7 @@ class PageWalk:
                 if is_last:
                     await self._ask_no_more()
                 self._ask_ahead()
+                await under_way()
                 await self._settle(read)
                 if is_last:
                     await self._saving.settled()
