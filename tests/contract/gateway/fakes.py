@@ -5,6 +5,7 @@ The fakes are the meaning of the ports in plain Python; the contract suites hold
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
 from gateway.core.change_feed import ChangeFeed, StoredChange
 from gateway.core.cursor import CursorSigner
+from gateway.core.facets import FACETS, Facets, ValueCount, most_frequent
 from gateway.core.metrics import FeedNumbers
 from gateway.core.ports import KnownToken, OfferPage, StoredItem, TokenListing, Total
 from gateway.core.query import SEARCHED, SEARCHED_CHARACTERS, Condition, OfferQuery, Position, matches
@@ -46,6 +48,7 @@ class FakeOffers:
     def __init__(self, rows: Sequence[Mapping[str, Any]] = (), *, failure: FeedmillError | None = None) -> None:
         self._rows = [{"id": number, **row} for number, row in enumerate(rows, start=1)]
         self.failure = failure
+        self.counted = 0
 
     async def page(self, query: OfferQuery, after: Position | None) -> OfferPage:
         """Return one page."""
@@ -65,6 +68,22 @@ class FakeOffers:
         """Return the count, always exactly."""
         self._fail()
         return Total(len(self._met(conditions)), exact=exact)
+
+    async def facets(self, conditions: Sequence[Condition]) -> Facets:
+        """Return the counts of all values."""
+        self._fail()
+        self.counted += 1
+        met = self._met(conditions)
+        counts = {name: Counter(row[name] for row in met if row.get(name) is not None) for name in FACETS}
+        values = {name: [ValueCount(*item) for item in found.items()] for name, found in counts.items()}
+        return Facets(len(met), {name: most_frequent(found) for name, found in values.items()})
+
+    async def filters(self, platform: str | None) -> Sequence[str]:
+        """Return the filters of two marketplaces."""
+        known: list[dict[str, Any]] = [
+            {"platform": name, "fetched_at": MOMENT, "filters": {"mark": {}}} for name in ("che168", "encar")
+        ]
+        return [json.dumps(one, default=_plain) for one in known if platform in {None, one["platform"]}]
 
     def _met(self, conditions: Sequence[Condition]) -> list[dict[str, Any]]:
         listed = [row for row in self._rows if row["active_status"] == ACTIVE and row["is_complete"]]

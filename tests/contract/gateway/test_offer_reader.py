@@ -122,7 +122,7 @@ THREE = [
         ({"q": "ries"}, []),
         ({"q": "a4, a-u"}, []),
         ({"q": "a4, (AUDI)"}, ["3"]),
-        ({"q": "%a' | b\\"}, []),
+        ({"q": "%a' | \\ !b:*"}, ["3"]),
         ({"q": "二手"}, ["3"]),
         ({"q": "1", "color": "RED", "price_from": "1"}, ["1"]),
         ({"page": 2, "limit": 2}, ["1"]),
@@ -226,9 +226,17 @@ async def test_offers_are_found_by_words_in_mark_model_and_title(
     assert [OfferItem.model_validate_json(text).inner_id for text in found] == expected
 
 
+@pytest.mark.parametrize("parameters", [{}, {"platform": "che168"}, {"q": "bmw", "year_from": 2019}, {"mark": "x"}])
+async def test_facets_count_each_value(reader_of: Filled, parameters: dict[str, object]) -> None:
+    rows = [*THREE, a_processed_offer(inner_id="4", active_status=1)]
+    conditions = query_of(**parameters).conditions
+    assert await (await reader_of(rows)).facets(conditions) == await FakeOffers(rows).facets(conditions)
+    assert (await FakeOffers(rows).facets(())).values["mark"][0].count == 1
+
+
 @pytest.mark.parametrize("exact", [True, False])
 async def test_offers_are_counted(reader_of: Filled, *, exact: bool) -> None:
-    reader = await reader_of([*THREE, a_processed_offer(inner_id="4", active_status=1, is_dealer=None)])
+    reader = await reader_of([*THREE, a_processed_offer(inner_id="4", active_status=1)])
     for parameters, number in (({}, 3), ({"mark": "bmw"}, 2), ({"q": "nothing"}, 0)):
         assert (await reader.total(query_of(**parameters).conditions, exact=exact)).number == number
 

@@ -32,6 +32,7 @@ def a_processed_offer(**values: Any) -> dict[str, Any]:
         "displacement_l": Decimal("2.0"),
         "power_hp": Decimal(192),
         "city": "Shanghai",
+        "is_dealer": None,
         "url": f"https://www.che168.com/dealer/451591/{inner_id}.html",
         "images": ["https://2sc2.autoimg.cn/escimg/auto/g31/car.jpg.webp"],
         "options": ["Sunroof"],

@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import Final
 
 from gateway.adapters.offer_filters import depends_on_values, where
+from gateway.core.facets import FACETS
 from gateway.core.query import FIELDS, Condition, OfferQuery, Position, Sort
 
 _LINK: Final = "CASE WHEN p.url LIKE 'http://%' OR p.url LIKE 'https://%' THEN p.url END"
@@ -74,6 +75,12 @@ FIND_ANYWHERE: Final = f"""
 """  # noqa: S608 - made of the constants above
 """One id on every platform: steps from platform to platform in the unique index, then looks the id up in each."""
 
+
+FILTERS_OF_SOURCES: Final = """
+    SELECT json_build_object('platform', platform, 'fetched_at', fetched_at, 'filters', data)::text AS body
+    FROM filters_reference WHERE $1::text IS NULL OR platform = $1 ORDER BY platform
+"""
+"""The filters that the sources offer: a row for each platform."""
 
 EXPLAIN: Final = "EXPLAIN (FORMAT JSON) "
 
@@ -129,6 +136,19 @@ def estimated(conditions: Sequence[Condition]) -> Statement:
     """Return the planner's guess of the count, as a plan in JSON."""
     values = _Values()
     sql = f"{EXPLAIN} SELECT FROM processed_data AS p WHERE {' AND '.join(where(conditions, values.bound))}"
+    return Statement(sql, tuple(values.taken), planned=True)
+
+
+def grouped(conditions: Sequence[Condition]) -> Statement:
+    """Return the counts by each of `FACETS` alone and of all: rows of values, `place` (-1: of all) and `number`."""
+    values = _Values()
+    columns = ", ".join(f"p.{name}" for name in FACETS)
+    place = " ".join(f"WHEN GROUPING(p.{name}) = 0 THEN {number}" for number, name in enumerate(FACETS))
+    sql = f"""
+        SELECT {columns}, CASE {place} ELSE -1 END AS place, count(*) AS number
+        FROM processed_data AS p WHERE {" AND ".join(where(conditions, values.bound))}
+        GROUP BY GROUPING SETS ({", ".join(f"(p.{name})" for name in FACETS)}, ())
+    """  # noqa: S608 - as above
     return Statement(sql, tuple(values.taken), planned=True)
 
 

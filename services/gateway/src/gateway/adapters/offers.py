@@ -5,8 +5,19 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.adapters.database import Database
-from gateway.adapters.offer_sql import FIND, FIND_ANYWHERE, Statement, counted, estimated, skips, stretches
+from gateway.adapters.offer_sql import (
+    FILTERS_OF_SOURCES,
+    FIND,
+    FIND_ANYWHERE,
+    Statement,
+    counted,
+    estimated,
+    grouped,
+    skips,
+    stretches,
+)
 from gateway.adapters.search_sql import offers_with
+from gateway.core.facets import FACETS, Facets, ValueCount, most_frequent
 from gateway.core.ports import OfferPage, StoredItem, Total
 from gateway.core.query import Condition, OfferQuery, Position
 from gateway.core.search import Search
@@ -54,6 +65,21 @@ class PostgresOffers:
             return Total(number, exact=True)
         plan = json.loads((await self._rows(estimated(conditions)))[0][0])
         return Total(max(number, plan[0]["Plan"]["Plan Rows"]), exact=False)
+
+    async def facets(self, conditions: Sequence[Condition]) -> Facets:
+        """Return the counts of all values."""
+        total = 0
+        found: dict[str, list[ValueCount]] = {name: [] for name in FACETS}
+        for row in await self._rows(grouped(conditions)):
+            if row["place"] < 0:
+                total = row["number"]
+            elif row[row["place"]] is not None:
+                found[FACETS[row["place"]]].append(ValueCount(row[row["place"]], row["number"]))
+        return Facets(total, {name: most_frequent(counts) for name, counts in found.items()})
+
+    async def filters(self, platform: str | None) -> Sequence[str]:
+        """Return the filters of the sources."""
+        return [row["body"] for row in await self._database.fetch(FILTERS_OF_SOURCES, platform)]
 
     async def _rows(self, statement: Statement, *more: object) -> Sequence[Any]:
         ask = self._database.fetch_planned if statement.planned else self._database.fetch

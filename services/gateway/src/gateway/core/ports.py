@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.core.change_feed import StoredChange
+from gateway.core.facets import Facets
 from gateway.core.metrics import FeedNumbers
 from gateway.core.product_query import ProductPosition, ProductQuery
 from gateway.core.query import Condition, OfferQuery, Position
@@ -47,6 +48,14 @@ class OfferReader(Protocol):
 
     async def total(self, conditions: Sequence[Condition], *, exact: bool) -> Total:
         """Return how many active and complete offers meet the conditions; not exactly where that is allowed."""
+        ...
+
+    async def facets(self, conditions: Sequence[Condition]) -> Facets:
+        """Return how often each value occurs among the active and complete offers that meet the conditions."""
+        ...
+
+    async def filters(self, platform: str | None) -> Sequence[str]:
+        """Return the filters that the sources offer, of one platform or of all, as JSON texts ordered by platform."""
         ...
 
     async def find(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:

@@ -37,6 +37,8 @@ async def test_operations_have_stable_names() -> None:
         "/change_id": "change_id",
         "/offers/stream": "stream_changes",
         "/offers": "list_offers",
+        "/offers/facets": "offer_facets",
+        "/filters": "source_filters",
         "/offers/{inner_id}": "get_offer",
         "/products": "list_products",
         "/products/{product_id}": "get_product",

@@ -18,6 +18,7 @@ from gateway.entrypoints.http.auth import RequireToken
 from gateway.entrypoints.http.changes import add_changes
 from gateway.entrypoints.http.collect import add_collect
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
+from gateway.entrypoints.http.facets import add_facets
 from gateway.entrypoints.http.frame import PROBES, Frame
 from gateway.entrypoints.http.health import add_health, add_metrics, add_status
 from gateway.entrypoints.http.offers import add_offers
@@ -61,6 +62,7 @@ def build_api(parts: Parts) -> FastAPI:
         exception_handlers={HTTPException: _hand_up},
     )
     add_changes(app, parts.changes, parts.feed)  # before /offers/{inner_id}, of which /offers/stream is one
+    add_facets(app, parts.offers, parts.clock)
     add_offers(app, parts.offers, parts.cursors)
     add_products(app, parts.products, parts.cursors)
     add_collect(app, parts.sources, parts.fan_out)

@@ -68,6 +68,34 @@ class OfferList(Answer):
     total_exact: Annotated[bool | None, Field(description="Whether `total` was counted", examples=[None])]
 
 
+class FacetValue(Answer):
+    """A value and how many offers have it."""
+
+    value: Annotated[str | int | bool, Field(examples=["BMW"])]
+    count: Annotated[int, Field(examples=[18034])]
+
+
+class FacetList(Answer):
+    """The values of each field among the offers that meet the filters, the most frequent first."""
+
+    total: Annotated[int, Field(description="Offers that meet the filters")]
+    facets: Annotated[dict[str, list[FacetValue]], Field(description="Name of the field → its values")]
+
+
+class SourceFilters(Answer):
+    """The filters that a marketplace offers."""
+
+    platform: Annotated[str, Field(examples=["che168"])]
+    fetched_at: datetime
+    filters: Annotated[Any, Field(description="As the marketplace gave it")]
+
+
+class SourceFilterList(Answer):
+    """The filters of the marketplaces."""
+
+    items: list[SourceFilters]
+
+
 class OfferDetail(OfferItem):
     """One offer in full."""
 
