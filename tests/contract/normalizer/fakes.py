@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
@@ -11,6 +12,7 @@ from typing import Final
 
 from tests.contract.normalizer.product_fakes import FakeShelf, ShopTables
 
+from normalizer.core.drift import MAX_WORDS, Drift
 from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, Selection, StoredRow
 
@@ -42,6 +44,7 @@ class Tables:
     rejects: dict[tuple[str, int, str], Reject] = field(default_factory=dict)
     shops: ShopTables = field(default_factory=ShopTables)
     replays: dict[Selection, int] = field(default_factory=dict)
+    drift: Counter[Drift] = field(default_factory=Counter)
 
     def copied(self) -> "Tables":
         """Return a copy whose containers are its own."""
@@ -195,6 +198,14 @@ class FakeTransaction:
     async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
         """Append to the feed."""
         self._tables.changes.extend(changes)
+
+    async def note_drift(self, drift: Mapping[Drift, int]) -> None:
+        """Count what was met."""
+        kept = self._tables.drift
+        words = Counter(met[:3] for met in kept)
+        for met, times in sorted(drift.items()):
+            words[met[:3]] += met not in kept
+            kept[met if met in kept or words[met[:3]] <= MAX_WORDS else met._replace(word="")] += times
 
     async def quarantine(self, rejects: Sequence[Reject]) -> None:
         """Keep records once."""

@@ -10,6 +10,7 @@ from tests.contract.normalizer.fakes import FakeStore
 
 from common.db.states import ACTIVE
 from normalizer.adapters.postgres import PostgresStore
+from normalizer.core.drift import Drift
 from normalizer.core.merge import NEVER
 from normalizer.core.ports import CatalogueRow, Key, ReplayStore
 
@@ -17,7 +18,7 @@ POISON_TITLE: Final = "the catalogue refuses this"
 """An offer of this title is refused by the catalogue, by a constraint that stands in for a bound nobody thought of."""
 
 TABLES: Final = (
-    "raw_data, processed_data, catalog_changes, feed_pages, quarantine, products, categories, marks, replays"
+    "raw_data, processed_data, catalog_changes, feed_pages, quarantine, products, categories, marks, replays, drift"
 )
 
 
@@ -90,6 +91,10 @@ class Shelf(Protocol):
         """Return what is in quarantine, by page and place."""
         ...
 
+    async def drift(self) -> dict[Drift, int]:
+        """Return what was met, and how often."""
+        ...
+
     async def refuse_poison(self, *, refused: bool) -> None:
         """Let the catalogue refuse offers of `POISON_TITLE`, or take them."""
         ...
@@ -138,6 +143,10 @@ class FakeShelf:
         """Return what is in quarantine."""
         rejects = sorted(self.store.tables.rejects.items())
         return [Kept(reject.inner_id, reject.index, reject.reason, reject.body) for _, reject in rejects]
+
+    async def drift(self) -> dict[Drift, int]:
+        """Return what was met."""
+        return dict(self.store.tables.drift)
 
     async def refuse_poison(self, *, refused: bool) -> None:
         """Refuse offers of `POISON_TITLE`, or take them."""
@@ -198,6 +207,11 @@ class PostgresShelf:
             "SELECT inner_id, record_index, reason, body FROM quarantine ORDER BY message_id, record_index, reason"
         )
         return [Kept(*tuple(row)) for row in rows]
+
+    async def drift(self) -> dict[Drift, int]:
+        """Return what was met."""
+        rows = await self._pool.fetch("SELECT platform, field, reason, word, seen FROM drift")
+        return {Drift(*tuple(row)[:4]): row["seen"] for row in rows}
 
     async def refuse_poison(self, *, refused: bool) -> None:
         """Refuse offers of `POISON_TITLE` by a constraint, or take them."""

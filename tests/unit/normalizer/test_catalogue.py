@@ -10,6 +10,7 @@ from tests.contract.normalizer.fakes import FakeStore
 
 from common.events import InnerId
 from normalizer.core.catalogue import change_of, difference, write_catalogue
+from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError
 from normalizer.core.merge import NEVER, RawRow
 from normalizer.core.offers.normalise import normalise
@@ -83,18 +84,19 @@ async def test_a_row_of_a_platform_that_is_not_configured_is_poison_and_not_a_cr
     stray = replace(a_raw_row(), platform="gone")
     async with FakeStore().transaction() as transaction:
         with pytest.raises(PoisonError, match="gone/7"):
-            await write_catalogue(transaction, PROFILES, new=[], known=[stray], counts=Counter())
+            await write_catalogue(transaction, PROFILES, new=[], known=[stray], counts=Counter(), drift=Counter())
 
 
 async def test_oddities_are_counted_by_field() -> None:
     counts: Counter[str] = Counter()
+    drift: Counter[Drift] = Counter()
+    rows = [a_raw_row(color="Mauve"), a_raw_row(color="Mauve")]
     async with FakeStore().transaction() as transaction:
-        await write_catalogue(
-            transaction, PROFILES, new=[a_raw_row(color="Mauve"), a_raw_row(color="Mauve")], known=[], counts=counts
-        )
+        await write_catalogue(transaction, PROFILES, new=rows, known=[], counts=counts, drift=drift)
+    assert drift == {Drift("che168", "color", "unmapped", "Mauve"): 2}
     assert counts == {"odd.color:unmapped": 2}
 
 
 async def test_nothing_is_written_for_no_rows() -> None:
     async with FakeStore().transaction() as transaction:
-        await write_catalogue(transaction, PROFILES, new=[], known=[], counts=Counter())
+        await write_catalogue(transaction, PROFILES, new=[], known=[], counts=Counter(), drift=Counter())

@@ -37,6 +37,7 @@ __all__ = [
     "INACTIVE",
     "api_tokens",
     "catalog_changes",
+    "drift",
     "feed_days",
     "feed_pages",
     "fetch_runs",
@@ -307,6 +308,20 @@ replays: Final = Table(
     _moment("started_at", now=True),
     _moment("updated_at", now=True),
     comment="Replays that have not ended",
+)
+
+drift: Final = Table(
+    "drift",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("field", Text, primary_key=True, comment="empty: a key of the record itself"),
+    Column("reason", Text, primary_key=True, comment="unmapped | unreadable | conflict | unknown_key"),
+    Column("word", Text, primary_key=True, comment="as it came; empty: words beyond those that are kept"),
+    Column("seen", BigInteger, nullable=False, comment="how often a record came with it"),
+    _moment("first_seen_at", now=True),
+    _moment("last_seen_at", now=True),
+    comment="What the normalizer met and did not know",
+    postgresql_with={"fillfactor": "70"},
 )
 
 quarantine: Final = Table(

@@ -18,6 +18,7 @@ from normalizer.adapters import sql
 from normalizer.adapters.failures import translated
 from normalizer.adapters.products import PostgresShelf
 from normalizer.core.diary import Normalization
+from normalizer.core.drift import Drift
 from normalizer.core.merge import NEVER, LooseField, RawRow
 from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, Selection, StoredRow
 
@@ -170,6 +171,14 @@ class PostgresTransaction:
             await self._connection.execute(sql.LOCK_CHANGES)
             await self._connection.execute(sql.LOG_CHANGES, *_columns(values, width=4))
 
+    async def note_drift(self, drift: Mapping[Drift, int]) -> None:
+        """Add to the counts of what was met."""
+        if not drift:
+            return
+        values = ((*met, times) for met, times in sorted(drift.items()))
+        with translated():
+            await self._connection.execute(sql.NOTE_DRIFT, *_columns(values, width=5))
+
     async def quarantine(self, rejects: Sequence[Reject]) -> None:
         """Keep rejected records once."""
         if not rejects:
@@ -202,6 +211,7 @@ class PostgresTransaction:
         with translated():
             await self._connection.execute(sql.LOG_CHANGES, *_columns((), width=4))
             await self._connection.execute(sql.QUARANTINE, *_columns((), width=7))
+            await self._connection.execute(sql.NOTE_DRIFT, *_columns((), width=5))
 
     async def _locked(self, statement: str, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
         with translated():

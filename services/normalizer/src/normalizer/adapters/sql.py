@@ -6,6 +6,7 @@ two batches that share rows then wait for each other and never deadlock.
 
 from typing import Final
 
+from normalizer.core.drift import MAX_WORDS
 from normalizer.core.offers.record import FIELDS
 
 RECORD_PAGES: Final = """
@@ -167,6 +168,29 @@ INSERT INTO catalog_changes (platform, inner_id, change_type, diff)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[])
 """
 """Append to the downstream feed."""
+
+NOTE_DRIFT: Final = f"""
+WITH met AS (
+    SELECT fresh.*, drift.word IS NOT NULL AS is_kept,
+           row_number() OVER (PARTITION BY platform, field, reason, drift.word IS NULL ORDER BY word) AS place
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+         AS fresh(platform, field, reason, word, times)
+         LEFT JOIN drift USING (platform, field, reason, word)
+), placed AS (
+    SELECT platform, field, reason, times,
+           CASE WHEN is_kept OR place + (
+               SELECT count(*) FROM drift
+               WHERE (drift.platform, drift.field, drift.reason) = (met.platform, met.field, met.reason)
+           ) <= {MAX_WORDS} THEN word ELSE '' END AS word
+    FROM met
+)
+INSERT INTO drift (platform, field, reason, word, seen)
+SELECT platform, field, reason, word, sum(times) FROM placed GROUP BY 1, 2, 3, 4
+ORDER BY platform COLLATE "C", field COLLATE "C", reason COLLATE "C", word COLLATE "C"
+ON CONFLICT (platform, field, reason, word) DO UPDATE
+SET seen = drift.seen + EXCLUDED.seen, last_seen_at = greatest(drift.last_seen_at, now())
+"""  # noqa: S608 - a number of our own
+"""Count what was met; words beyond those that are kept are counted under the empty word. Primary key of drift."""
 
 QUARANTINE: Final = """
 INSERT INTO quarantine (platform, inner_id, message_id, record_index, reason, detail, body, page_id)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from common.events import ChangeType
+from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError
 from normalizer.core.merge import RawRow
 from normalizer.core.offers.normalise import normalise
@@ -27,6 +28,7 @@ async def write_catalogue(
     new: Sequence[RawRow],
     known: Sequence[RawRow],
     counts: Counter[str],
+    drift: Counter[Drift],
     only_news: bool = False,
 ) -> list[CatalogueChange]:
     """Normalise rows of an open transaction, write them to their tables and return what changed for readers.
@@ -39,6 +41,7 @@ async def write_catalogue(
         new: Rows that were never in the catalogue.
         known: Rows that may be there.
         counts: Gets `odd.<field>:<reason>` for values that could not be read or mapped.
+        drift: Gets the same with their words, of offers.
         only_news: Leave alone what the catalogue holds just so.
 
     Raises:
@@ -50,7 +53,7 @@ async def write_catalogue(
     if of_shops:
         new, known = ([row for row in rows if row.platform not in shops] for rows in (new, known))
     old = await transaction.listed([_key(row) for row in known]) if known else {}
-    rows = [_catalogue_row(row, profiles, counts) for row in sorted((*new, *known), key=_key)]
+    rows = [_catalogue_row(row, profiles, counts, drift) for row in sorted((*new, *known), key=_key)]
     if only_news:
         rows = [row for row in rows if not _is_held(row, old.get(_key(row.raw)))]
     if rows:
@@ -87,7 +90,7 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list
     return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
 
 
-def _catalogue_row(row: RawRow, profiles: Profiles, counts: Counter[str]) -> CatalogueRow:
+def _catalogue_row(row: RawRow, profiles: Profiles, counts: Counter[str], drift: Counter[Drift]) -> CatalogueRow:
     profile = profiles.get(row.platform)
     if not isinstance(profile, PlatformProfile):
         raise PoisonError(f"{row.platform}/{row.inner_id}: platform is not configured")
@@ -98,6 +101,7 @@ def _catalogue_row(row: RawRow, profiles: Profiles, counts: Counter[str]) -> Cat
         raise PoisonError(f"{row.platform}/{row.inner_id}: {type(error).__name__}: {error}") from error
     for oddity in odd:
         counts[f"odd.{oddity.field}:{oddity.reason}"] += 1
+        drift[Drift(row.platform, *oddity)] += 1
     return CatalogueRow(row, offer, _encode(offer))
 
 

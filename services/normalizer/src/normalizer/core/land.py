@@ -10,6 +10,7 @@ from common.events import PageFetched
 from common.log import fields
 from normalizer.core.bisect import culprits
 from normalizer.core.catalogue import write_catalogue
+from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.merge import RawRow, Update, merge
 from normalizer.core.ports import Key, LedgerPage, Reject, Store, StoredRow, Transaction
@@ -80,11 +81,15 @@ class Lander:
 
         async def attempt(part: Sequence[Key]) -> None:
             found: Counter[str] = Counter()
+            drift: Counter[Drift] = Counter()
             async with self._store.transaction() as transaction:
                 rows = await transaction.lock_unprocessed(part)
                 waiting = [rows[key].row for key in part if key in rows]
                 await transaction.mark_processed(list(rows))
-                changes = await write_catalogue(transaction, self._profiles, new=[], known=waiting, counts=found)
+                changes = await write_catalogue(
+                    transaction, self._profiles, new=[], known=waiting, counts=found, drift=drift
+                )
+                await transaction.note_drift(drift)
                 await transaction.log_changes(changes)
             counts.update(found)
             counts.update(f"{TOLD}{change.key.platform}" for change in changes)
@@ -98,11 +103,15 @@ class Lander:
 
     async def _whole(self, reads: Sequence[ReadPage], counts: Counter[str]) -> None:
         found: Counter[str] = Counter()
+        drift = _drift(reads)
         async with self._store.transaction() as transaction:
             page_ids = await transaction.record_pages(_ledger(reads))
             new, changed = await self._write_rows(transaction, _work(reads), page_ids, processed=True, counts=found)
             await transaction.quarantine([reject for page in reads for reject in page.rejected + page.repaired])
-            changes = await write_catalogue(transaction, self._profiles, new=new, known=changed, counts=found)
+            changes = await write_catalogue(
+                transaction, self._profiles, new=new, known=changed, counts=found, drift=drift
+            )
+            await transaction.note_drift(drift)
             await transaction.log_changes(changes)
         counts.update(found)
         counts.update(f"{TOLD}{change.key.platform}" for change in changes)
@@ -123,6 +132,7 @@ class Lander:
             refused = [_refused(*item, error) for item, error in await culprits(work, attempt)]
             await transaction.quarantine([r for page in reads for r in page.rejected + page.repaired] + refused)
             await transaction.record_pages(_ledger(reads, refused))
+            await transaction.note_drift(_drift(reads))
         counts.update(found)
         counts["quarantined"] += len(refused)
         for reject in refused:
@@ -173,6 +183,14 @@ def _work(reads: Sequence[ReadPage]) -> _Work:
         for index, update in page.updates
     )
     return sorted(arrivals, key=lambda item: item[0])
+
+
+def _drift(reads: Sequence[ReadPage]) -> Counter[Drift]:
+    drift: Counter[Drift] = Counter()
+    for page in reads:
+        if page.drift:
+            drift.update(page.drift)
+    return drift
 
 
 def _ledger(reads: Sequence[ReadPage], refused: Sequence[Reject] = ()) -> list[LedgerPage]:

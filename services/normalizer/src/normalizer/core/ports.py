@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from normalizer.core.drift import Drift
 from normalizer.core.merge import RawRow
 from normalizer.core.offers.record import Offer
 from normalizer.core.products.ports import ProductShelf
@@ -140,6 +141,10 @@ class Transaction(Protocol):
 
     async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
         """Append to the downstream feed; the last statement, for ids must become visible in their order."""
+        ...
+
+    async def note_drift(self, drift: Mapping[Drift, int]) -> None:
+        """Add to the counts of what was met; of one field `MAX_WORDS` words, give or take those met at once."""
         ...
 
     async def quarantine(self, rejects: Sequence[Reject]) -> None:

@@ -1,16 +1,20 @@
 """From a page's records to updates that can be merged; what cannot be a row is rejected with its reason."""
 
 import calendar
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from common.events import SOURCE_OF_KIND, ChangeType, FeedRecord, InnerId, PageFetched
+from normalizer.core.drift import Drift, unknown_keys
 from normalizer.core.merge import Update, fields_of, is_shell
+from normalizer.core.offers.normalise import known_keys
+from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Reject
 from normalizer.core.profiles import Profiles
 from normalizer.core.repair import repaired
@@ -29,12 +33,14 @@ class ReadPage:
         updates: Valid records with their places in the page.
         rejected: Records that cannot be rows.
         repaired: Originals of records that were repaired; they are rows as well.
+        drift: Keys that mean nothing to us.
     """
 
     page: PageFetched
     updates: list[tuple[int, Update]]
     rejected: list[Reject]
     repaired: list[Reject]
+    drift: Counter[Drift] = field(default_factory=Counter)
 
 
 class _Unusable(Exception):  # noqa: N818 - a verdict inside this module, not an error that leaves it
@@ -52,18 +58,23 @@ def read(page: PageFetched, profiles: Profiles) -> ReadPage:
         profiles: Platform → what its fields mean.
     """
     result = ReadPage(page, [], [], [])
-    source, renames = SOURCE_OF_KIND[page.kind], profiles[page.platform].renames
+    profile = profiles[page.platform]
+    source, renames = SOURCE_OF_KIND[page.kind], profile.renames
+    known = known_keys(profile) if isinstance(profile, PlatformProfile) else None
     first_sight = _nanoseconds(page.fetched_at)
     for index, record in enumerate(page.records):
         original = bytes(record.data)
         sight = first_sight + min(999, page.part * len(page.records) + index)
         try:
-            update = _update(record, original, sight=sight, source=source, renames=renames)
+            document = _document(record, original)
+            update = _update(record, document, sight=sight, source=source, renames=renames)
         except _Unusable as verdict:
             body = msgspec.json.encode(record)
             result.rejected.append(_reject(page, index, record, verdict.reason, verdict.detail, body))
             continue
         result.updates.append((index, update))
+        if known is not None and not known.issuperset(document.fields):
+            result.drift.update(unknown_keys(page.platform, document.fields.keys() - known))
         if update.data != original and update.change_type is not ChangeType.REMOVED:
             detail = "NUL or lone surrogate replaced by U+FFFD"
             result.repaired.append(_reject(page, index, record, "repaired", detail, original))
@@ -75,7 +86,14 @@ def _reject(page: PageFetched, index: int, record: FeedRecord, reason: str, deta
     return Reject(page.platform, inner_id, page.message_id, index, reason, detail, body)
 
 
-def _update(record: FeedRecord, original: bytes, *, sight: int, source: str, renames: dict[str, str]) -> Update:
+class _Document(NamedTuple):
+    inner_id: str
+    change_type: ChangeType
+    data: bytes
+    fields: dict[str, msgspec.Raw]
+
+
+def _document(record: FeedRecord, original: bytes) -> _Document:
     inner_id = record.inner_id
     if not inner_id:
         raise _Unusable("no_inner_id", "the upstream gave no identity")
@@ -93,6 +111,11 @@ def _update(record: FeedRecord, original: bytes, *, sight: int, source: str, ren
         raise _Unusable("data_not_object", str(error)) from error
     if change_type is ChangeType.ADDED and _identity(fields) not in {inner_id, ""}:
         raise _Unusable("identity_mismatch", "data.inner_id names another offer")
+    return _Document(inner_id, change_type, data, fields)
+
+
+def _update(record: FeedRecord, document: _Document, *, sight: int, source: str, renames: dict[str, str]) -> Update:
+    inner_id, change_type, data, fields = document
     return Update(
         inner_id=InnerId(inner_id),
         change_type=change_type,

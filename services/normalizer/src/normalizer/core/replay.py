@@ -149,7 +149,10 @@ class Replay:
     ) -> list[CatalogueChange]:
         stored = await transaction.lock_rows(part)
         known = [stored[key].row for key in part if key in stored]
-        changes = await write_catalogue(transaction, self._profiles, new=[], known=known, counts=found, only_news=True)
+        # What a replay meets was counted when it landed.
+        changes = await write_catalogue(
+            transaction, self._profiles, new=[], known=known, counts=found, drift=Counter(), only_news=True
+        )
         waiting = await transaction.lock_unprocessed(part)  # flagged culprits among them, which are healed now
         if waiting:
             await transaction.mark_processed(list(waiting))
