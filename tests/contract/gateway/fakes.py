@@ -25,6 +25,7 @@ from common.testing.clock import VirtualClock
 from gateway.core import tokens
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.autoapi import Dialect, Event
 from gateway.core.change_feed import ChangeFeed, StoredChange
 from gateway.core.cursor import CursorSigner
 from gateway.core.facets import FACETS, Facets, ValueCount, most_frequent
@@ -139,6 +140,36 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return str(value)
+
+
+class FakeRecords:
+    """RecordReader on lists of events."""
+
+    def __init__(self, offers: Sequence[Event] = (), changes: Sequence[Event] = ()) -> None:
+        self._offers = offers
+        self._changes = changes
+        self.asked: list[Sequence[Condition]] = []
+
+    async def offers(self, platform: str, page: int, conditions: Sequence[Condition]) -> Sequence[Event]:
+        """Return a page and one row more."""
+        del platform
+        self.asked.append(conditions)
+        return self._offers[(page - 1) * 20 : page * 20 + 1]
+
+    async def offer(self, platform: str, inner_id: str) -> str | None:
+        """Return a record."""
+        del platform
+        return next((event.data for event in self._offers if event.inner_id == inner_id), None)
+
+    async def changes(self, platform: str, start: int) -> Sequence[Event]:
+        """Return a page of events."""
+        del platform
+        return [event for event in self._changes if event.id >= start][:20]
+
+    async def filters(self, platform: str) -> str | None:
+        """Return nothing."""
+        del platform
+        return None
 
 
 class FakeChanges:
@@ -316,6 +347,8 @@ async def some_parts(**known: Any) -> Parts:
         "offers": FakeOffers(),
         "products": FakeProducts(),
         "changes": changes,
+        "records": FakeRecords(),
+        "dialects": {"che168": Dialect(UTC, {"new_price": "price"})},
         "feed": ChangeFeed(changes, clock=clock, most_listeners=3),
         "sources": (FakeSource("1", [1, 31]), FakeSource("2", [11]), FakeSource("3", [21])),
         "fan_out": FanOut(clock=clock, timeout_s=2),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from common.clock import SystemClock
 from common.db.revision import HEAD
 from common.settings import DatabaseSettings
 from common.testing.clock import VirtualClock
+from gateway.adapters.autoapi import PostgresRecords
 from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.database import Database
 from gateway.adapters.offers import PostgresOffers
@@ -21,7 +23,10 @@ from gateway.adapters.status import PostgresStatus
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.autoapi import Dialect
 from gateway.core.tokens import digest
+
+DIALECTS = {"che168": Dialect(ZoneInfo("Europe/Moscow"), {"new_price": "price"})}
 
 
 class Wire:
@@ -114,6 +119,8 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
             offers=PostgresOffers(pool),
             products=PostgresProducts(pool),
             changes=PostgresChanges(pool),
+            records=PostgresRecords(pool, dialects=DIALECTS),
+            dialects=DIALECTS,
             fan_out=FanOut(clock=SystemClock(), timeout_s=2),
             status=PostgresStatus(pool, followed={"che168"}),
             access=access,

@@ -22,6 +22,7 @@ from common.db.engine import create_engine
 from common.db.revision import HEAD
 from common.errors import ConfigurationError, FeedmillError
 from common.settings import DatabaseSettings
+from gateway.adapters.autoapi import PostgresRecords
 from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.copy_source import CopySource
 from gateway.adapters.database import Database
@@ -127,6 +128,8 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 products=PostgresProducts(database),
                 changes=changes,
                 feed=feed,
+                records=PostgresRecords(database, dialects=settings.dialects),
+                dialects=settings.dialects,
                 sources=await stack.enter_async_context(sources_opened(settings)),
                 fan_out=FanOut(clock=clock, timeout_s=settings.sources.timeout_s),
                 status=PostgresStatus(database, followed=settings.followed),

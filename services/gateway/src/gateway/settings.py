@@ -2,11 +2,13 @@
 
 from ipaddress import ip_address
 from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr
 
 from common.errors import ConfigurationError
 from common.settings import DatabaseSettings, Port, Section, Settings, load
+from gateway.core.autoapi import Dialect
 
 MIN_SECRET_CHARACTERS: Final = 32
 LEFT_OVER_S: Final = 0.5
@@ -80,6 +82,14 @@ class GatewaySettings(Settings):
     def key(self) -> bytes:
         """The secret key."""
         return self.gateway.secret_key.get_secret_value().encode()
+
+    @property
+    def dialects(self) -> dict[str, Dialect]:
+        """The platforms that are known, asked or not, by what of auto-api's contract is their own."""
+        return {
+            name: Dialect(ZoneInfo(platform.day_zone), platform.changed_fields)
+            for name, platform in self.platforms.items()
+        }
 
     @property
     def followed(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gateway.core.autoapi import Event
 from gateway.core.change_feed import StoredChange
 from gateway.core.facets import Facets
 from gateway.core.metrics import FeedNumbers
@@ -108,6 +109,26 @@ class ChangeReader(Protocol):
 
     async def first_id_since(self, moment: datetime, platform: str | None) -> int | None:
         """Return the least id of what changed at `moment` or later; None: nothing did."""
+        ...
+
+
+class RecordReader(Protocol):
+    """Reads records as their platforms gave them, changes merged in."""
+
+    async def offers(self, platform: str, page: int, conditions: Sequence[Condition]) -> Sequence[Event]:
+        """Return a page of listed offers, from 1, and, where others follow, one row more."""
+        ...
+
+    async def offer(self, platform: str, inner_id: str) -> str | None:
+        """Return the record of a listed offer as JSON text."""
+        ...
+
+    async def changes(self, platform: str, start: int) -> Sequence[Event]:
+        """Return a page of events from an id on."""
+        ...
+
+    async def filters(self, platform: str) -> str | None:
+        """Return the platform's own reference as JSON text; None: it was never fetched."""
         ...
 
 

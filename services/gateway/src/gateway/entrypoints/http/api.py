@@ -1,6 +1,6 @@
 """The HTTP application: routes, gate and frame put around each other."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -11,10 +11,12 @@ from starlette.responses import Response
 from common.clock import Clock
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.autoapi import Dialect
 from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
-from gateway.core.ports import ChangeReader, OfferReader, ProductReader, RecordSource, StatusReader
+from gateway.core.ports import ChangeReader, OfferReader, ProductReader, RecordReader, RecordSource, StatusReader
 from gateway.entrypoints.http.auth import RequireToken
+from gateway.entrypoints.http.autoapi_v2 import add_autoapi
 from gateway.entrypoints.http.changes import add_changes
 from gateway.entrypoints.http.collect import add_collect
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
@@ -34,6 +36,9 @@ class Parts:
     products: ProductReader
     changes: ChangeReader
     feed: ChangeFeed
+    records: RecordReader
+    dialects: Mapping[str, Dialect]
+    """Platforms that are served by auto-api's contract."""
     sources: Sequence[RecordSource]
     fan_out: FanOut
     status: StatusReader
@@ -67,6 +72,7 @@ def build_api(parts: Parts) -> FastAPI:
     add_products(app, parts.products, parts.cursors)
     add_collect(app, parts.sources, parts.fan_out)
     add_search(app, parts.offers, parts.products, parts.sources, fan_out=parts.fan_out)
+    add_autoapi(app, parts.records, parts.changes, dialects=parts.dialects)
     add_status(app, parts.status, version=parts.version)
     add_health(app, parts.status, schema_head=parts.schema_head)
     add_metrics(app, parts.status, followed=parts.followed, asked=parts.fan_out.counts)

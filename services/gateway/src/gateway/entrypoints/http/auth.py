@@ -3,10 +3,12 @@
 from collections.abc import Collection
 from functools import partial
 from typing import Final
+from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.core.access import Access
+from gateway.core.autoapi import PREFIX
 from gateway.core.errors import MalformedRequestError
 from gateway.entrypoints.http.frame import ADMIT_AGAIN, CALLER
 
@@ -32,10 +34,21 @@ class RequireToken:
             MalformedRequestError: More than one credential.
         """
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
-            admit = partial(self._access.admit, credential(scope["headers"]))
+            admit = partial(self._access.admit, _sent(scope))
             scope[CALLER] = await admit()
             scope[ADMIT_AGAIN] = admit
         await self._app(scope, receive, send)
+
+
+def _sent(scope: Scope) -> str | None:
+    """Return the token of a request; under auto-api's contract it may be the parameter `api_key` too."""
+    found = credential(scope["headers"])
+    if not scope["path"].startswith(PREFIX):
+        return found
+    keys = [text for name, text in parse_qsl(scope["query_string"].decode("latin-1")) if name == "api_key"]
+    if len(keys) + (found is not None) > 1:
+        raise MalformedRequestError("one credential is expected, not several")
+    return keys[0] if keys else found
 
 
 def credential(headers: list[tuple[bytes, bytes]]) -> str | None:

@@ -1,7 +1,7 @@
 """`GET /changes`, `/change_id` and `/offers/stream`: following the catalogue."""
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
@@ -87,9 +87,9 @@ def add_changes(app: FastAPI, reader: ChangeReader, feed: ChangeFeed) -> None:
     )
 
 
-async def first_of_day(reader: ChangeReader, day: str, platform: str | None) -> int:
+async def first_of_day(reader: ChangeReader, day: str, platform: str | None, *, zone: tzinfo = UTC) -> int:
     """Return the id at which the changes of a day, such as 2026-11-20, begin."""
-    first = await reader.first_id_since(datetime.combine(date.fromisoformat(day), time(), UTC), platform)
+    first = await reader.first_id_since(datetime.combine(date.fromisoformat(day), time(), zone), platform)
     return await reader.last_id() + 1 if first is None else first
 
 

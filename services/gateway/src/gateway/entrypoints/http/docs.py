@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
+from gateway.entrypoints.http.autoapi_models import AutoApiError
 from gateway.entrypoints.http.docs_html import render
 from gateway.entrypoints.http.models import Problem
 from gateway.entrypoints.http.routes import DirectRoute, json_response
@@ -28,6 +29,10 @@ TAGS: Final = (
     {"name": "reference", "description": "Three reference sources, asked at once"},
     {"name": "changes", "description": "Following the catalogue"},
     {"name": "search", "description": "Everything at once"},
+    {
+        "name": "auto-api",
+        "description": "The contract of auto-api.com, for its clients and for another feedmill; `api_key=` is a token",
+    },
     {"name": "status", "description": "The installation"},
     {"name": "health", "description": "Probes and metrics, open without a token"},
 )
@@ -72,6 +77,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     components = schema["components"]
     problem = Problem.model_json_schema(ref_template=_MODEL_PATH)
     components["schemas"].update(problem.pop("$defs", {}), Problem=problem)
+    components["schemas"]["AutoApiError"] = AutoApiError.model_json_schema(ref_template=_MODEL_PATH)
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "16 characters 0-9 A-Z a-z"},
         "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

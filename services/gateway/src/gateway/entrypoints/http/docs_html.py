@@ -64,7 +64,7 @@ def _headers(headers: Schema) -> str:
 
 def _curl(path: str, *, needs_token: bool) -> str:
     header = '-H "Authorization: Bearer $TOKEN" ' if needs_token else ""
-    example = path.replace("{inner_id}", "50837332").replace("{product_id}", "813")
+    example = path.replace("{inner_id}", "50837332").replace("{product_id}", "813").replace("{platform}", "che168")
     return f"<pre>curl {escape(header)}http://127.0.0.1:5555{escape(example)}</pre>"
 
 

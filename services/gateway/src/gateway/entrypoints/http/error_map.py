@@ -118,6 +118,14 @@ _BY_STATUS: Final = {kind.status: kind for kind in (MALFORMED, NOT_FOUND, METHOD
 ALL_KINDS: Final = tuple({kind.name: kind for kind in (*KINDS.values(), METHOD_NOT_ALLOWED, INTERNAL)}.values())
 
 
+_MESSAGES: Final = {
+    UNAUTHORIZED.name: "Unauthorized",
+    NOT_FOUND.name: "Source not found",
+    INVALID_PARAMETERS.name: "Validation failed",
+    INTERNAL.name: "Internal server error",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One answer that is an error."""
@@ -125,6 +133,7 @@ class Problem:
     kind: ProblemKind
     body: bytes
     headers: Mapping[str, str]
+    media_type: str = PROBLEM_JSON
 
 
 def problem(error: Exception, *, request_id: str) -> Problem:
@@ -140,6 +149,18 @@ def problem(error: Exception, *, request_id: str) -> Problem:
     content["request_id"] = request_id
     own = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     return Problem(kind, json.dumps(content, ensure_ascii=False).encode(), {**kind.headers, **own})
+
+
+def autoapi_problem(error: Exception) -> Problem:
+    """Return the answer for an error in the words of auto-api's contract: `{"message": …}`."""
+    kind = _kind(error)
+    content: dict[str, object] = {"message": _MESSAGES.get(kind.name, kind.title)}
+    if isinstance(error, NotFoundError):
+        content["message"] = str(error)
+    if isinstance(error, InvalidParametersError):
+        content["errors"] = [f"invalid {fault.name}: {fault.reason}" for fault in error.faults]
+    own = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return Problem(kind, json.dumps(content, ensure_ascii=False).encode(), {**kind.headers, **own}, "application/json")
 
 
 def _kind(error: Exception) -> ProblemKind:

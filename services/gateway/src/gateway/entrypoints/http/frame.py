@@ -3,15 +3,16 @@
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.clock import Clock
 from common.log import fields
+from gateway.core.autoapi import PREFIX
 from gateway.core.errors import BodyRefusedError, TooLongError
-from gateway.entrypoints.http.error_map import INTERNAL, PROBLEM_JSON, problem
+from gateway.entrypoints.http.error_map import INTERNAL, Problem, autoapi_problem, problem
 
 MAX_ADDRESS_BYTES: Final = 4096
 PROBES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
@@ -61,16 +62,16 @@ class Frame:
             _check_bounds(scope, headers)
             await self._app(inner, receive, answer.send)
         except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the client gets a problem
-            await self._fail(error, answer)
+            await self._fail(error, answer, scope["path"])
         elapsed_ms = (self._clock.monotonic() - started) * 1000
         _note(inner, answer, elapsed_ms)
 
-    async def _fail(self, error: Exception, answer: "_Answer") -> None:
-        said = problem(error, request_id=answer.request_id)
+    async def _fail(self, error: Exception, answer: "_Answer", path: str) -> None:
+        said = autoapi_problem(error) if path.startswith(PREFIX) else problem(error, request_id=answer.request_id)
         if said.kind is INTERNAL:
             _failures.error(fields("request failed", request_id=answer.request_id), exc_info=error)
         if answer.status is None:
-            await answer.respond(said.kind.status.value, said.body, said.headers)
+            await answer.respond(said)
 
 
 def _check_bounds(scope: Scope, headers: Headers) -> None:
@@ -116,9 +117,9 @@ class _Answer:
             message = {**message, "body": b""}
         await self._send(message)
 
-    async def respond(self, status: int, body: bytes, headers: Any) -> None:
+    async def respond(self, said: Problem) -> None:
         """Send a whole problem."""
-        named = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        named += [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": status, "headers": named})
-        await self.send({"type": "http.response.body", "body": body})
+        named = [(name.lower().encode(), value.encode()) for name, value in said.headers.items()]
+        named += [(b"content-type", said.media_type.encode()), (b"content-length", str(len(said.body)).encode())]
+        await self.send({"type": "http.response.start", "status": said.kind.status.value, "headers": named})
+        await self.send({"type": "http.response.body", "body": said.body})

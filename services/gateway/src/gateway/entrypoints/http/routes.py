@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from gateway.core.autoapi import PREFIX
 from gateway.core.errors import Fault, InvalidParametersError
 from gateway.core.parameters import NO_PARAMETERS, Parameter, Words, printable
 from gateway.entrypoints.http.error_map import INTERNAL, OK, PROBLEM_JSON, UNAUTHORIZED, ProblemKind
@@ -44,6 +45,7 @@ def add_route(
 
     What is no JSON is documented by the class of its response. `HEADERS` of a model says what headers mean.
     """
+    documented = _documented_messages if path.startswith(PREFIX) else _documented
     common = (UNAUTHORIZED, INTERNAL) if needs_token else (INTERNAL,)
     extra: dict[str, Any] = {"parameters": [*_in_path(path), *map(_in_query, parameters.values())]}
     if not needs_token:
@@ -57,7 +59,7 @@ def add_route(
             response_class=answer if issubclass(answer, Response) else JSONResponse,
             status_code=OK,
             response_description="Done",
-            responses={**_documented((*problems, *common)), **_with_headers(getattr(answer, "HEADERS", {}))},
+            responses={**documented((*problems, *common)), **_with_headers(getattr(answer, "HEADERS", {}))},
             operation_id=getattr(handler, "__name__", path),
             tags=[tag],
             openapi_extra=extra,
@@ -125,6 +127,11 @@ def _in_path(path: str) -> list[dict[str, Any]]:
 def _with_headers(headers: Mapping[str, str]) -> dict[int | str, dict[str, Any]]:
     described = {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in headers.items()}
     return {OK: {"headers": described}} if described else {}
+
+
+def _documented_messages(kinds: Sequence[ProblemKind]) -> dict[int | str, dict[str, Any]]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/AutoApiError"}}}
+    return {kind.status.value: {"description": kind.title, "content": content} for kind in kinds}
 
 
 def _documented(kinds: Sequence[ProblemKind]) -> dict[int | str, dict[str, Any]]:

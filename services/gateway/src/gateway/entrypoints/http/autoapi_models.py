@@ -1,0 +1,68 @@
+"""The answers of auto-api's contract as they are documented."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+
+class AutoApiRecord(RootModel[dict[str, Any]]):
+    """The record as its platform gave it, changes merged in."""
+
+
+class AutoApiFilters(RootModel[dict[str, Any]]):
+    """The platform's reference, such as `{"mark": {"BMW": {"model": ["X5"]}}, "color": ["White"]}`."""
+
+
+class AutoApiEvent(BaseModel):
+    """One row."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[int, Field(examples=[1273379])]
+    inner_id: Annotated[str, Field(examples=["55651236"])]
+    change_type: Annotated[str, Field(description="`added`, `changed` or `removed`", examples=["added"])]
+    created_at: Annotated[str, Field(examples=["2025-08-05T08:18:10.679Z"])]
+    data: Annotated[dict[str, Any] | None, Field(description="Left out of `removed`")] = None
+
+
+class AutoApiPageMeta(BaseModel):
+    """Where the list goes on."""
+
+    page: Annotated[int, Field(examples=[1])]
+    next_page: Annotated[int | None, Field(examples=[2])]
+    limit: Annotated[int, Field(examples=[20])]
+
+
+class AutoApiChangesMeta(BaseModel):
+    """Where the events go on."""
+
+    cur_change_id: Annotated[int, Field(examples=[1])]
+    next_change_id: Annotated[int | None, Field(examples=[21])]
+    limit: Annotated[int, Field(examples=[20])]
+
+
+class AutoApiOffers(BaseModel):
+    """One page of offers."""
+
+    result: list[AutoApiEvent]
+    meta: AutoApiPageMeta
+
+
+class AutoApiChanges(BaseModel):
+    """One page of events."""
+
+    result: list[AutoApiEvent]
+    meta: AutoApiChangesMeta
+
+
+class AutoApiChangeId(BaseModel):
+    """Where the events of a day begin."""
+
+    change_id: Annotated[int, Field(examples=[3294715])]
+
+
+class AutoApiError(BaseModel):
+    """An error of this contract."""
+
+    message: Annotated[str, Field(examples=["Validation failed"])]
+    errors: Annotated[list[str] | None, Field(examples=[["invalid page"]])] = None

@@ -1,0 +1,106 @@
+"""A feedmill that is fed by another feedmill's `/api/v2`: both end with the same catalogue."""
+
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+from tests.conftest import settings_of
+from tests.e2e.conftest import MakeRoad
+from tests.e2e.road import Road, until
+from tests.e2e.test_daily_update import now, told, update
+
+from gateway.core.tokens import digest, new_token
+from sandbox.stack import Stack
+from sandbox.upstream.server import UpstreamProcess
+
+OWN = ("id", "created_at", "updated_at", "max_seq", "source_created_at")
+"""Columns that tell when and how a row came, not what the offer is."""
+
+LISTED = "SELECT * FROM processed_data WHERE active_status = 0 AND is_complete"
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What a road knows of its upstream; here it is a gateway."""
+
+    base_url: str
+    api_key: str
+    admin: str = ""
+
+
+@pytest.fixture
+def port() -> int:
+    """A free port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number: int = free.getsockname()[1]
+        return number
+
+
+@pytest.fixture
+def second_road(stack: Stack, migrated_template: str, tmp_path: Path, port: int) -> Iterator[Road]:
+    """A road of its own database and virtual host from a gateway on `port`."""
+    name = f"test_{secrets.token_hex(4)}"
+    stack.create_database(name, template=migrated_template)
+    folder = tmp_path / "second"
+    folder.mkdir()
+    fed = Fed(f"http://127.0.0.1:{port}/api/v2/che168", new_token(secrets.choice))
+    road = Road(settings_of(stack, name), stack.create_vhost(name), cast("UpstreamProcess", fed), folder)
+    yield road
+    road.stop()
+    stack.delete_vhost(name)
+    stack.drop_database(name)
+
+
+async def catalogue(road: Road) -> Mapping[str, Mapping[str, Any]]:
+    """Return what is listed, by inner id."""
+    async with road.connection() as connection:
+        rows = [dict(row) for row in await connection.fetch(LISTED)]
+    return {row["inner_id"]: {name: row[name] for name in row if name not in OWN} for row in rows}
+
+
+async def test_the_second_equals_the_first_after_the_load_and_after_three_days(
+    make_road: MakeRoad, second_road: Road, port: int
+) -> None:
+    begin = now()
+    first = make_road(
+        *("--offers", "300", "--seed", "6", "--changes-per-day", "200"),
+        *("--now", (begin - timedelta(days=3)).isoformat()),
+    )
+    async with first.connection() as connection:
+        token = digest(second_road.upstream.api_key, KEY.encode())
+        await connection.execute("INSERT INTO api_tokens (token) VALUES ($1)", token)
+    first.start("normalizer", "run")
+    second_road.start("normalizer", "run")
+    gateway = first.start("gateway", "run", API_PORT=str(port))
+    assert await first.load() == 0
+    await first.landed()
+    await until(lambda: _answers(port), within_s=20, what="the gateway answers")
+
+    assert await second_road.load() == 0, second_road.services[-1].said()
+    await second_road.landed()
+    loaded = await catalogue(first)
+    assert len(loaded) > 200
+    assert await catalogue(second_road) == loaded
+
+    await told(first, "POST", "clock", {"now": begin.isoformat()})
+    await update(first)
+    await update(second_road)
+    changed = await catalogue(first)
+    assert changed != loaded
+    assert await catalogue(second_road) == changed
+    assert second_road.upstream.api_key not in gateway.said()
+
+
+async def _answers(port: int) -> bool:
+    async with httpx.AsyncClient() as client:
+        try:
+            return (await client.get(f"http://127.0.0.1:{port}/health/ready")).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
