@@ -139,7 +139,7 @@ def _read(raw: bytes, specid: str | None) -> dict[str, str]:
         for part in parts if whole else ():
             value = values.text(whole[part]) if whole and whole[part] else None
             if value is not None and _OTHER_UNIT.get(part, part) not in found:
-                found.setdefault(part, value)
+                found[part] = value
     return found
 
 
