@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -164,6 +164,10 @@ class FakeTransaction:
         return {
             key: replace(row.stored, waits=not row.processed and row.error_count == 0) for key, row in known.items()
         }
+
+    async def snapshots_on_their_way(self, platforms: Sequence[str]) -> Mapping[str, Collection[int]]:
+        """Nothing is sent here that does not land at once."""
+        return dict.fromkeys(platforms, ())
 
     async def lock_unprocessed(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
         """Return rows that wait."""

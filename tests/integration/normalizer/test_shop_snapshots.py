@@ -103,6 +103,35 @@ async def test_in_any_order_twice_and_by_several_landers_at_once_it_is_the_secon
     assert await rows.connection.fetchval("SELECT count(*) FROM quarantine") == 0
 
 
+async def test_a_dead_letter_of_an_old_snapshot_brings_nothing_back(database: DatabaseSettings, rows: Rows) -> None:
+    """The second snapshot said something else and was not landed; the third said what the first had said."""
+    shops = [last_day(), last_day(), last_day(), last_day()]
+    shops[1][1][0]["Product_Name"] = "Old news"
+    first, second, third, fourth = (events(shop, seq=seq) for seq, shop in enumerate(shops, start=1))
+    async with opened_store(database) as store:
+        lander = a_shop_lander(store)
+        await lander.land(first)
+        for page in second:
+            await rows.connection.execute(SENT, page.platform, page.position, page.run_id, page.message_id)
+        await rows.connection.execute(RUN, SHOP, second[0].run_id, 2)
+        after_first = await versions(rows.connection)
+        await lander.land(third)
+        after_third = await versions(rows.connection)
+        assert {table for table in after_third if after_third[table] != after_first[table]} == {"raw_data"}
+        await lander.land(fourth)
+        assert await versions(rows.connection) == after_third
+        await lander.land(second)
+    assert await found(rows.connection) == expected(*last_day())
+    assert await rows.connection.fetchval("SELECT count(*) FROM feed_pages WHERE status <> 'landed'") == 0
+
+
+SENT = """
+INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, fetched_at)
+VALUES ($1, 'snapshot', $2, $3, $4, 'fetched', now())
+"""
+RUN = "INSERT INTO fetch_runs (platform, run_id, kind, status, start_change_id) VALUES ($1, $2, 'snapshot', 'done', $3)"
+
+
 async def test_what_is_unchanged_of_a_changed_product_is_not_written(database: DatabaseSettings, rows: Rows) -> None:
     lists, products = last_day()
     async with opened_store(database) as store:

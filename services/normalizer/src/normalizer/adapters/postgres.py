@@ -3,7 +3,7 @@
 SQLAlchemy would cost this process a quarter of its memory for statements that are plain SQL anyway.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from operator import attrgetter
 from typing import Any, Final
@@ -136,6 +136,12 @@ class PostgresTransaction:
     async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
         """Return known rows, locked."""
         return await self._locked(sql.LOCK_RAW, keys)
+
+    async def snapshots_on_their_way(self, platforms: Sequence[str]) -> Mapping[str, Collection[int]]:
+        """Return platform → versions of snapshots that have not landed whole."""
+        with translated():
+            rows = await self._connection.fetch(sql.SNAPSHOTS_ON_THEIR_WAY, platforms)
+        return {row["platform"]: row["versions"] for row in rows}
 
     async def lock_unprocessed(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
         """Return rows that wait to be normalised, locked."""

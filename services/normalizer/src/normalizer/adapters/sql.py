@@ -64,6 +64,14 @@ LOCK_RAW: Final = _LOCK.format(condition="true")
 LOCK_UNPROCESSED: Final = _LOCK.format(condition="NOT raw_data.is_processed")
 """The same, of those rows that wait to be normalised."""
 
+SNAPSHOTS_ON_THEIR_WAY: Final = """
+SELECT page.platform, array_agg(DISTINCT run.start_change_id) AS versions
+FROM feed_pages AS page JOIN fetch_runs AS run USING (run_id)
+WHERE page.platform = ANY($1::text[]) AND page.status = 'fetched' AND run.start_change_id IS NOT NULL
+GROUP BY page.platform
+"""
+"""Versions of snapshots with messages that were sent and have not landed. feed_pages_open_idx, primary key."""
+
 UPDATE_RAW: Final = f"""
 UPDATE raw_data
 SET {", ".join(f"{name} = fresh.{name}" for name, _ in RAW_COLUMNS[2:])}, last_updated_at = now(),

@@ -158,6 +158,8 @@ class Lander:
         inserted = await transaction.insert_rows(list(fresh.values()), processed=processed)
         known = [key for key in grouped if key not in inserted]
         stored = await transaction.lock_rows(known) if known else {}
+        shops = sorted({key.platform for key in known} & self._shops)
+        on_their_way = await transaction.snapshots_on_their_way(shops) if shops else {}
         changed = []
         for key in known:
             if key not in stored:
@@ -165,7 +167,9 @@ class Lander:
             before = stored[key]
             row = _folded(before.row, key, grouped[key])
             if key.platform in self._shops and says_the_same(before.row, row):
-                row = before.row
+                # What says nothing new is not written, unless an older snapshot may still come and bring other news.
+                late = on_their_way.get(key.platform, ())
+                row = row if any(before.row.max_seq < seq < row.max_seq for seq in late) else before.row
             if row is not before.row:
                 changed.append(StoredRow(row, page_of[key]))
             elif before.waits:

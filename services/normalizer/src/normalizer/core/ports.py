@@ -1,6 +1,6 @@
 """What the normalizer's rules need from a database, named for its role."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,6 +117,10 @@ class Transaction(Protocol):
 
     async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
         """Return known rows, locked until the end of the transaction."""
+        ...
+
+    async def snapshots_on_their_way(self, platforms: Sequence[str]) -> Mapping[str, Collection[int]]:
+        """Return platform → versions of its snapshots of which messages were sent and have not landed."""
         ...
 
     async def lock_unprocessed(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
