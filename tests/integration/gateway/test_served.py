@@ -17,7 +17,7 @@ from common.settings import DatabaseSettings
 from common.testing.clock import VirtualClock
 from common.testing.offers import a_processed_offer, store_offers
 from gateway.adapters.database import Database
-from gateway.adapters.offer_sql import Stretch, stretches
+from gateway.adapters.offer_sql import Statement, stretches
 from gateway.adapters.status import STATUS
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.query import Position, read_query
@@ -230,7 +230,7 @@ async def test_a_list_walks_an_index_and_sorts_nothing(
     assert all([kind for kind, _ in plan] == ["Index Scan"] for plan in plans)
 
 
-async def _plan(pool: Database, stretch: Stretch) -> list[tuple[str, str | None]]:
+async def _plan(pool: Database, stretch: Statement) -> list[tuple[str, str | None]]:
     rows = await pool.fetch("EXPLAIN (FORMAT JSON) " + stretch.sql, *stretch.values, 21)
     return [node for node in scans(json.loads(rows[0][0])[0]["Plan"]) if node[0] != "Subquery Scan"]
 
