@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, Final, assert_never
@@ -29,6 +29,7 @@ from gateway.adapters.database import Database
 from gateway.adapters.offers import PostgresOffers
 from gateway.adapters.orm_source import OrmSource
 from gateway.adapters.products import PostgresProducts
+from gateway.adapters.quota import PostgresQuota
 from gateway.adapters.sql_source import SqlSource
 from gateway.adapters.status import PostgresStatus
 from gateway.adapters.token_file import TokenFile
@@ -39,12 +40,14 @@ from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
 from gateway.core.issue_tokens import issue_tokens
 from gateway.core.ports import RecordSource
+from gateway.core.rate_limit import RateLimiter
 from gateway.entrypoints import cli
 from gateway.entrypoints.http.api import Parts, build_api
 from gateway.settings import GatewaySettings, load_settings
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 5
+QUOTA_TIMEOUT_S: Final = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -134,6 +137,12 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 fan_out=FanOut(clock=clock, timeout_s=settings.sources.timeout_s),
                 status=PostgresStatus(database, followed=settings.followed),
                 access=access,
+                limiter=RateLimiter(
+                    PostgresQuota(await stack.enter_async_context(_quota_pool(settings))),
+                    quota=section.quota,
+                    processes=section.processes,
+                    clock=clock,
+                ),
                 cursors=CursorSigner(settings.key),
                 clock=clock,
                 new_id=lambda: secrets.token_hex(8),
@@ -152,7 +161,8 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=bool(section.trusted_proxies),
+            forwarded_allow_ips=[str(network) for network in section.trusted_proxies],
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=section.shutdown_timeout_s,
         )
@@ -184,6 +194,12 @@ async def _opened(settings: GatewaySettings) -> AsyncIterator[Database]:
     bounds = {"statement_timeout_s": section.read_timeout_s, "connect_timeout_s": section.connect_timeout_s}
     async with _pool(settings.database.model_copy(update=bounds)) as database:
         yield database
+
+
+def _quota_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Database]:
+    """Open connections for limits alone, so that no slow read delays them, and given up soon."""
+    names = ("statement_timeout_s", "lock_timeout_s", "connect_timeout_s")
+    return _pool(settings.database.model_copy(update={"pool_size": 2, **dict.fromkeys(names, QUOTA_TIMEOUT_S)}))
 
 
 @asynccontextmanager

@@ -4,11 +4,12 @@ from ipaddress import ip_address
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr
+from pydantic import Field, IPvAnyNetwork, SecretStr
 
 from common.errors import ConfigurationError
 from common.settings import DatabaseSettings, Port, Section, Settings, load
 from gateway.core.autoapi import Dialect
+from gateway.core.rate_limit import Quota
 
 MIN_SECRET_CHARACTERS: Final = 32
 LEFT_OVER_S: Final = 0.5
@@ -31,10 +32,23 @@ class GatewaySection(Section):
     """How long a request waits for a connection to the database."""
     token_cache_ttl_s: Annotated[float, Field(ge=0, le=5)] = 4.0
     """How long a token is taken for valid without asking again; the most that a revocation takes."""
+    rate_limit_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1200
+    """Requests that each token earns in a minute."""
+    rate_limit_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    """Requests that each token may spend at once."""
+    processes: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Gateways that share the database; while it is away each allows this part of the limit."""
+    trusted_proxies: list[IPvAnyNetwork] = Field(default_factory=list)
+    """Proxies whose X-Forwarded-For names the client."""
     most_streams: Annotated[int, Field(ge=1, le=10_000)] = 200
     """Clients of `/offers/stream` at once; one more is told to come back later."""
     shutdown_timeout_s: Annotated[int, Field(ge=1, le=60)] = 10
     """How long requests in flight may take to end when the gateway is stopped."""
+
+    @property
+    def quota(self) -> Quota:
+        """The limit of each token."""
+        return Quota(self.rate_limit_burst, 60 / self.rate_limit_per_minute)
 
     @property
     def docs_open(self) -> bool:

@@ -47,6 +47,7 @@ __all__ = [
     "operations_log",
     "processed_data",
     "quarantine",
+    "rate_limits",
     "raw_data",
     "replays",
     "source_1",
@@ -366,6 +367,16 @@ api_tokens: Final = Table(
     Column("description", Text),
     _moment("last_used_at", nullable=True),
     postgresql_with={"fillfactor": "70"},
+)
+
+rate_limits: Final = Table(
+    "rate_limits",
+    metadata,
+    Column("token_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("full_at", DateTime(timezone=True), nullable=False, comment="when all that was spent is earned back"),
+    prefixes=["UNLOGGED"],
+    postgresql_with={"fillfactor": "50"},
+    comment="Of each token, for all gateways; only take_quota() writes it",
 )
 
 

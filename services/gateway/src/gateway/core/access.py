@@ -10,6 +10,7 @@ from common.errors import FeedmillError
 from common.log import fields
 from gateway.core import tokens
 from gateway.core.errors import UnauthorizedError
+from gateway.core.guesses import GuessLimit
 from gateway.core.ports import KnownToken, TokenLookup
 
 FLUSH_INTERVAL_S: Final = 30.0
@@ -37,19 +38,26 @@ class Access:
         self._cache_ttl_s = cache_ttl_s
         self._seen: dict[str, _Seen] = {}
         self._used_at: dict[int, datetime] = {}
+        self._guesses = GuessLimit(clock)
 
-    async def admit(self, token: str | None) -> int:
-        """Return the id of a valid token.
+    async def admit(self, token: str | None, address: str | None = None) -> int:
+        """Return the id of a valid token, sent from `address` where that is known.
 
         Raises:
+            LimitedError: The address sent too many that were not valid; one that was valid before is looked up still.
             UnauthorizedError: No token, a malformed, unknown, expired or revoked one; the same for each.
             UnavailableError: The database does not answer, and the token is not remembered.
         """
-        if token is None or not tokens.is_well_formed(token):
+        if token is None:
             raise UnauthorizedError(_REFUSED)
-        known = await self._known(tokens.digest(token, self._key))
+        digest = tokens.digest(token, self._key) if tokens.is_well_formed(token) else None
+        if address is not None and digest not in self._seen:
+            self._guesses.check(address)
+        known = None if digest is None else await self._known(digest)
         now = self._clock.now()
         if known is None or (known.expires_at is not None and known.expires_at <= now):
+            if address is not None:
+                self._guesses.failed(address)
             raise UnauthorizedError(_REFUSED)
         self._used_at[known.id] = now
         return known.id

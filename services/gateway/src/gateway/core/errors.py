@@ -6,6 +6,7 @@ FeedmillError (common)
     ├── MalformedRequestError   the request breaks a rule of ours before its meaning is looked at
     │   ├── BodyRefusedError    a body on a request that takes none
     │   └── TooLongError        path and query are longer than we read
+    ├── LimitedError            too many requests, or too many wrong tokens from one address
     ├── UnauthorizedError       no token, or none that is valid now
     ├── InvalidParametersError  parameters are unknown, repeated or out of bounds; names each
     ├── InvalidCursorError      the cursor is damaged or belongs to another query
@@ -36,6 +37,14 @@ class BodyRefusedError(MalformedRequestError):
 
 class TooLongError(MalformedRequestError):
     """Path and query are longer than we read."""
+
+
+class LimitedError(GatewayError):
+    """The caller has no request left; `retry_after_s` says in how many seconds there is one."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("too many requests; RateLimit says how many there are, Retry-After when to go on")
+        self.retry_after_s = retry_after_s
 
 
 class UnauthorizedError(GatewayError):

@@ -129,7 +129,7 @@ async def test_head_answers_as_get_without_the_body() -> None:
     async with a_client(await some_parts()) as client:
         head, full = await client.head("/offers"), await client.get("/offers")
     assert (head.status_code, head.content) == (200, b"")
-    assert head.headers == full.headers
+    assert {**head.headers, "ratelimit": ""} == {**full.headers, "ratelimit": ""}
 
 
 async def test_a_request_is_one_line_without_values_or_token(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,6 +15,7 @@ from gateway.core.autoapi import Dialect
 from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
 from gateway.core.ports import ChangeReader, OfferReader, ProductReader, RecordReader, RecordSource, StatusReader
+from gateway.core.rate_limit import RateLimiter
 from gateway.entrypoints.http.auth import RequireToken
 from gateway.entrypoints.http.autoapi_v2 import add_autoapi
 from gateway.entrypoints.http.changes import add_changes
@@ -43,6 +44,7 @@ class Parts:
     fan_out: FanOut
     status: StatusReader
     access: Access
+    limiter: RateLimiter
     cursors: CursorSigner
     clock: Clock
     new_id: Callable[[], str]
@@ -78,8 +80,8 @@ def build_api(parts: Parts) -> FastAPI:
     add_metrics(app, parts.status, followed=parts.followed, asked=parts.fan_out.counts)
     add_docs(app)
     open_paths = PROBES | DOCS_PATHS if parts.docs_open else PROBES
-    app.add_middleware(RequireToken, access=parts.access, open_paths=open_paths)
-    app.add_middleware(Frame, clock=parts.clock, new_id=parts.new_id)
+    app.add_middleware(RequireToken, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
+    app.add_middleware(Frame, clock=parts.clock, new_id=parts.new_id, policy=parts.limiter.quota.policy)
     return app
 
 

@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.core.access import Access
 from gateway.core.autoapi import PREFIX
 from gateway.core.errors import MalformedRequestError
-from gateway.entrypoints.http.frame import ADMIT_AGAIN, CALLER
+from gateway.core.rate_limit import RateLimiter
+from gateway.entrypoints.http.frame import ADMIT_AGAIN, CALLER, STANDING
 
 _SCHEME: Final = "bearer "
 
@@ -21,8 +22,9 @@ class RequireToken:
     Closed by default: a path that does not exist, and a route that somebody adds, needs a token too.
     """
 
-    def __init__(self, app: ASGIApp, *, access: Access, open_paths: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, *, access: Access, limiter: RateLimiter, open_paths: Collection[str]) -> None:
         self._app = app
+        self._limiter = limiter
         self._access = access
         self._open_paths = frozenset(open_paths)
 
@@ -31,12 +33,16 @@ class RequireToken:
 
         Raises:
             UnauthorizedError: No valid token.
+            LimitedError: The token, or the address, has no request left.
             MalformedRequestError: More than one credential.
         """
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
             admit = partial(self._access.admit, _sent(scope))
-            scope[CALLER] = await admit()
+            caller = await admit(client[0] if (client := scope.get("client")) else None)
+            scope[CALLER] = caller
             scope[ADMIT_AGAIN] = admit
+            scope[STANDING] = partial(self._limiter.standing, caller)
+            await self._limiter.spend(caller)
         await self._app(scope, receive, send)
 
 

@@ -1,6 +1,7 @@
 """Every error as an RFC 9457 problem; the one place where HTTP status codes live."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from gateway.core.errors import (
     BodyRefusedError,
     InvalidCursorError,
     InvalidParametersError,
+    LimitedError,
     MalformedRequestError,
     NotFoundError,
     QueryTimeoutError,
@@ -58,6 +60,12 @@ UNAUTHORIZED: Final = ProblemKind(
     "A valid token is needed",
     "Send `Authorization: Bearer <token>`. The answer is the same for a missing, wrong, expired or revoked token.",
     {"WWW-Authenticate": 'Bearer realm="feedmill"'},
+)
+QUOTA_EXCEEDED: Final = ProblemKind(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "quota-exceeded",
+    "Too many requests",
+    "Wait as many seconds as `Retry-After` says. The limit is the same for every token; `RateLimit-Policy` names it.",
 )
 NOT_FOUND: Final = ProblemKind(HTTPStatus.NOT_FOUND, "not-found", "Not found", "Check the path and the id.")
 METHOD_NOT_ALLOWED: Final = ProblemKind(
@@ -106,6 +114,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     MalformedRequestError: MALFORMED,
     TooLongError: TOO_LONG,
     UnauthorizedError: UNAUTHORIZED,
+    LimitedError: QUOTA_EXCEEDED,
     InvalidParametersError: INVALID_PARAMETERS,
     InvalidCursorError: INVALID_CURSOR,
     NotFoundError: NOT_FOUND,
@@ -147,8 +156,7 @@ def problem(error: Exception, *, request_id: str) -> Problem:
     if isinstance(error, AmbiguousIdError):
         content["platforms"] = list(error.platforms)
     content["request_id"] = request_id
-    own = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return Problem(kind, json.dumps(content, ensure_ascii=False).encode(), {**kind.headers, **own})
+    return Problem(kind, json.dumps(content, ensure_ascii=False).encode(), {**kind.headers, **_own_headers(error)})
 
 
 def autoapi_problem(error: Exception) -> Problem:
@@ -159,8 +167,18 @@ def autoapi_problem(error: Exception) -> Problem:
         content["message"] = str(error)
     if isinstance(error, InvalidParametersError):
         content["errors"] = [f"invalid {fault.name}: {fault.reason}" for fault in error.faults]
-    own = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return Problem(kind, json.dumps(content, ensure_ascii=False).encode(), {**kind.headers, **own}, "application/json")
+    return Problem(
+        kind,
+        json.dumps(content, ensure_ascii=False).encode(),
+        {**kind.headers, **_own_headers(error)},
+        "application/json",
+    )
+
+
+def _own_headers(error: Exception) -> Mapping[str, str]:
+    if isinstance(error, LimitedError):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
+    return dict(error.headers or {}) if isinstance(error, HTTPException) else {}
 
 
 def _kind(error: Exception) -> ProblemKind:

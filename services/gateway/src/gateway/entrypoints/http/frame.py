@@ -22,6 +22,9 @@ CALLER: Final = "feedmill.caller"
 ADMIT_AGAIN: Final = "feedmill.admit_again"
 """Where that stands which asks again whether the caller may still pass."""
 
+STANDING: Final = "feedmill.standing"
+"""Where that stands which tells how much the caller may still ask; absent where the caller is not known."""
+
 _OUR_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -40,10 +43,12 @@ class Frame:
         app: What answers.
         clock: For durations.
         new_id: Makes a request id where the client sent none that is fit.
+        policy: What RateLimit-Policy says.
     """
 
-    def __init__(self, app: ASGIApp, *, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, *, clock: Clock, new_id: Callable[[], str], policy: str) -> None:
         self._app = app
+        self._policy = policy.encode()
         self._clock = clock
         self._new_id = new_id
 
@@ -56,8 +61,8 @@ class Frame:
         headers = Headers(scope=scope)
         sent_id = headers.get("x-request-id", "")
         request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else self._new_id()
-        answer = _Answer(send, request_id, without_body=scope["method"] == "HEAD")
         inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        answer = _Answer(send, inner, request_id, self._policy, without_body=scope["method"] == "HEAD")
         try:
             _check_bounds(scope, headers)
             await self._app(inner, receive, answer.send)
@@ -100,8 +105,10 @@ def _note(scope: Scope, answer: "_Answer", elapsed_ms: float) -> None:
 class _Answer:
     """The sending side of one request: adds our headers and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str, *, without_body: bool) -> None:
+    def __init__(self, send: Send, scope: Scope, request_id: str, policy: bytes, *, without_body: bool) -> None:
         self._send = send
+        self._scope = scope
+        self._policy = policy
         self._without_body = without_body
         self.request_id = request_id
         self.status: int | None = None
@@ -112,10 +119,20 @@ class _Answer:
             self.status = message["status"]
             present = {name for name, _ in message["headers"]}
             added = [header for header in _OUR_HEADERS if header[0] not in present]
-            message["headers"] = [*message["headers"], *added, (b"x-request-id", self.request_id.encode())]
+            message["headers"] = [
+                *message["headers"],
+                *added,
+                (b"x-request-id", self.request_id.encode()),
+                *self._limits(),
+            ]
         elif self._without_body:
             message = {**message, "body": b""}
         await self._send(message)
+
+    def _limits(self) -> list[tuple[bytes, bytes]]:
+        standing = self._scope.get(STANDING)
+        known = [] if standing is None else [(b"ratelimit", standing().header.encode())]
+        return [(b"ratelimit-policy", self._policy), *known]
 
     async def respond(self, said: Problem) -> None:
         """Send a whole problem."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from gateway.core.autoapi import PREFIX
 from gateway.core.errors import Fault, InvalidParametersError
 from gateway.core.parameters import NO_PARAMETERS, Parameter, Words, printable
-from gateway.entrypoints.http.error_map import INTERNAL, OK, PROBLEM_JSON, UNAUTHORIZED, ProblemKind
+from gateway.entrypoints.http.error_map import INTERNAL, OK, PROBLEM_JSON, QUOTA_EXCEEDED, UNAUTHORIZED, ProblemKind
 
 Handler = Callable[[Request], Awaitable[Response]]
 MAX_PAIRS: Final = 64
@@ -46,7 +46,7 @@ def add_route(
     What is no JSON is documented by the class of its response. `HEADERS` of a model says what headers mean.
     """
     documented = _documented_messages if path.startswith(PREFIX) else _documented
-    common = (UNAUTHORIZED, INTERNAL) if needs_token else (INTERNAL,)
+    common = (UNAUTHORIZED, QUOTA_EXCEEDED, INTERNAL) if needs_token else (INTERNAL,)
     extra: dict[str, Any] = {"parameters": [*_in_path(path), *map(_in_query, parameters.values())]}
     if not needs_token:
         extra["security"] = []
