@@ -58,7 +58,7 @@ COLUMNS = {
 EXCHANGES = "feedmill.raw feedmill.catalog feedmill.dead feedmill.unrouted"
 QUEUES = "normalizer.raw normalizer.raw.dead feedmill.unrouted"
 ENDPOINTS = """
-    /offers /offers/{inner_id} /products /products/{product_id} /categories /collect-data /search
+    /offers /offers/{inner_id} /products /products/{product_id} /categories /collect-data /search /info
     /changes /change_id /offers/stream
     /api/v2/{platform}/filters /api/v2/{platform}/offers /api/v2/{platform}/offer
     /api/v2/{platform}/change_id /api/v2/{platform}/changes

@@ -387,6 +387,7 @@ async def some_parts(**known: Any) -> Parts:
         "schema_head": HEAD,
         "version": "0.1.0",
         "docs_open": True,
+        "info_open": False,
         "followed": {"che168"},
     }
     return Parts(**(parts | known))

@@ -13,7 +13,7 @@ from common.db import shop_tables as tables
 from common.db.engine import create_engine
 from common.errors import FeedmillError
 from common.settings import DatabaseSettings
-from gateway.core.ports import ProductPage, StoredItem
+from gateway.core.ports import NumberedProducts, ProductPage, StoredItem
 from gateway.core.product_query import MAX_KEY, ProductPosition, ProductQuery, ProductSort
 from gateway.core.search import Search
 
@@ -61,6 +61,14 @@ class FakeProducts:
             key = _key(shown[-1], query.sort)
             last = ProductPosition(None if key is None else str(key), shown[-1]["platform"], shown[-1]["product_id"])
         return ProductPage([json.dumps(_item(p), default=str) for p in shown], last)
+
+    async def numbered(self, query: ProductQuery, page: int) -> NumberedProducts:
+        """Return a page by its number."""
+        if self.failure is not None:
+            raise self.failure
+        met = [p for p in self._products if all(_meets(p, name, value) for name, value in query.conditions)]
+        shown = in_order(met, query.sort)[(page - 1) * query.limit : page * query.limit]
+        return NumberedProducts([json.dumps(_item(p), default=str) for p in shown], len(met))
 
     async def find(self, product_id: str, platform: str | None) -> Sequence[StoredItem]:
         """Return what has this id."""

@@ -114,6 +114,12 @@ async def test_a_list_holds_what_meets_all_conditions_in_order(
     assert await ids(await reader_of(FOUR), **parameters) == expected
 
 
+@pytest.mark.parametrize(("page", "expected"), [(1, ["3", "1"]), (2, ["2", "4"]), (3, [])])
+async def test_a_page_has_a_number_and_a_total(reader_of: Filled, page: int, expected: list[str]) -> None:
+    found = await (await reader_of(FOUR)).numbered(query_of(sort="price", limit=2), page)
+    assert ([json.loads(item)["product_id"] for item in found.items], found.total) == (expected, 4)
+
+
 async def test_answers_are_as_documented(reader_of: Filled) -> None:
     product = a_shop_product("1", pictures=["javascript:alert(1)", "https://a.example/2.jpg"], prices=[Decimal("9.90")])
     reader = await reader_of([product])

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.integration
 ROWS = """
     INSERT INTO raw_data (platform, inner_id, change_type, data, source, max_seq, created_at)
     SELECT 'che168', n::text, 'added',
-           jsonb_build_object('inner_id', n::text, 'price', '98000.50', 'x', 12345678901234567890), 'initial_load', 1, '2025-08-05T11:18:10.679+03:00'
+           jsonb_build_object('inner_id', n::text, 'price', '98000.50', 'x', 12345678901234567890), 'initial_load', 1,
+           '2025-08-05T11:18:10.679+03:00'
     FROM generate_series(1, 45) AS n;
     INSERT INTO catalog_changes (platform, inner_id, change_type, diff, changed_at)
     VALUES ('che168', '1', 'added', '{}', '2026-11-19T20:59:59Z'),

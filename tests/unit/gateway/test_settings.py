@@ -55,6 +55,7 @@ def test_the_defaults_are_the_documented_address() -> None:
 )
 def test_the_documentation_is_open_on_loopback_unless_said_otherwise(host: str, access: str, *, is_open: bool) -> None:
     assert GatewaySection.model_validate({"host": host, "docs_access": access}).docs_open is is_open
+    assert GatewaySection.model_validate({"host": host, "info_access": access}).info_open is is_open
 
 
 def test_a_source_is_in_the_main_database_but_for_what_its_block_says(monkeypatch: pytest.MonkeyPatch) -> None:

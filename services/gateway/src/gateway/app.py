@@ -149,6 +149,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 schema_head=HEAD,
                 version=version("feedmill-gateway"),
                 docs_open=section.docs_open,
+                info_open=section.info_open,
                 followed=settings.followed,
             )
         )

@@ -26,6 +26,8 @@ class GatewaySection(Section):
     """At least 32 characters, random. Changing it makes every token and cursor void."""
     docs_access: Literal["auto", "open", "token"] = "auto"
     """Whether `/docs` and `/openapi.json` need a token; auto: not on a loopback address."""
+    info_access: Literal["auto", "open", "token"] = "auto"
+    """Whether `/info` needs a token; auto: not on a loopback address."""
     read_timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
     """How long one read may take in the database."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
@@ -53,7 +55,15 @@ class GatewaySection(Section):
     @property
     def docs_open(self) -> bool:
         """Whether the documentation needs no token."""
-        return self.docs_access == "open" or (self.docs_access == "auto" and is_loopback(self.host))
+        return self._is_open(self.docs_access)
+
+    @property
+    def info_open(self) -> bool:
+        """Whether `/info` needs no token."""
+        return self._is_open(self.info_access)
+
+    def _is_open(self, access: str) -> bool:
+        return access == "open" or (access == "auto" and is_loopback(self.host))
 
 
 class SourceSettings(Section):

@@ -170,7 +170,7 @@ CATEGORIES: Final = """
 """All categories in the shop's own order; products are counted by `product_categories_category_id_idx`."""
 
 
-def page(query: ProductQuery, after: ProductPosition | None) -> tuple[str, tuple[object, ...]]:
+def listed(query: ProductQuery, after: ProductPosition | None) -> tuple[str, tuple[object, ...]]:
     """Return a list's statement and its values; the greatest number of rows and the rows to skip are yet to follow."""
     values: list[object] = []
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from gateway.adapters.database import Database
-from gateway.adapters.product_sql import CATEGORIES, FIND, page
+from gateway.adapters.product_sql import CATEGORIES, FIND, count, listed
 from gateway.adapters.search_sql import products_with
-from gateway.core.ports import ProductPage, StoredItem
+from gateway.core.ports import NumberedProducts, ProductPage, StoredItem
 from gateway.core.product_query import ProductPosition, ProductQuery
 from gateway.core.search import Search
 
@@ -20,10 +20,18 @@ class PostgresProducts:
 
     async def page(self, query: ProductQuery, after: ProductPosition | None) -> ProductPage:
         """Return one page; a row more than asked for tells whether others follow."""
-        sql, values = page(query, after)
+        sql, values = listed(query, after)
         rows = await self._database.fetch(sql, *values, query.limit + 1, 0)
         shown = rows[: query.limit]
         return ProductPage([row["body"] for row in shown], _position(shown[-1]) if len(rows) > len(shown) else None)
+
+    async def numbered(self, query: ProductQuery, page: int) -> NumberedProducts:
+        """Return a page by its number, from 1."""
+        sql, values = listed(query, None)
+        rows = await self._database.fetch(sql, *values, query.limit, (page - 1) * query.limit)
+        sql, values = count(query)
+        total: int = (await self._database.fetch(sql, *values))[0]["total"]
+        return NumberedProducts([row["body"] for row in rows], total)
 
     async def find(self, product_id: str, platform: str | None) -> Sequence[StoredItem]:
         """Return the products with this id."""

@@ -76,11 +76,23 @@ class ProductPage:
     last: ProductPosition | None
 
 
+@dataclass(frozen=True, slots=True)
+class NumberedProducts:
+    """Products of one page as JSON texts, in order, and how many all pages have."""
+
+    items: Sequence[str]
+    total: int
+
+
 class ProductReader(Protocol):
     """Reads the shops."""
 
     async def page(self, query: ProductQuery, after: ProductPosition | None) -> ProductPage:
         """Return products that meet the query's conditions, those after `after`."""
+        ...
+
+    async def numbered(self, query: ProductQuery, page: int) -> NumberedProducts:
+        """Return a page by its number, from 1: for people, who want to know how many there are."""
         ...
 
     async def find(self, product_id: str, platform: str | None) -> Sequence[StoredItem]:

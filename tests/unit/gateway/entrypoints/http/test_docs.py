@@ -50,6 +50,7 @@ async def test_operations_have_stable_names() -> None:
         "/api/v2/{platform}/offer": "autoapi_offer",
         "/api/v2/{platform}/change_id": "autoapi_change_id",
         "/api/v2/{platform}/changes": "autoapi_changes",
+        "/info": "info",
         "/status": "status",
         "/metrics": "metrics",
         "/health/live": "live",
@@ -83,7 +84,9 @@ async def test_every_reference_leads_somewhere() -> None:
 async def test_errors_are_documented_as_problems() -> None:
     for path, item in (await published())["paths"].items():
         for status, response in item["get"]["responses"].items():
-            good = {"/metrics": "text/plain", "/offers/stream": "text/event-stream"}.get(path, "application/json")
+            good = {"/metrics": "text/plain", "/info": "text/plain", "/offers/stream": "text/event-stream"}.get(
+                path, "application/json"
+            )
             is_good = status == "200" or path.startswith("/api/v2/")
             expected = good if is_good else "application/problem+json"
             assert list(response["content"]) == [expected], (path, status)

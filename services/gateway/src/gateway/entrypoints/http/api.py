@@ -24,6 +24,7 @@ from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
 from gateway.entrypoints.http.facets import add_facets
 from gateway.entrypoints.http.frame import PROBES, Frame
 from gateway.entrypoints.http.health import add_health, add_metrics, add_status
+from gateway.entrypoints.http.info import INFO_PATH, add_info
 from gateway.entrypoints.http.offers import add_offers
 from gateway.entrypoints.http.products import add_products
 from gateway.entrypoints.http.search import add_search
@@ -53,6 +54,7 @@ class Parts:
     """The revision that the database must have."""
     version: str
     docs_open: bool
+    info_open: bool
     followed: Collection[str]
     """Platforms and shops that are enabled: the metrics have samples for each."""
 
@@ -74,12 +76,22 @@ def build_api(parts: Parts) -> FastAPI:
     add_products(app, parts.products, parts.cursors)
     add_collect(app, parts.sources, parts.fan_out)
     add_search(app, parts.offers, parts.products, parts.sources, fan_out=parts.fan_out)
+    add_info(
+        app,
+        offers=parts.offers,
+        products=parts.products,
+        status=parts.status,
+        fan_out=parts.fan_out,
+        needs_token=not parts.info_open,
+    )
     add_autoapi(app, parts.records, parts.changes, dialects=parts.dialects)
     add_status(app, parts.status, version=parts.version)
     add_health(app, parts.status, schema_head=parts.schema_head)
     add_metrics(app, parts.status, followed=parts.followed, asked=parts.fan_out.counts)
     add_docs(app)
-    open_paths = PROBES | DOCS_PATHS if parts.docs_open else PROBES
+    open_paths = set(PROBES)
+    open_paths |= DOCS_PATHS if parts.docs_open else set()
+    open_paths |= {INFO_PATH} if parts.info_open else set()
     app.add_middleware(RequireToken, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
     app.add_middleware(Frame, clock=parts.clock, new_id=parts.new_id, policy=parts.limiter.quota.policy)
     return app

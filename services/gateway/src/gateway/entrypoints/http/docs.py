@@ -1,12 +1,7 @@
 """`/openapi.json`, and `/docs`: the same contract as one page to read, without scripts and without other servers."""
 
-import base64
-import hashlib
 import json
-from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from string import Template
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -14,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from gateway.entrypoints.http.autoapi_models import AutoApiError
 from gateway.entrypoints.http.docs_html import render
+from gateway.entrypoints.http.html_page import html_page
 from gateway.entrypoints.http.models import Problem
 from gateway.entrypoints.http.routes import DirectRoute, json_response
 
@@ -39,31 +35,22 @@ TAGS: Final = (
 _MODEL_PATH: Final = "#/components/schemas/{model}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Documents:
-    schema: str
-    page: str
-    policy: str
-
-
 def add_docs(app: FastAPI) -> None:
     """Serve the documentation of the routes that were added before."""
 
     @cache
-    def documents() -> _Documents:
-        schema = openapi(app)
-        style = _resource("docs_page.css")
-        page = Template(_resource("docs_page.html")).substitute(style=style, body=render(schema))
-        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-        return _Documents(json.dumps(schema, ensure_ascii=False), page, f"{policy}; frame-ancestors 'none'")
+    def schema() -> dict[str, Any]:
+        return openapi(app)
+
+    @cache
+    def page() -> Response:
+        return html_page("docs_page", render(schema()), "form-action 'none'")
 
     async def docs(_request: Request) -> Response:
-        made = documents()
-        return Response(made.page, media_type="text/html", headers={"Content-Security-Policy": made.policy})
+        return page()
 
     async def openapi_json(_request: Request) -> Response:
-        return json_response(documents().schema)
+        return json_response(json.dumps(schema(), ensure_ascii=False))
 
     for path, endpoint in (("/docs", docs), ("/openapi.json", openapi_json)):
         app.router.routes.append(DirectRoute(path, endpoint, methods=["GET"], include_in_schema=False))
@@ -84,7 +71,3 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     }
     schema["security"] = [{"bearer": []}, {"api_key": []}]
     return schema
-
-
-def _resource(name: str) -> str:
-    return resources.files("gateway.entrypoints.http").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,100 @@
+"""`GET /info`: what is loaded, as a page for browsers and as plain text for others."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from gateway.core.aggregate import FanOut, Question
+from gateway.core.errors import InvalidParametersError
+from gateway.core.info import Info
+from gateway.core.ports import OfferReader, ProductReader, StatusReader
+from gateway.core.query import DEFAULT_LIMIT
+from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, MALFORMED
+from gateway.entrypoints.http.html_page import html_page
+from gateway.entrypoints.http.info_html import body, fault_body
+from gateway.entrypoints.http.info_query import PARAMETERS, InfoQuery, read_info_query
+from gateway.entrypoints.http.info_text import text
+from gateway.entrypoints.http.routes import add_route, query_pairs
+
+INFO_PATH: Final = "/info"
+PICTURES: Final = "img-src https: http: data:; form-action 'self'"
+"""Pictures are the shop's own; nothing else comes from elsewhere."""
+_VARIES: Final = {"Vary": "Accept"}
+
+
+def add_info(
+    app: FastAPI,
+    *,
+    offers: OfferReader,
+    products: ProductReader,
+    status: StatusReader,
+    fan_out: FanOut,
+    needs_token: bool,
+) -> None:
+    """Serve the page."""
+
+    async def info(request: Request) -> Response:
+        """Show what is loaded: products with prices, main pictures, categories and marks, and the newest offers.
+
+        A browser (`Accept: text/html`) gets a page, everything else plain text. All filters must hold; `mark` and the
+        prices hold for offers too. What cannot be read in 2 seconds is named and left out.
+        """
+        pairs = query_pairs(request)
+        query, faults = read_info_query(pairs)
+        is_browser = "text/html" in request.headers.get("accept", "")
+        given = {name: value for name, value in pairs if name in PARAMETERS and value}
+        if faults and is_browser:
+            return _page(fault_body(faults, given), INVALID_PARAMETERS.status)
+        if faults:
+            raise InvalidParametersError(faults)
+        shown = await gathered(query)
+        if is_browser:
+            return _page(body(shown, given), HTTPStatus.OK)
+        return PlainTextResponse(text(shown), headers=_VARIES)
+
+    async def gathered(query: InfoQuery) -> Info:
+        questions: dict[str, Question[Any]] = {
+            "products": partial(products.numbered, query.products, query.page),
+            "offers": partial(offers.page, query.offers, None),
+            "status": status.status,
+            "categories": partial(products.categories, None),
+        }
+        found = await fan_out.ask(questions)
+        page, listed = found.answers.get("products"), found.answers.get("offers")
+        counts = json.loads(found.answers.get("status", '{"offers":[]}'))["offers"]
+        return Info(
+            products=_items(page.items if page else ()),
+            total=page.total if page else 0,
+            page=query.page,
+            page_size=DEFAULT_LIMIT,
+            offers=_items(listed.items if listed else ()),
+            counts={str(row["platform"]): int(row["active"]) for row in counts},
+            categories=_items(found.answers.get("categories", ())),
+            missing=list(found.missing),
+        )
+
+    add_route(
+        app,
+        INFO_PATH,
+        info,
+        answer=PlainTextResponse,
+        problems=(MALFORMED, INVALID_PARAMETERS),
+        parameters=PARAMETERS,
+        tag="shop",
+        needs_token=needs_token,
+    )
+
+
+def _page(content: str, status: HTTPStatus) -> Response:
+    answer = html_page("info_page", content, PICTURES, status)
+    answer.headers.update(_VARIES)
+    return answer
+
+
+def _items(texts: Sequence[str]) -> Sequence[dict[str, Any]]:
+    return [json.loads(item) for item in texts]
