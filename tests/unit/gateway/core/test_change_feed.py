@@ -58,9 +58,9 @@ class Stage:
             await self.clock.advance(1)
 
     async def close(self) -> None:
-        """Stop the feed; listeners end by themselves."""
-        self.feed.stop()
-        self._tasks[0].cancel()
+        """End all, whatever they wait for."""
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
@@ -128,6 +128,15 @@ async def test_a_database_that_goes_away_costs_silence_only(stage: Stage, caplog
     await stage.seconds(3)
     assert (listener.got, late.got) == ([1, 2], [1, 2])
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_a_feed_that_stops_ends_its_listeners(stage: Stage) -> None:
+    listener = stage.join(1)
+    await stage.seconds(2)
+    assert stage.feed.listeners == 1
+    stage.feed.stop()
+    await stage.seconds(1)
+    assert (stage.feed.listeners, listener.got) == (0, [])
 
 
 async def test_places_are_bounded_and_come_back() -> None:
