@@ -116,6 +116,7 @@ THREE = [
         ({"model": "a4", "mark": "audi"}, ["3"]),
         ({"is_dealer": "true"}, ["1"]),
         ({"is_dealer": "false", "platform": "encar"}, ["2"]),
+        ({"is_dealer": "false", "color": "RED"}, ["2"]),
         ({"q": "bm"}, ["3", "2", "1"]),
         ({"q": "SER 1"}, ["2", "1"]),
         ({"q": "1 audi"}, []),
