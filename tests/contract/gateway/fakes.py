@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any, Final
 
 import httpx
+from tests.contract.gateway.limits import a_limiter
 from tests.contract.gateway.shop import FakeProducts
 
 from common.clock import Clock
@@ -32,7 +33,6 @@ from gateway.core.facets import FACETS, Facets, ValueCount, most_frequent
 from gateway.core.metrics import FeedNumbers
 from gateway.core.ports import KnownToken, OfferPage, StoredItem, TokenListing, Total
 from gateway.core.query import SEARCHED, SEARCHED_CHARACTERS, Condition, OfferQuery, Position, matches
-from gateway.core.rate_limit import Grant, Quota, RateLimiter, decide
 from gateway.core.reference import ReferenceRecord
 from gateway.core.search import Search
 from gateway.entrypoints.http.api import Parts, build_api
@@ -337,32 +337,6 @@ async def some_tokens(clock: Clock, *plain: str) -> FakeTokens:
     store = FakeTokens(clock)
     await store.add([tokens.digest(token, KEY) for token in plain], description=None, expires_at=None)
     return store
-
-
-class FakeQuota:
-    """QuotaStore in memory."""
-
-    def __init__(self, clock: Clock, *, failure: FeedmillError | None = None) -> None:
-        self._clock = clock
-        self._full_at: dict[int, float] = {}
-        self.failure = failure
-        self.asked = 0
-
-    async def take(self, token_id: int, quota: Quota, *, give_back: int, wanted: int) -> Grant:
-        """Decide, after others had a turn."""
-        self.asked += 1
-        await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run, takes no time
-        if self.failure is not None:
-            raise self.failure
-        now = self._clock.monotonic()
-        grant = decide(quota, self._full_at.get(token_id, now) - now, give_back=give_back, wanted=wanted)
-        self._full_at[token_id] = now + grant.backlog_s
-        return grant
-
-
-def a_limiter(clock: Clock, burst: int = 100_000, interval_s: float = 0.01) -> RateLimiter:
-    """Return a limiter of its own, a generous one where nothing is said."""
-    return RateLimiter(FakeQuota(clock), quota=Quota(burst, interval_s), processes=1, clock=clock)
 
 
 async def some_parts(**known: Any) -> Parts:

@@ -6,7 +6,7 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.gateway.fakes import FakeQuota
+from tests.contract.gateway.limits import FakeQuota
 
 from common.errors import UnavailableError
 from common.testing.clock import VirtualClock

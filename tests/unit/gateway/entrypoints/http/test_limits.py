@@ -4,7 +4,8 @@ from operator import itemgetter
 
 import httpx
 import pytest
-from tests.contract.gateway.fakes import KEY, OTHER_TOKEN, TOKEN, a_client, a_limiter, some_parts, some_tokens
+from tests.contract.gateway.fakes import KEY, OTHER_TOKEN, TOKEN, a_client, some_parts, some_tokens
+from tests.contract.gateway.limits import a_limiter
 
 from common.testing.clock import VirtualClock
 from gateway.core import tokens
