@@ -5,6 +5,7 @@ left running, which saves its start.
 """
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -33,10 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_environment() -> Iterator[None]:
-    """Undo what a test changes in the environment, such as by reading an `.env`."""
-    before = dict(os.environ)
+def _own_surroundings() -> Iterator[None]:
+    """Undo what a test changes for all: the environment, such as by reading an `.env`, and the level of the log."""
+    before, root = dict(os.environ), logging.getLogger()
+    level = root.level
     yield
+    root.setLevel(level)
     if os.environ != before:
         os.environ.clear()
         os.environ.update(before)
