@@ -1,7 +1,7 @@
 """`GET /info`: what is loaded, as a page for browsers and as plain text for others."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -65,18 +65,7 @@ def add_info(
             "categories": partial(products.categories, None),
         }
         found = await fan_out.ask(questions)
-        page, listed = found.answers.get("products"), found.answers.get("offers")
-        counts = json.loads(found.answers.get("status", '{"offers":[]}'))["offers"]
-        return Info(
-            products=_items(page.items if page else ()),
-            total=page.total if page else 0,
-            page=query.page,
-            page_size=DEFAULT_LIMIT,
-            offers=_items(listed.items if listed else ()),
-            counts={str(row["platform"]): int(row["active"]) for row in counts},
-            categories=_items(found.answers.get("categories", ())),
-            missing=list(found.missing),
-        )
+        return _shown(query, found.answers, list(found.missing))
 
     add_route(
         app,
@@ -87,6 +76,21 @@ def add_info(
         parameters=PARAMETERS,
         tag="shop",
         needs_token=needs_token,
+    )
+
+
+def _shown(query: InfoQuery, answers: Mapping[str, Any], missing: list[str]) -> Info:
+    page, listed = answers.get("products"), answers.get("offers")
+    counts = json.loads(answers.get("status", '{"offers":[]}'))["offers"]
+    return Info(
+        products=_items(page.items if page else ()),
+        total=page.total if page else 0,
+        page=query.page,
+        page_size=DEFAULT_LIMIT,
+        offers=_items(listed.items if listed else ()),
+        counts={str(row["platform"]): int(row["active"]) for row in counts},
+        categories=_items(answers.get("categories", ())),
+        missing=missing,
     )
 
 
