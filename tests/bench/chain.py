@@ -4,8 +4,8 @@ Run by `make bench`. Everything is measured side by side in one run on private s
 machine's own speed drifts.
 
 The stand-in upstream shares the two cores with what is measured, and a real one would not. So it keeps its rendered
-pages, and all of them are asked for once before the clock starts: an answer then takes it 0.2 ms. Script and chain read
-each page once; the sweep that follows a first load is left out (`Road.environment`).
+pages, and all of them are asked for once before the clock starts: an answer then takes it about 0.5 ms. Script and
+chain read each page once; the sweep that follows a first load is left out (`Road.environment`).
 """
 
 import argparse
