@@ -116,6 +116,11 @@ bench: ## throughput and memory: the chain beside a simple script, the normalize
 	@$(BIN)/python -m tests.bench.floor
 	@$(BIN)/python -m tests.bench.fetching
 
+.PHONY: bench-peers
+bench-peers: ## the whole chain beside dlt, which gets a virtual environment of its own (about 2 minutes)
+	@deploy/install.sh development native-servers
+	@$(BIN)/python -m tests.bench.peers.compare
+
 .PHONY: crawl
 crawl: ## walk 50,000 offers while 5,000 come, go and change: nothing may be missed (about 3 minutes)
 	@deploy/install.sh development native-servers
@@ -132,6 +137,7 @@ chaos: ## the long forms: 200 kills, 10,000 histories in any order, 1,000 batche
 requirements: development ## pin requirements*.txt anew from requirements*.in
 	@$(COMPILE) --output-file requirements.txt requirements.in
 	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
+	@$(COMPILE) --output-file tests/bench/peers/requirements.txt tests/bench/peers/requirements.in
 
 .PHONY: docs
 docs: development ## write docs/events.md anew from the code

@@ -59,7 +59,7 @@ def test_the_packages_have_one_version() -> None:
 
 
 def test_every_requirement_is_pinned_with_hashes() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "tests/bench/peers/requirements.txt"):
         pins = [line for line in text(Path(name)).splitlines() if line and not line.startswith((" ", "#"))]
         assert pins, name
         assert [line for line in pins if "==" not in line or not line.endswith("\\")] == []
