@@ -5,7 +5,9 @@ FeedmillError (common)
 └── GatewayError
     ├── MalformedRequestError   the request breaks a rule of ours before its meaning is looked at
     │   ├── BodyRefusedError    a body on a request that takes none
-    │   └── TooLongError        path and query are longer than we read
+    │   ├── TooLongError        path and query are longer than we read
+    │   ├── HeadersTooLargeError  headers are more or longer than we read
+    │   └── SlowRequestError    the request did not come to its end in time
     ├── LimitedError            too many requests, or too many wrong tokens from one address
     ├── UnauthorizedError       no token, or none that is valid now
     ├── InvalidParametersError  parameters are unknown, repeated or out of bounds; names each
@@ -14,6 +16,7 @@ FeedmillError (common)
     ├── AmbiguousIdError        the id exists on several platforms; names them
     ├── QueryTimeoutError       the query took longer than it may
     ├── TooManyStreamsError     as many clients follow the changes as this process serves
+    ├── TooManyConnectionsError  as many requests are being answered as this process serves
     └── WrongShapeError         a reference source holds something else than numbers with names
 """
 
@@ -37,6 +40,14 @@ class BodyRefusedError(MalformedRequestError):
 
 class TooLongError(MalformedRequestError):
     """Path and query are longer than we read."""
+
+
+class HeadersTooLargeError(MalformedRequestError):
+    """Headers are more or longer than we read."""
+
+
+class SlowRequestError(MalformedRequestError):
+    """The request did not come to its end in time."""
 
 
 class LimitedError(GatewayError):
@@ -89,6 +100,10 @@ class QueryTimeoutError(GatewayError):
 
 class TooManyStreamsError(GatewayError):
     """As many clients follow the changes as this process serves."""
+
+
+class TooManyConnectionsError(GatewayError):
+    """As many requests are being answered as this process serves."""
 
 
 class WrongShapeError(GatewayError):

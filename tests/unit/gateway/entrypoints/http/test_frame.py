@@ -75,7 +75,7 @@ async def test_every_error_is_a_problem(method: str, path: str, status: int, tit
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
     body = answer.json()
     assert (body["status"], body["title"], body["request_id"]) == (status, title, "id-1")
-    assert answer.headers.get("Allow") == ("GET" if status == 405 else None)
+    assert answer.headers.get("Allow") == ("GET, HEAD" if status == 405 else None)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,8 @@ async def test_a_gateway_that_is_not_ready_says_why_and_lives(status: FakeStatus
 async def test_a_body_is_refused() -> None:
     async with a_client(await some_parts()) as client:
         answer = await client.request("GET", "/offers", content=b"{}")
-    assert (answer.status_code, answer.json()["detail"]) == (400, "a body is not expected here")
+    assert (answer.status_code, answer.json()["detail"]) == (413, "a body is not expected here")
+    assert answer.headers["Connection"] == "close"
 
 
 async def test_head_answers_as_get_without_the_body() -> None:

@@ -1,16 +1,24 @@
 """The answers of auto-api's contract as they are documented."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic.config import JsonDict
+
+_RECORD: Final[JsonDict] = {"inner_id": "55651236", "mark": "BMW", "model": "X5", "year": "2021", "price": "298000"}
+_REFERENCE: Final[JsonDict] = {"mark": {"BMW": {"model": ["X5"]}}, "color": ["White"]}
 
 
 class AutoApiRecord(RootModel[dict[str, Any]]):
     """The record as its platform gave it, changes merged in."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_RECORD}]})
+
 
 class AutoApiFilters(RootModel[dict[str, Any]]):
-    """The platform's reference, such as `{"mark": {"BMW": {"model": ["X5"]}}, "color": ["White"]}`."""
+    """The platform's reference of marks, models and words."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_REFERENCE]})
 
 
 class AutoApiEvent(BaseModel):
@@ -22,7 +30,7 @@ class AutoApiEvent(BaseModel):
     inner_id: Annotated[str, Field(examples=["55651236"])]
     change_type: Annotated[str, Field(description="`added`, `changed` or `removed`", examples=["added"])]
     created_at: Annotated[str, Field(examples=["2025-08-05T08:18:10.679Z"])]
-    data: Annotated[dict[str, Any] | None, Field(description="Left out of `removed`")] = None
+    data: Annotated[dict[str, Any] | None, Field(description="Left out of `removed`", examples=[_RECORD])] = None
 
 
 class AutoApiPageMeta(BaseModel):

@@ -14,7 +14,7 @@ from gateway.core.parameters import Day, Parameter, Whole
 from gateway.core.ports import ChangeReader
 from gateway.core.query import PARAMETERS as OFFER_PARAMETERS
 from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, MALFORMED, TIMEOUT, TOO_MANY_STREAMS, UNAVAILABLE
-from gateway.entrypoints.http.event_stream import BEAT, EventStream, event
+from gateway.entrypoints.http.event_stream import BEAT, LAST_EVENT_ID, EventStream, event
 from gateway.entrypoints.http.frame import ADMIT_AGAIN
 from gateway.entrypoints.http.models import ChangeList, ChangePosition
 from gateway.entrypoints.http.routes import add_route, json_response, query_pairs
@@ -114,9 +114,9 @@ def _start(request: Request, asked: object) -> int | None:
     if last is None:
         return None if asked is None else int(str(asked))
     try:
-        return Whole(0, MAX_ID).read(last) + 1
+        return int(LAST_EVENT_ID.kind.read(last)) + 1
     except ValueError as error:
-        raise InvalidParametersError([Fault("Last-Event-ID", str(error))]) from error
+        raise InvalidParametersError([Fault(LAST_EVENT_ID.name, str(error))]) from error
 
 
 def _text(value: object) -> str | None:

@@ -7,18 +7,24 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
+from gateway.core.autoapi import PREFIX
 from gateway.entrypoints.http.autoapi_models import AutoApiError
+from gateway.entrypoints.http.docs_examples import example
 from gateway.entrypoints.http.docs_html import render
+from gateway.entrypoints.http.error_map import OK
 from gateway.entrypoints.http.html_page import html_page
 from gateway.entrypoints.http.models import Problem
-from gateway.entrypoints.http.routes import DirectRoute, json_response
+from gateway.entrypoints.http.routes import SECURITY, DirectRoute, json_response
 
 DOCS_PATHS: Final = frozenset({"/docs", "/openapi.json"})
 DESCRIPTION: Final = """The catalogue of feedmill: offers of several marketplaces in one shape.
 
 Every request but the probes and `/metrics` needs a token: `Authorization: Bearer <token>` or `X-API-Key: <token>`.
 Unknown query parameters are refused, so that a typing error never returns everything.
-Errors are `application/problem+json` (RFC 9457); each carries the `request_id` that the log has too."""
+Errors are `application/problem+json` (RFC 9457); each carries the `request_id` that the log has too.
+
+Everything is read only: `GET`, and `HEAD` for the headers alone; any other method is a 405. Every answer carries
+`X-Request-Id` and `RateLimit-Policy`, and `RateLimit` where the token is known: how many requests it has left."""
 TAGS: Final = (
     {"name": "offers", "description": "The catalogue"},
     {"name": "shop", "description": "Products of the shops"},
@@ -68,6 +74,32 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "16 characters 0-9 A-Z a-z"},
         "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "api_key_parameter": {
+            "type": "apiKey",
+            "in": "query",
+            "name": "api_key",
+            "description": "Under `/api/v2` only, for clients that know no other way: addresses end up in logs",
+        },
     }
-    schema["security"] = [{"bearer": []}, {"api_key": []}]
+    schema["security"] = list(SECURITY)
+    for path, item in schema["paths"].items():
+        responses = item["get"]["responses"]
+        _give_example(responses[str(OK)], components["schemas"])
+        _share(responses, path, components.setdefault("responses", {}))
     return schema
+
+
+def _give_example(response: dict[str, Any], models: dict[str, Any]) -> None:
+    answer = response["content"].get("application/json")
+    if answer is not None:
+        answer["example"] = example(answer["schema"], models)
+
+
+def _share(responses: dict[str, Any], path: str, shared: dict[str, Any]) -> None:
+    """Say once what many operations have in common: problems stand in the components, by the names of their kinds."""
+    for status, response in responses.items():
+        kinds = [kind for answer in response.get("content", {}).values() for kind in answer.get("examples", ())]
+        if kinds:
+            name = ".".join(["auto-api", *kinds] if path.startswith(PREFIX) else kinds)
+            shared[name] = response
+            responses[status] = {"$ref": f"#/components/responses/{name}"}

@@ -2,25 +2,25 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
-from typing import Any, Final
+from typing import Final
 
+from gateway.entrypoints.http.docs_examples import Schema, resolve
 from gateway.entrypoints.http.error_map import ALL_KINDS, OK
 
-Schema = Mapping[str, Any]
 _CODE: Final = re.compile(r"`([^`]+)`")
 
 
 def render(document: Schema) -> str:
     """Return the page's body."""
     operations = [(path, operation["get"]) for path, operation in document["paths"].items()]
-    models = document["components"]["schemas"]
+    components = document["components"]
     parts = [
         f"<h1>{escape(document['info']['title'])} <small>{escape(document['info']['version'])}</small></h1>",
         _paragraphs(document["info"]["description"]),
         _contents(operations),
-        *(_operation(path, operation, models) for path, operation in operations),
+        *(_operation(path, operation, components) for path, operation in operations),
         _problems(),
     ]
     return "\n".join(parts)
@@ -32,8 +32,11 @@ def _contents(operations: Iterable[tuple[str, Schema]]) -> str:
     return f"<nav><ul>{''.join(links)}</ul></nav>"
 
 
-def _operation(path: str, operation: Schema, models: Schema) -> str:
-    needs_token = "security" not in operation
+def _operation(path: str, operation: Schema, components: Schema) -> str:
+    needs_token = operation.get("security") != []
+    models = components["schemas"]
+    responses = {status: _followed(response, components) for status, response in operation["responses"].items()}
+    answer = responses[str(OK)]
     parts = [
         f'<section id="{escape(operation["operationId"])}">',
         f"<h2><b>GET</b> {escape(path)}</h2>",
@@ -41,20 +44,24 @@ def _operation(path: str, operation: Schema, models: Schema) -> str:
         _curl(path, needs_token=needs_token),
         _parameters(operation.get("parameters", ())),
         "<h3>Answer</h3>",
-        _answer(operation["responses"][str(OK)]["content"], models),
-        _headers(operation["responses"][str(OK)].get("headers", {})),
-        _answers(operation["responses"]),
+        _answer(answer["content"], models),
+        _headers(answer.get("headers", {})),
+        _answers(responses),
         "</section>",
     ]
     return "\n".join(parts)
 
 
+def _followed(response: Schema, components: Schema) -> Schema:
+    return components["responses"][response["$ref"].rsplit("/", 1)[1]] if "$ref" in response else response
+
+
 def _answer(content: Schema, models: Schema) -> str:
     if "application/json" not in content:
         return f"<p><code>{escape(', '.join(content))}</code></p>"
-    answer = _resolve(content["application/json"]["schema"], models)
-    example = json.dumps(_example(answer, models), indent=2, ensure_ascii=False)
-    return f"{_fields(answer, models)}<pre>{escape(example)}</pre>"
+    answer = resolve(content["application/json"]["schema"], models)
+    shown = json.dumps(content["application/json"]["example"], indent=2, ensure_ascii=False)
+    return f"{_fields(answer, models)}<pre>{escape(shown)}</pre>"
 
 
 def _headers(headers: Schema) -> str:
@@ -73,7 +80,7 @@ def _parameters(parameters: Iterable[Schema]) -> str:
         (
             f"<code>{escape(p['name'])}</code>",
             _type(p["schema"]),
-            _inline(p.get("description", "In the path.")),
+            _inline(p["description"]),
             _sample(p),
         )
         for p in parameters
@@ -88,10 +95,10 @@ def _sample(parameter: Schema) -> str:
 def _fields(model: Schema, models: Schema) -> str:
     rows = []
     if model.get("type") == "array":
-        model = _resolve(model["items"], models)
+        model = resolve(model["items"], models)
     for name, field in model.get("properties", {}).items():
         rows.append((f"<code>{escape(name)}</code>", _type(field), _inline(field.get("description", ""))))
-        inner = _resolve(field.get("items", {}), models)
+        inner = resolve(field.get("items", {}), models)
         for inner_name, inner_field in inner.get("properties", {}).items():
             shown = f"<code>{escape(name)}[].{escape(inner_name)}</code>"
             rows.append((shown, _type(inner_field), _inline(inner_field.get("description", ""))))
@@ -128,25 +135,6 @@ def _type(schema: Schema) -> str:
     bounds = [f"{schema[key]}" for key in ("minimum", "maximum") if key in schema]
     named = escape(str(schema.get("format", schema.get("type", "any"))))
     return f"{named} {'–'.join(bounds)}" if len(bounds) > 1 else named
-
-
-def _example(schema: Schema, models: Schema) -> Any:
-    schema = _resolve(schema, models)
-    if schema.get("examples"):
-        return schema["examples"][0]
-    if "anyOf" in schema:
-        return None
-    kind = schema.get("type")
-    if kind == "object":
-        return {name: _example(field, models) for name, field in schema.get("properties", {}).items()}
-    if kind == "array":
-        return [_example(schema["items"], models)]
-    samples = {"integer": 0, "number": 0, "boolean": True, "string": "2026-11-20T00:00:00+00:00"}
-    return "…" if kind == "string" and "format" not in schema else samples.get(str(kind))
-
-
-def _resolve(schema: Schema, models: Schema) -> Schema:
-    return models[schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
 
 
 def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:

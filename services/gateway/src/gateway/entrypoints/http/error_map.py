@@ -13,13 +13,16 @@ from common.errors import UnavailableError
 from gateway.core.errors import (
     AmbiguousIdError,
     BodyRefusedError,
+    HeadersTooLargeError,
     InvalidCursorError,
     InvalidParametersError,
     LimitedError,
     MalformedRequestError,
     NotFoundError,
     QueryTimeoutError,
+    SlowRequestError,
     TooLongError,
+    TooManyConnectionsError,
     TooManyStreamsError,
     UnauthorizedError,
 )
@@ -46,7 +49,10 @@ class ProblemKind:
 
 
 MALFORMED: Final = ProblemKind(
-    HTTPStatus.BAD_REQUEST, "malformed-request", "Malformed request", "Send one credential, no body, UTF-8."
+    HTTPStatus.BAD_REQUEST,
+    "malformed-request",
+    "Malformed request",
+    "Send one credential, in an HTTP request by the book.",
 )
 INVALID_CURSOR: Final = ProblemKind(
     HTTPStatus.BAD_REQUEST,
@@ -69,7 +75,24 @@ QUOTA_EXCEEDED: Final = ProblemKind(
 )
 NOT_FOUND: Final = ProblemKind(HTTPStatus.NOT_FOUND, "not-found", "Not found", "Check the path and the id.")
 METHOD_NOT_ALLOWED: Final = ProblemKind(
-    HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", "`Allow` names the methods."
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    "method-not-allowed",
+    "Method not allowed",
+    "Everything here is read only: `GET`, and `HEAD` for the headers alone.",
+    {"Allow": "GET, HEAD"},
+)
+SLOW: Final = ProblemKind(
+    HTTPStatus.REQUEST_TIMEOUT,
+    "request-timeout",
+    "The request took too long to come",
+    "Send the whole request at once.",
+)
+BODY_REFUSED: Final = ProblemKind(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "content-too-large",
+    "No content is expected",
+    "Send the request without a body.",
+    {"Connection": "close"},
 )
 AMBIGUOUS: Final = ProblemKind(
     HTTPStatus.CONFLICT,
@@ -79,6 +102,12 @@ AMBIGUOUS: Final = ProblemKind(
 )
 TOO_LONG: Final = ProblemKind(
     HTTPStatus.REQUEST_URI_TOO_LONG, "uri-too-long", "Address too long", "Shorten the address to 4,096 bytes."
+)
+HEADERS_TOO_LARGE: Final = ProblemKind(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "headers-too-large",
+    "Headers too large",
+    "Send fewer or shorter headers: at most 100, with 16 KB together.",
 )
 INVALID_PARAMETERS: Final = ProblemKind(
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -109,8 +138,17 @@ TOO_MANY_STREAMS: Final = ProblemKind(
     "Try again later, or read `/changes`.",
     {"Retry-After": "30"},
 )
+TOO_MANY_CONNECTIONS: Final = ProblemKind(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "too-many-connections",
+    "Too many requests are being answered",
+    "Try again later, and keep connections for further requests.",
+    {"Retry-After": "1"},
+)
 KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
-    BodyRefusedError: MALFORMED,
+    BodyRefusedError: BODY_REFUSED,
+    HeadersTooLargeError: HEADERS_TOO_LARGE,
+    SlowRequestError: SLOW,
     MalformedRequestError: MALFORMED,
     TooLongError: TOO_LONG,
     UnauthorizedError: UNAUTHORIZED,
@@ -121,6 +159,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     AmbiguousIdError: AMBIGUOUS,
     QueryTimeoutError: TIMEOUT,
     TooManyStreamsError: TOO_MANY_STREAMS,
+    TooManyConnectionsError: TOO_MANY_CONNECTIONS,
     UnavailableError: UNAVAILABLE,
 }
 _BY_STATUS: Final = {kind.status: kind for kind in (MALFORMED, NOT_FOUND, METHOD_NOT_ALLOWED)}
@@ -162,7 +201,7 @@ def problem(error: Exception, *, request_id: str) -> Problem:
 def autoapi_problem(error: Exception) -> Problem:
     """Return the answer for an error in the words of auto-api's contract: `{"message": …}`."""
     kind = _kind(error)
-    content: dict[str, object] = {"message": _MESSAGES.get(kind.name, kind.title)}
+    content: dict[str, object] = {"message": autoapi_message(kind)}
     if isinstance(error, NotFoundError):
         content["message"] = str(error)
     if isinstance(error, InvalidParametersError):
@@ -175,10 +214,15 @@ def autoapi_problem(error: Exception) -> Problem:
     )
 
 
+def autoapi_message(kind: ProblemKind) -> str:
+    """Return what auto-api's contract says of a kind."""
+    return _MESSAGES.get(kind.name, kind.title)
+
+
 def _own_headers(error: Exception) -> Mapping[str, str]:
     if isinstance(error, LimitedError):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
-    return dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return {}
 
 
 def _kind(error: Exception) -> ProblemKind:

@@ -1,19 +1,23 @@
 """Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import ClassVar, Final
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.core.change_feed import StoredChange
+from gateway.core.parameters import Parameter, Whole
 
 EVENT_STREAM: Final = "text/event-stream"
 BEAT: Final = ": still here\n\n"
 SEND_TIMEOUT_S: Final = 30.0
 """How long a client may take nothing of what is sent to it."""
+LAST_EVENT_ID: Final = Parameter(
+    "Last-Event-ID", Whole(0, 2**62), "`id` of the last event that arrived: continues after it.", 3294715
+)
 
 
 def event(change: StoredChange) -> str:
@@ -25,6 +29,7 @@ class EventStream(StreamingResponse):
     """A stream that holds a place while it runs, and lets go of a client that takes nothing any more."""
 
     media_type = EVENT_STREAM
+    REQUEST_HEADERS: ClassVar[Sequence[Parameter]] = (LAST_EVENT_ID,)
 
     def __init__(self, events: AsyncIterator[str], *, place: AbstractContextManager[None]) -> None:
         super().__init__(events, headers={"X-Accel-Buffering": "no"})

@@ -1,12 +1,18 @@
 """The answers as they are documented; tests hold real answers against them, so no field is missing or too many."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from gateway.core.parameters import Parameter, Words
+
 NAMED_SOURCES: Final = {"X-Sources": "Each source with `ok`, or `missing` and why: `1;ok, 2;missing;reason=timeout`"}
+TAGGED: Final = {"ETag": "Strong: the same for the same bytes only"}
+IF_NONE_MATCH: Final = Parameter(
+    "If-None-Match", Words(4096), "`ETag` of what the client has, or `*`.", '"5f36b2ea290645ee"'
+)
 
 
 class Answer(BaseModel):
@@ -78,8 +84,11 @@ class FacetValue(Answer):
 class FacetList(Answer):
     """The values of each field among the offers that meet the filters, the most frequent first."""
 
-    total: Annotated[int, Field(description="Offers that meet the filters")]
-    facets: Annotated[dict[str, list[FacetValue]], Field(description="Name of the field → its values")]
+    total: Annotated[int, Field(description="Offers that meet the filters", examples=[18034])]
+    facets: Annotated[
+        dict[str, list[FacetValue]],
+        Field(description="Name of the field → its values", examples=[{"mark": [{"value": "BMW", "count": 18034}]}]),
+    ]
 
 
 class SourceFilters(Answer):
@@ -87,7 +96,9 @@ class SourceFilters(Answer):
 
     platform: Annotated[str, Field(examples=["che168"])]
     fetched_at: datetime
-    filters: Annotated[Any, Field(description="As the marketplace gave it")]
+    filters: Annotated[
+        Any, Field(description="As the marketplace gave it", examples=[{"mark": {"BMW": {"model": ["X5"]}}}])
+    ]
 
 
 class SourceFilterList(Answer):
@@ -98,6 +109,9 @@ class SourceFilterList(Answer):
 
 class OfferDetail(OfferItem):
     """One offer in full."""
+
+    HEADERS: ClassVar[Mapping[str, str]] = TAGGED
+    REQUEST_HEADERS: ClassVar[Sequence[Parameter]] = (IF_NONE_MATCH,)
 
     active: Annotated[bool, Field(description="false: withdrawn; lists do not show it")]
     complete: Annotated[bool, Field(description="false: known from partial events only; lists do not show it")]

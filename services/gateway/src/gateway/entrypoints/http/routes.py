@@ -15,11 +15,41 @@ from pydantic import BaseModel
 from gateway.core.autoapi import PREFIX
 from gateway.core.errors import Fault, InvalidParametersError
 from gateway.core.parameters import NO_PARAMETERS, Parameter, Words, printable
-from gateway.entrypoints.http.error_map import INTERNAL, OK, PROBLEM_JSON, QUOTA_EXCEEDED, UNAUTHORIZED, ProblemKind
+from gateway.entrypoints.http.error_map import (
+    BODY_REFUSED,
+    HEADERS_TOO_LARGE,
+    INTERNAL,
+    INVALID_PARAMETERS,
+    MALFORMED,
+    NOT_MODIFIED,
+    OK,
+    PROBLEM_JSON,
+    QUOTA_EXCEEDED,
+    SLOW,
+    TOO_LONG,
+    TOO_MANY_CONNECTIONS,
+    UNAUTHORIZED,
+    ProblemKind,
+    autoapi_message,
+)
 
 Handler = Callable[[Request], Awaitable[Response]]
 MAX_PAIRS: Final = 64
 _ID: Final = Words(128)
+_PATH_PARAMETERS: Final = {
+    "inner_id": Parameter("inner_id", _ID, "Identity of the offer on its platform.", "50837332"),
+    "product_id": Parameter("product_id", _ID, "Identity of the product in its shop.", "813"),
+    "platform": Parameter("platform", _ID, "Marketplace.", "che168"),
+}
+_EVERYWHERE: Final = (
+    *(MALFORMED, SLOW, BODY_REFUSED, TOO_LONG, INVALID_PARAMETERS, HEADERS_TOO_LARGE, INTERNAL),
+    TOO_MANY_CONNECTIONS,
+)
+"""Problems that any request can meet."""
+_WITH_TOKEN: Final = (UNAUTHORIZED, QUOTA_EXCEEDED)
+SECURITY: Final[Sequence[Mapping[str, Sequence[str]]]] = ({"bearer": []}, {"api_key": []})
+"""The ways to send a token; each is enough."""
+AUTOAPI_SECURITY: Final = (*SECURITY, {"api_key_parameter": []})
 
 
 class DirectRoute(APIRoute):
@@ -43,13 +73,18 @@ def add_route(
 ) -> None:
     """Serve GET `path` by `handler` and document it; its name is the operation id, its docstring the description.
 
-    What is no JSON is documented by the class of its response. `HEADERS` of a model says what headers mean.
+    What is no JSON is documented by the class of its response. `HEADERS` of a class says what headers of the answer
+    mean, `REQUEST_HEADERS` which the handler reads. An answer with `ETag` may be a 304.
     """
     documented = _documented_messages if path.startswith(PREFIX) else _documented
-    common = (UNAUTHORIZED, QUOTA_EXCEEDED, INTERNAL) if needs_token else (INTERNAL,)
-    extra: dict[str, Any] = {"parameters": [*_in_path(path), *map(_in_query, parameters.values())]}
+    kinds = {kind.name: kind for kind in (*problems, *_EVERYWHERE, *(_WITH_TOKEN if needs_token else ()))}
+    ordered = sorted(kinds.values(), key=lambda kind: kind.status)
+    read = [*_in_path(path), *map(_in_query, parameters.values()), *_in_headers(getattr(answer, "REQUEST_HEADERS", ()))]
+    extra: dict[str, Any] = {"parameters": read}
     if not needs_token:
         extra["security"] = []
+    elif path.startswith(PREFIX):
+        extra["security"] = AUTOAPI_SECURITY
     app.router.routes.append(
         DirectRoute(
             path,
@@ -59,7 +94,7 @@ def add_route(
             response_class=answer if issubclass(answer, Response) else JSONResponse,
             status_code=OK,
             response_description="Done",
-            responses={**documented((*problems, *common)), **_with_headers(getattr(answer, "HEADERS", {}))},
+            responses={**_with_headers(getattr(answer, "HEADERS", {})), **documented(ordered)},
             operation_id=getattr(handler, "__name__", path),
             tags=[tag],
             openapi_extra=extra,
@@ -102,52 +137,65 @@ def json_response(body: str, headers: Mapping[str, str] | None = None) -> Respon
     return Response(body, media_type="application/json", headers=headers)
 
 
-def _in_query(parameter: Parameter) -> dict[str, Any]:
-    schema = dict(parameter.kind.schema)
-    if parameter.default is not None:
-        schema["default"] = parameter.default
+def _described(parameter: Parameter, place: str) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": parameter.name,
-        "in": "query",
-        "required": parameter.required,
+        "in": place,
+        "required": parameter.required or place == "path",
         "description": parameter.description,
     }
     if parameter.example is not None:
         described["example"] = parameter.example
-    if schema["type"] == "array":
+    return {**described, "schema": dict(parameter.kind.schema)}
+
+
+def _in_query(parameter: Parameter) -> dict[str, Any]:
+    described = _described(parameter, "query")
+    if parameter.default is not None:
+        described["schema"]["default"] = parameter.default
+    if described["schema"]["type"] == "array":
         described |= {"style": "form", "explode": False, "example": str(parameter.example).split(",")}
-    return {**described, "schema": schema}
+    return described
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    return [_described(_PATH_PARAMETERS[name], "path") for name in names]
+
+
+def _in_headers(parameters: Sequence[Parameter]) -> list[dict[str, Any]]:
+    return [_described(parameter, "header") for parameter in parameters]
 
 
 def _with_headers(headers: Mapping[str, str]) -> dict[int | str, dict[str, Any]]:
     described = {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in headers.items()}
-    return {OK: {"headers": described}} if described else {}
+    answers: dict[int | str, dict[str, Any]] = {OK: {"headers": described}} if described else {}
+    if "ETag" in headers:
+        answers[NOT_MODIFIED] = {"description": "What the client has is what there is", "headers": described}
+    return answers
 
 
 def _documented_messages(kinds: Sequence[ProblemKind]) -> dict[int | str, dict[str, Any]]:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/AutoApiError"}}}
-    return {kind.status.value: {"description": kind.title, "content": content} for kind in kinds}
+    return _by_status(kinds, "application/json", "AutoApiError", lambda kind: {"message": autoapi_message(kind)})
 
 
 def _documented(kinds: Sequence[ProblemKind]) -> dict[int | str, dict[str, Any]]:
+    def example(kind: ProblemKind) -> dict[str, Any]:
+        said = {"type": kind.type, "title": kind.title, "status": kind.status.value}
+        return {**said, "request_id": "8f14e45fceea167a"}
+
+    return _by_status(kinds, PROBLEM_JSON, "Problem", example)
+
+
+def _by_status(
+    kinds: Sequence[ProblemKind], media_type: str, model: str, example: Callable[[ProblemKind], dict[str, Any]]
+) -> dict[int | str, dict[str, Any]]:
     documented: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
-        entry = documented.setdefault(
-            kind.status.value, {"description": "", "content": {PROBLEM_JSON: {"examples": {}}}}
-        )
+        answer = {"schema": {"$ref": f"#/components/schemas/{model}"}, "examples": {}}
+        entry = documented.setdefault(kind.status.value, {"description": "", "content": {media_type: answer}})
         entry["description"] = "; ".join(filter(None, (entry["description"], kind.title)))
-        content = entry["content"][PROBLEM_JSON]
-        content["schema"] = {"$ref": "#/components/schemas/Problem"}
-        example = {
-            "type": kind.type,
-            "title": kind.title,
-            "status": kind.status.value,
-            "request_id": "8f14e45fceea167a",
-        }
-        content["examples"][kind.name] = {"value": example}
+        entry["content"][media_type]["examples"][kind.name] = {"value": example(kind)}
+        for name, value in kind.headers.items():
+            entry.setdefault("headers", {})[name] = {"schema": {"type": "string"}, "example": value}
     return documented

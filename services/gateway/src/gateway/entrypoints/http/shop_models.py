@@ -1,12 +1,13 @@
 """The answers about shops as they are documented; tests hold real answers against them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gateway.entrypoints.http.models import NAMED_SOURCES, Answer, OfferItem, ReferenceItem
+from gateway.core.parameters import Parameter
+from gateway.entrypoints.http.models import IF_NONE_MATCH, NAMED_SOURCES, TAGGED, Answer, OfferItem, ReferenceItem
 
 Money = Annotated[float | None, Field(description="In the product's `currency`", examples=[6500])]
 WebAddress = Annotated[str | None, Field(description="http or https only", examples=["https://shop.example/1.jpg"])]
@@ -132,6 +133,9 @@ class Importance(Answer):
 
 class ProductDetail(ProductItem):
     """One product with all its parts, each list in the shop's order."""
+
+    HEADERS: ClassVar[Mapping[str, str]] = TAGGED
+    REQUEST_HEADERS: ClassVar[Sequence[Parameter]] = (IF_NONE_MATCH,)
 
     source_updated_at: Annotated[datetime | None, Field(description="By the shop; silent about its parts")]
     from_crm: bool | None
