@@ -14,7 +14,17 @@ from tests.contract.normalizer.product_fakes import FakeShelf, ShopTables
 
 from normalizer.core.drift import MAX_WORDS, Drift
 from normalizer.core.errors import PoisonError, TransientError
-from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, Selection, StoredRow
+from normalizer.core.ports import (
+    CatalogueChange,
+    CatalogueRow,
+    Key,
+    LandedRow,
+    LedgerPage,
+    Listed,
+    Reject,
+    Selection,
+    StoredRow,
+)
 
 EXPONENT: Final = re.compile(rb"\d[eE]\+?(\d+)")
 LARGEST_EXPONENT: Final = 131_071
@@ -83,15 +93,21 @@ class FakeStore:
         rows = sorted((r.id, key) for key, r in self.tables.raw.items() if not r.processed and r.id > after)[:limit]
         return [key for _, key in rows], rows[-1][0] if rows else after
 
-    async def landed(self, wanted: Selection, *, limit: int, after: int) -> tuple[list[Key], int]:
-        """Return keys of landed rows, by id."""
+    async def landed(self, wanted: Selection, *, limit: int, after: int) -> tuple[list[LandedRow], int]:
+        """Return landed rows, by id."""
         meant = (
             (row.id, key)
             for key, row in self.tables.raw.items()
             if wanted.platform in {None, key.platform} and wanted.inner_id in {None, key.inner_id} and row.id > after
         )
         rows = sorted(meant)[:limit]
-        return [key for _, key in rows], rows[-1][0] if rows else after
+        return [self._landed(key) for _, key in rows], rows[-1][0] if rows else after
+
+    def _landed(self, key: Key) -> LandedRow:
+        row, shown = self.tables.raw[key], self.tables.catalogue.get(key)
+        raw = row.stored.row
+        listed = None if shown is None else _listed(shown)
+        return LandedRow(key, raw.data, raw.active and raw.is_complete, row.processed, listed)
 
     async def replayed_to(self, wanted: Selection) -> int:
         """Return where a replay stands."""
@@ -189,8 +205,7 @@ class FakeTransaction:
 
     async def listed(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
         """Return what the catalogue holds."""
-        known = {key: self._tables.catalogue[key] for key in keys if key in self._tables.catalogue}
-        return {key: Listed(row.document, row.raw.active and row.raw.is_complete) for key, row in known.items()}
+        return {key: _listed(self._tables.catalogue[key]) for key in keys if key in self._tables.catalogue}
 
     async def write_catalogue(self, rows: Sequence[CatalogueRow]) -> None:
         """Insert or replace rows."""
@@ -226,6 +241,10 @@ class FakeTransaction:
         if row is not None and not row.processed:
             number = next(self.numbers)
             self._tables.raw[key] = replace(row, error_count=row.error_count + 1, last_error=error, version=number)
+
+
+def _listed(row: CatalogueRow) -> Listed:
+    return Listed(row.document, row.raw.active and row.raw.is_complete)
 
 
 def _key(stored: StoredRow) -> Key:

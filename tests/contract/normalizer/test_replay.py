@@ -169,3 +169,8 @@ async def test_a_database_that_goes_away_leaves_the_replay_where_its_last_commit
     with pytest.raises(TransientError):
         await one.step(after)
     assert await one.position() == after
+    goes_on: int | None = after
+    while goes_on is not None:
+        goes_on = await one.step(goes_on)
+    listed = await shelf.listed()
+    assert {listed[number]["currency"] for number in "12345"} == {"KRW"}

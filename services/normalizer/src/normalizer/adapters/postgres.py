@@ -20,7 +20,17 @@ from normalizer.adapters.products import PostgresShelf
 from normalizer.core.diary import Normalization
 from normalizer.core.drift import Drift
 from normalizer.core.merge import NEVER, LooseField, RawRow
-from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Listed, Reject, Selection, StoredRow
+from normalizer.core.ports import (
+    CatalogueChange,
+    CatalogueRow,
+    Key,
+    LandedRow,
+    LedgerPage,
+    Listed,
+    Reject,
+    Selection,
+    StoredRow,
+)
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -57,12 +67,12 @@ class PostgresStore:
                 rows = await connection.fetch(sql.PENDING, after, limit)
         return [Key(row["platform"], row["inner_id"]) for row in rows], rows[-1]["id"] if rows else after
 
-    async def landed(self, wanted: Selection, *, limit: int, after: int) -> tuple[list[Key], int]:
-        """Return keys of landed rows, and the last id looked at."""
+    async def landed(self, wanted: Selection, *, limit: int, after: int) -> tuple[list[LandedRow], int]:
+        """Return landed rows, and the last id looked at."""
         with translated():
             async with self._connection() as connection:
                 rows = await connection.fetch(sql.LANDED, after, limit, wanted.platform, wanted.inner_id)
-        return [Key(row["platform"], row["inner_id"]) for row in rows], rows[-1]["id"] if rows else after
+        return list(map(_landed, rows)), rows[-1]["id"] if rows else after
 
     async def replayed_to(self, wanted: Selection) -> int:
         """Return the last id of a replay that did not end, or 0."""
@@ -223,6 +233,12 @@ class PostgresTransaction:
         with translated():
             rows = await self._connection.fetch(statement, *_columns(keys, width=2))
         return {Key(row["platform"], row["inner_id"]): _stored(row) for row in rows}
+
+
+def _landed(row: Any) -> LandedRow:
+    _, platform, inner_id, data, is_visible, is_processed, document, is_shown = row
+    listed = None if document is None else Listed(document, is_shown)
+    return LandedRow(Key(platform, inner_id), data, is_visible, is_processed, listed)
 
 
 def _names(wanted: Selection) -> tuple[str, str]:

@@ -100,10 +100,20 @@ SELECT id, platform, inner_id FROM raw_data WHERE NOT is_processed AND id > $1 O
 """Rows that wait to be normalised, in pages. Partial index raw_data_unprocessed_idx."""
 
 LANDED: Final = """
-SELECT id, platform, inner_id FROM raw_data
-WHERE id > $1 AND ($3::text IS NULL OR platform = $3) AND ($4::text IS NULL OR inner_id = $4) ORDER BY id LIMIT $2
+SELECT landed.*, shown.*
+FROM (
+    SELECT id, platform, inner_id, data, active_status = 0 AND base_seq IS NOT NULL AS is_visible, is_processed
+    FROM raw_data
+    WHERE id > $1 AND ($3::text IS NULL OR platform = $3) AND ($4::text IS NULL OR inner_id = $4) ORDER BY id LIMIT $2
+) AS landed
+LEFT JOIN LATERAL (
+    SELECT normalized_data AS document, active_status = 0 AND is_complete AS is_shown FROM processed_data
+    WHERE platform = landed.platform AND inner_id = landed.inner_id OFFSET 0
+) AS shown ON true
+ORDER BY id
 """
-"""Landed rows in pages; primary key, for one offer unique (platform, inner_id)."""
+"""Landed rows in pages, each beside its catalogue row, which OFFSET makes no plan read in any other way than one by
+one. Primary key, for one offer unique (platform, inner_id); unique (platform, inner_id) of processed_data."""
 
 REPLAYED_TO: Final = "SELECT position FROM replays WHERE platform = $1 AND inner_id = $2"
 """Position of a replay that did not end; empty text stands for all. Primary key."""

@@ -71,6 +71,24 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class LandedRow:
+    """A landed row beside what the catalogue holds of it, both as one moment showed them; nothing is locked.
+
+    Attributes:
+        data: The merged document as JSON bytes.
+        is_visible: Whether people are to see the offer.
+        is_processed: Whether the catalogue holds it as it is.
+        listed: What the catalogue holds; None: nothing.
+    """
+
+    key: Key
+    data: bytes
+    is_visible: bool
+    is_processed: bool
+    listed: Listed | None
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueRow:
     """An offer on its way into `processed_data`."""
 
@@ -192,8 +210,8 @@ class Store(Protocol):
 class ReplayStore(Store, Protocol):
     """Where offers are kept, and how far a replay of them is."""
 
-    async def landed(self, wanted: Selection, *, limit: int, after: int) -> tuple[list[Key], int]:
-        """Return keys of landed rows with ids above `after`, and the last id looked at."""
+    async def landed(self, wanted: Selection, *, limit: int, after: int) -> tuple[list[LandedRow], int]:
+        """Return landed rows with ids above `after`, and the last id looked at."""
         ...
 
     async def replayed_to(self, wanted: Selection) -> int:

@@ -1,9 +1,11 @@
 """Replay: normalise landed rows anew after a mapping was changed, while live traffic goes on.
 
-Each batch is one transaction that locks its rows, so a change that lands at the same moment is either seen or comes
+Rows are read without a lock, and those that the catalogue holds just as the mapping has them are left alone. The others
+are normalised in a transaction that locks them, so a change that lands at the same moment is either seen or comes
 after. A rehearsal does exactly the same and rolls back.
 """
 
+import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,14 +18,22 @@ import msgspec
 from common.log import fields
 from normalizer.core.bisect import culprits
 from normalizer.core.catalogue import write_catalogue
-from normalizer.core.ports import CatalogueChange, Key, ReplayStore, Selection, Transaction
+from normalizer.core.offers.normalise import normalise
+from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.ports import CatalogueChange, Key, LandedRow, ReplayStore, Selection, Transaction
 from normalizer.core.profiles import Profiles
 
 EXAMPLES: Final = 3
 """Offers shown for each field."""
+SLICE: Final = 20
+"""Rows looked at before the replies of the database, which reads the next ones, have their turn."""
 
 _log = logging.getLogger(__name__)
 _decode: Final = msgspec.json.Decoder(dict[str, list[Any]]).decode
+_document: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+_Page = tuple[list[LandedRow], int]
+"""Rows, and the last id looked at."""
 
 
 class _RolledBack(Exception):  # noqa: N818 - ends a rehearsal, no error
@@ -81,7 +91,7 @@ class Replay:
         store: Where rows are kept.
         profiles: Platform → what its fields mean.
         wanted: Which rows.
-        batch_size: Rows in one transaction.
+        batch_size: Rows looked at in one step, and at most in one transaction.
     """
 
     def __init__(self, store: ReplayStore, profiles: Profiles, wanted: Selection, *, batch_size: int) -> None:
@@ -89,6 +99,7 @@ class Replay:
         self._profiles = profiles
         self._wanted = wanted
         self._batch_size = batch_size
+        self._ahead: tuple[int, _Page] | None = None
         self.counts: Counter[str] = Counter()
 
     async def position(self) -> int:
@@ -101,32 +112,50 @@ class Replay:
         Raises:
             TransientError: What was committed stays; the next replay goes on there.
         """
-        keys, last = await self._store.landed(self._wanted, limit=self._batch_size, after=after)
-        if not keys:
+        rows, last = await self._page(after)
+        if not rows:
             await self._store.end_replay(self._wanted)
             return None
+        await asyncio.gather(self._read_ahead(last), self._replayed(rows, after, last))
+        return last
+
+    async def rehearse(self, after: int, rehearsal: Rehearsal) -> int | None:
+        """Find out what `step` would change, and change nothing; return where to go on, None at the end."""
+        rows, last = await self._page(after)
+        if not rows:
+            return None
+        await asyncio.gather(self._read_ahead(last), self._rehearsed(rows, rehearsal))
+        return last
+
+    async def _page(self, after: int) -> _Page:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == after:
+            return ahead[1]
+        return await self._store.landed(self._wanted, limit=self._batch_size, after=after)
+
+    async def _read_ahead(self, after: int) -> None:
+        self._ahead = after, await self._store.landed(self._wanted, limit=self._batch_size, after=after)
+
+    async def _replayed(self, rows: Sequence[LandedRow], after: int, last: int) -> None:
+        news = await self._news(rows)
 
         async def attempt(part: Sequence[Key]) -> None:
             found: Counter[str] = Counter()
             async with self._store.transaction() as transaction:
                 changes = await self._normalised(transaction, part, found)
-                await transaction.save_replay(self._wanted, last if part is keys else after)
+                await transaction.save_replay(self._wanted, last if part is news else after)
                 await transaction.log_changes(changes)
             self.counts.update(found)
 
-        keys.sort()
-        for key, error in await culprits(keys, attempt):
+        if not news:
+            async with self._store.transaction() as transaction:
+                await transaction.save_replay(self._wanted, last)
+        for key, error in await culprits(news, attempt):
             who = {"platform": key.platform, "inner_id": key.inner_id}
             _log.error(fields("record cannot be normalised", **who, error=error))
             self.counts["errors"] += 1
-        return last
 
-    async def rehearse(self, after: int, rehearsal: Rehearsal) -> int | None:
-        """Find out what `step` would change, and change nothing; return where to go on, None at the end."""
-        keys, last = await self._store.landed(self._wanted, limit=self._batch_size, after=after)
-        if not keys:
-            return None
-
+    async def _rehearsed(self, rows: Sequence[LandedRow], rehearsal: Rehearsal) -> None:
         async def attempt(part: Sequence[Key]) -> None:
             found: Counter[str] = Counter()
             changes: list[CatalogueChange] = []
@@ -137,12 +166,36 @@ class Replay:
             rehearsal.note(changes)
             self.counts.update(found)
 
-        for key, error in await culprits(sorted(keys), attempt):
+        for key, error in await culprits(await self._news(rows), attempt):
             _log.warning(
                 fields("record could not be normalised", platform=key.platform, inner_id=key.inner_id, error=error)
             )
             self.counts["errors"] += 1
-        return last
+
+    async def _news(self, rows: Sequence[LandedRow]) -> list[Key]:
+        """Return, in the order of locks, the keys of rows that the catalogue does not hold as the mapping has them."""
+        news = []
+        for place in range(0, len(rows), SLICE):
+            news += [row.key for row in rows[place : place + SLICE] if not self._is_held(row)]
+            await asyncio.sleep(0)  # noqa: TID251 - takes no time: what was read ahead is taken from the socket
+        self.counts["records"] += len(rows) - len(news)
+        return sorted(news)
+
+    def _is_held(self, row: LandedRow) -> bool:
+        profile, shown = self._profiles.get(row.key.platform), row.listed
+        if not isinstance(profile, PlatformProfile) or not row.is_processed:
+            return False
+        if shown is None or shown.is_visible != row.is_visible:
+            return False
+        try:
+            offer, odd = normalise(row.data, profile)
+        except Exception:  # noqa: BLE001 - the transaction of this row meets it again and says whose it is
+            return False
+        if msgspec.to_builtins(offer) != _document(shown.document):
+            return False
+        for oddity in odd:
+            self.counts[f"odd.{oddity.field}:{oddity.reason}"] += 1
+        return True
 
     async def _normalised(
         self, transaction: Transaction, part: Sequence[Key], found: Counter[str]
