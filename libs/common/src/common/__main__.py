@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 from common import definitions, log, probe
+from common.clock import SystemClock
 from common.db import migrate
+from common.db.dump import dump
+from common.db.restore import restore
 from common.errors import FeedmillError
 from common.settings import Settings, load
 
@@ -35,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate", help="bring the database to the newest revision").set_defaults(run=_migrate)
     commands.add_parser("health", help="fail unless database and broker answer").set_defaults(run=_health)
+    _add_moving(commands)
     fill = commands.add_parser(
         "definitions",
         help="write the broker's definitions with password hashes",
@@ -46,9 +50,41 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_moving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    write = commands.add_parser(
+        "dump",
+        help="write the whole database to a new folder",
+        description="Services may go on. Data, row counts and positions are of one moment.",
+    )
+    write.add_argument("--to", type=Path, metavar="FOLDER", help="default: dumps/feedmill-<time>")
+    write.set_defaults(run=_dump)
+    take = commands.add_parser(
+        "restore",
+        help="make the database what a dump holds",
+        description="All or nothing: a dump that is not whole or does not fit leaves the database as it was.",
+    )
+    take.add_argument("folder", type=Path, metavar="FOLDER", help="what `feedmill dump` has written")
+    take.add_argument(
+        "--force", action="store_true", help="replace what the database holds; take a dump of an older revision"
+    )
+    take.set_defaults(run=_restore)
+
+
 def _migrate(_options: argparse.Namespace) -> str:
     revision = asyncio.run(migrate.upgrade(load(Settings).database))
     return log.fields("database migrated", revision=revision)
+
+
+def _dump(options: argparse.Namespace) -> str:
+    folder = options.to or Path("dumps", f"feedmill-{SystemClock().now():%Y%m%dT%H%M%SZ}")
+    made = asyncio.run(dump(load(Settings).database, folder))
+    return log.fields("database dumped", folder=folder, revision=made.revision, rows=sum(made.stock.rows.values()))
+
+
+def _restore(options: argparse.Namespace) -> str:
+    made = asyncio.run(restore(load(Settings).database, options.folder, force=options.force))
+    rows = sum(made.stock.rows.values())
+    return log.fields("database restored", folder=options.folder, rows=rows, as_of=f"{made.made_at:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _health(_options: argparse.Namespace) -> str:

@@ -3,6 +3,7 @@
 FeedmillError
 ├── ConfigurationError   a setting is missing, unknown or out of bounds; the text names its key
 ├── UnavailableError     a server of ours (broker, database) does not answer now; waiting helps
+├── TransferError        a dump cannot be made or taken; nothing was changed
 └── InvalidEventError    a message is no event; it is dead-lettered with `reason`
 """
 
@@ -17,6 +18,10 @@ class ConfigurationError(FeedmillError):
 
 class UnavailableError(FeedmillError):
     """The broker or the database does not answer now; the same call may succeed later."""
+
+
+class TransferError(FeedmillError):
+    """A dump cannot be made or taken, and nothing was changed; the text says why and, where that is so, what helps."""
 
 
 class InvalidEventError(FeedmillError):

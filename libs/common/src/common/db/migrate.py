@@ -1,5 +1,6 @@
 """Bring a database to the newest revision; safe to start twice at once."""
 
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from common.db import aside
 from common.db.engine import create_engine
 from common.errors import ConfigurationError, UnavailableError
 from common.settings import DatabaseSettings
@@ -20,6 +22,8 @@ MIGRATION_LOCK: Final = 0x6665_6564_0001
 
 PATIENCE_S: Final = 3600.0
 """Seconds that a revision, or the wait for another migration, may take."""
+
+_log = logging.getLogger(__name__)
 
 
 def alembic_config() -> Config:
@@ -37,6 +41,11 @@ def head() -> str:
     return revision
 
 
+def known() -> frozenset[str]:
+    """Return every revision that this version knows."""
+    return frozenset(one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions())
+
+
 async def upgrade(settings: DatabaseSettings) -> str:
     """Run what is missing and return the revision reached.
 
@@ -52,6 +61,10 @@ async def upgrade(settings: DatabaseSettings) -> str:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
             await connection.commit()
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None  # noqa: S101 - it is connected
+            if await aside.put_back(driver):
+                _log.warning("a restore that was cut off has been undone")
             await connection.run_sync(_run)
             await connection.commit()
     except (OSError, DBAPIError, asyncpg.PostgresError) as error:

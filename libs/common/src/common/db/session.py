@@ -1,10 +1,12 @@
 """What every database session sets, whoever opens it. Free of SQLAlchemy, which a lean process need not load."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
 
+from common.errors import UnavailableError
 from common.settings import DatabaseSettings
 
 AWAY: Final = (
@@ -28,6 +30,35 @@ def server_settings(settings: DatabaseSettings, *, application: str) -> dict[str
         "idle_in_transaction_session_timeout": "60000",
         "jit": "off",
     }
+
+
+@asynccontextmanager
+async def connect_patiently(
+    settings: DatabaseSettings, *, application: str
+) -> "AsyncIterator[asyncpg.Connection[Any]]":
+    """Lend one connection whose statements and transactions take as long as they need.
+
+    Raises:
+        UnavailableError: The database is away or refuses this user or a statement, before or meanwhile.
+    """
+    unbounded = dict.fromkeys(("statement_timeout", "idle_in_transaction_session_timeout"), "0")
+    try:
+        connection = await asyncpg.connect(
+            host=settings.host,
+            port=settings.port,
+            user=settings.user,
+            password=settings.password.get_secret_value() or None,
+            database=settings.name,
+            timeout=settings.connect_timeout_s,
+            server_settings=server_settings(settings, application=application) | unbounded,
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=settings.connect_timeout_s)
+    except (*AWAY, asyncpg.PostgresError) as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UnavailableError(f"database {settings.host}:{settings.port}/{settings.name}: {said}") from error
 
 
 async def exchange_json_as_bytes(driver: "asyncpg.Connection[Any]") -> None:
