@@ -33,6 +33,7 @@ PLACES = [
     "(b'authorization', b'Bearer {}')",
     " Bearer {}",
     "secret_key={};",
+    "PA\u017f\u017fWORD={} ",
     "access_token: {}",
     "amqp://fetcher:{}@127.0.0.1:5672/feedmill",
     "https://user:{}@shop.example/api/products?on_main=true",
