@@ -20,6 +20,7 @@ from gateway.entrypoints.http.auth import RequireToken
 from gateway.entrypoints.http.autoapi_v2 import add_autoapi
 from gateway.entrypoints.http.changes import add_changes
 from gateway.entrypoints.http.collect import add_collect
+from gateway.entrypoints.http.dispatch import Dispatch
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
 from gateway.entrypoints.http.facets import add_facets
 from gateway.entrypoints.http.frame import PROBES, Frame
@@ -68,6 +69,7 @@ def build_api(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=dict.fromkeys(("tracing", "metrics", "logs"), False),  # asked for at every request otherwise
         exception_handlers={HTTPException: _hand_up},
     )
     add_changes(app, parts.changes, parts.feed)  # before /offers/{inner_id}, of which /offers/stream is one
@@ -92,6 +94,7 @@ def build_api(parts: Parts) -> FastAPI:
     open_paths = set(PROBES)
     open_paths |= DOCS_PATHS if parts.docs_open else set()
     open_paths |= {INFO_PATH} if parts.info_open else set()
+    app.add_middleware(Dispatch, routes=app.routes)
     app.add_middleware(RequireToken, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
     app.add_middleware(Frame, clock=parts.clock, new_id=parts.new_id, policy=parts.limiter.quota.policy)
     return app
