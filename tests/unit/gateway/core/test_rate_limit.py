@@ -112,12 +112,35 @@ async def test_a_busy_process_asks_the_store_seldom_and_a_refused_one_not_at_all
     assert gateways.store.asked <= 1000 / (1000 / LEASED_PART) + 10
 
 
+async def test_a_steady_client_costs_two_questions_a_second() -> None:
+    gateways = Gateways(1, Quota(burst=10_000, interval_s=0.001))
+    asked = []
+    for _ in range(6):
+        before = gateways.store.asked
+        for _ in range(200):
+            assert await gateways.allowed(0)
+            gateways.clock._elapsed += 0.005  # noqa: SLF001 - as above
+        asked.append(gateways.store.asked - before)
+    assert asked[0] <= 10
+    assert max(asked[1:]) <= 2
+
+
+async def test_who_comes_back_after_a_while_takes_one() -> None:
+    gateways = Gateways(1, Quota(burst=1000, interval_s=100.0))
+    for _ in range(40):
+        await gateways.allowed(0)
+    await gateways.clock.advance(2 * LEASE_S)
+    await gateways.allowed(0)
+    assert gateways.limiters[0].standing(1).remaining == 1000 - 41
+
+
 async def test_what_was_taken_in_advance_and_not_spent_is_given_back() -> None:
     gateways = Gateways(1, Quota(burst=100, interval_s=100.0))
     for _ in range(6):
         await gateways.allowed(0)
     await gateways.clock.advance(LEASE_S)
-    assert (await gateways.limiters[0].spend(1)).remaining == 93
+    await gateways.limiters[0].spend(1)
+    assert gateways.limiters[0].standing(1).remaining == 93
 
 
 async def test_one_process_takes_little_in_advance() -> None:
@@ -138,7 +161,9 @@ async def test_the_standing_falls_and_rises_again() -> None:
     gateways = Gateways(1)
     limiter = gateways.limiters[0]
     assert limiter.standing(1) == Standing(100, 0)
-    assert [(await limiter.spend(1)).remaining for _ in range(5)] == [99, 98, 97, 96, 95]
+    for left in (99, 98, 97, 96, 95):
+        await limiter.spend(1)
+        assert limiter.standing(1).remaining == left
     assert limiter.standing(1).reset_s == 1
     await gateways.clock.advance(0.35)
     assert limiter.standing(1).remaining == 98

@@ -107,6 +107,13 @@ class _Lease:
         """Return whether the next request can be decided without the store."""
         return now < self.refused_until or (self.left > 0 and now - self.taken_at < LEASE_S)
 
+    def wanted_next(self, now: float) -> int:
+        """Return how many requests to take: twice as many where they were too few, otherwise what was needed."""
+        age_s = now - self.taken_at
+        if age_s < LEASE_S:
+            return max(1, 2 * self.size)
+        return max(1, self.size - self.left) if age_s < 2 * LEASE_S else 1
+
 
 class RateLimiter:
     """Decides whether a token may make one more request.
@@ -128,8 +135,8 @@ class RateLimiter:
         self._local_full_at: dict[int, float] = {}
         self._store_back_at = -math.inf
 
-    async def spend(self, token_id: int) -> Standing:
-        """Spend one request and return what is left.
+    async def spend(self, token_id: int) -> None:
+        """Spend one request.
 
         Raises:
             LimitedError: There is none left.
@@ -143,7 +150,6 @@ class RateLimiter:
         if lease.left == 0 or now < lease.refused_until:
             raise LimitedError(max(lease.refused_until - now, 0.0))
         lease.left -= 1
-        return self.standing(token_id)
 
     def standing(self, token_id: int) -> Standing:
         """Return what this process knows of a token's quota."""
@@ -153,11 +159,11 @@ class RateLimiter:
         return Standing(min(self.quota.burst, max(0, free) + lease.left), math.ceil(backlog_s))
 
     async def _renew(self, token_id: int, lease: _Lease) -> None:
-        busy = lease.left == 0 and self._clock.monotonic() - lease.taken_at < LEASE_S
-        wanted = min(2 * lease.size, self._most_leased) if busy and lease.size else 1
+        wanted = min(lease.wanted_next(self._clock.monotonic()), self._most_leased)
         quota, grant = await self._take(token_id, give_back=lease.left, wanted=wanted)
         now = self._clock.monotonic()
-        lease.left, lease.size, lease.taken_at, lease.backlog_s = grant.granted, wanted, now, grant.backlog_s
+        lease.left = lease.size = grant.granted
+        lease.taken_at, lease.backlog_s = now, grant.backlog_s
         if not grant.granted:
             lease.refused_until = now + grant.backlog_s + quota.interval_s - quota.window_s
 
