@@ -32,6 +32,25 @@ async def test_a_token_is_looked_up_once_in_its_time() -> None:
     assert store.lookups == 2
 
 
+async def test_many_requests_at_once_are_one_question() -> None:
+    access, store = await access_and_store(VirtualClock())
+    asking = [asyncio.create_task(access.admit(TOKEN)) for _ in range(30)]
+    await asyncio.sleep(0)  # noqa: TID251 - lets them begin, takes no time
+    asking[0].cancel()
+    assert await asyncio.gather(*asking[1:]) == [1] * 29
+    assert store.lookups == 1
+
+
+async def test_a_question_that_fails_fails_for_all_who_wait_and_is_asked_again() -> None:
+    access, store = await access_and_store(VirtualClock())
+    store.failure = UnavailableError("away")
+    answers = await asyncio.gather(*(access.admit(TOKEN) for _ in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [UnavailableError] * 3
+    store.failure = None
+    assert await access.admit(TOKEN) == 1
+    assert store.lookups == 2
+
+
 @pytest.mark.parametrize("token", [None, "", "x", TOKEN[:-1], TOKEN[:-1] + "!", TOKEN.lower(), OTHER_TOKEN[:15] + "0"])
 async def test_what_is_no_token_is_refused_without_a_question(token: str | None) -> None:
     access, store = await access_and_store(VirtualClock())

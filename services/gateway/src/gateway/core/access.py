@@ -1,5 +1,6 @@
 """Who may pass: a token is looked up once in a few seconds and its last use is written in batches."""
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,7 @@ class Access:
         self._clock = clock
         self._cache_ttl_s = cache_ttl_s
         self._seen: dict[str, _Seen] = {}
+        self._asking: dict[str, asyncio.Task[KnownToken | None]] = {}
         self._used_at: dict[int, datetime] = {}
         self._guesses = GuessLimit(clock)
 
@@ -63,10 +65,17 @@ class Access:
         return known.id
 
     async def _known(self, digest: str) -> KnownToken | None:
-        moment = self._clock.monotonic()
         seen = self._seen.get(digest)
-        if seen is not None and moment - seen.looked_up_at < self._cache_ttl_s:
+        if seen is not None and self._clock.monotonic() - seen.looked_up_at < self._cache_ttl_s:
             return seen.token
+        asking = self._asking.get(digest)
+        if asking is None:  # of many requests at once, one asks for all
+            asking = self._asking[digest] = asyncio.ensure_future(self._looked_up(digest))
+            asking.add_done_callback(lambda _: self._asking.pop(digest))
+        return await asyncio.shield(asking)
+
+    async def _looked_up(self, digest: str) -> KnownToken | None:
+        moment = self._clock.monotonic()
         found = await self._lookup.find(digest)
         if found is None:
             self._seen.pop(digest, None)
