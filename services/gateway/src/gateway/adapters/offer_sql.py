@@ -18,6 +18,7 @@ both, a list is two stretches, offers with the value and offers without, and a p
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from gateway.adapters.offer_filters import depends_on_values, where
@@ -168,16 +169,20 @@ def _stretch(query: OfferQuery, presence: str | None, after: Position | None) ->
     if after is not None:
         conditions.append(_beyond(query.sort, after, values.bound))
     order = _order(query.sort)
-    chosen = selected({name: LIST_FIELDS[name] for name in query.fields})
     sql = f"""
         SELECT row_to_json(item)::text AS body, p.{query.sort.field or "id"} AS key, p.id
         FROM (
             SELECT p.* FROM processed_data AS p WHERE {" AND ".join(conditions)} ORDER BY {order}
             LIMIT ${len(values.taken) + 1}
-        ) AS p CROSS JOIN LATERAL (SELECT {chosen}) AS item
+        ) AS p CROSS JOIN LATERAL (SELECT {_listed(query.fields)}) AS item
         ORDER BY {order}
     """  # noqa: S608 - names come from FILTERS, FIELDS and Sort, values are bound
     return Statement(sql, tuple(values.taken), depends_on_values(query.conditions))
+
+
+@lru_cache(maxsize=64)
+def _listed(fields: tuple[str, ...]) -> str:
+    return selected({name: LIST_FIELDS[name] for name in fields})
 
 
 def _skip(query: OfferQuery, presence: str | None) -> Statement:
