@@ -69,7 +69,7 @@ def build_api(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry=dict.fromkeys(("tracing", "metrics", "logs"), False),  # asked for at every request otherwise
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for at every request otherwise
         exception_handlers={HTTPException: _hand_up},
     )
     add_changes(app, parts.changes, parts.feed)  # before /offers/{inner_id}, of which /offers/stream is one
