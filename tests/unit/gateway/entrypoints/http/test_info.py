@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import json
 import re
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -26,7 +28,25 @@ OFFERS = [
     a_processed_offer(inner_id="7", title=EVIL, url='https://a.example/?a=1&b="x'),
     a_processed_offer(mark="Audi"),
 ]
+LOADED = [{"platform": "che168", "active": 1234, "total": 1300}]
+RUNS = [
+    {"platform": platform, "kind": kind, "status": status, "finished_at": finished}
+    for platform, kind, status, finished in (
+        ("che168", "initial_load", "done", "2026-11-01T02:07:00+00:00"),
+        ("che168", "daily_update", "done", "2026-11-20T02:07:00+00:00"),
+        ("che168", "sweep", "failed", "2026-11-20T03:00:00+00:00"),
+        ("bot_igor", "snapshot", "done", "2026-11-20T12:00:00+03:00"),
+    )
+]
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+class LoadedStatus(FakeStatus):
+    """An installation that has loaded something."""
+
+    async def status(self) -> str:
+        """Return offers and runs."""
+        return json.dumps({"offers": LOADED, "runs": RUNS})
 
 
 async def get(path: str = "/info", *, token: str | None = None, **known: Any) -> httpx.Response:
@@ -41,6 +61,11 @@ async def ask(
     parts = {"products": FakeProducts(PRODUCTS), "offers": FakeOffers(OFFERS), "info_open": True} | known
     async with a_client(await some_parts(**parts), token=token) as client:
         return await client.get(path, headers=headers)
+
+
+def columns(line: str) -> int:
+    """Return how wide a terminal shows a line of Russian, English and Chinese."""
+    return sum(2 if "\u4e00" <= character <= "\u9fff" else 1 for character in line)
 
 
 class Page(HTMLParser):
@@ -79,26 +104,45 @@ async def test_a_browser_gets_a_page_with_everything() -> None:
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert answer.headers["Vary"] == "Accept"
     page = Page(answer.text)
-    for word in ("47 products found", "Tulip 54", "Page 1 of 3", "Bouquets", "98,000 CNY", "Newest offers"):
+    for word in ("47 found", "Tulip 54", "Page 1 of 3", "Bouquets", "98,000 CNY", "Offers"):
         assert word in page.text, word
     assert page.all("img")[0]["src"] == "https://shop.example/1.jpg"
+
+
+async def test_the_summary_says_what_there_is_in_all_and_since_when() -> None:
+    page = Page((await get("/info?name=rose", status=LoadedStatus())).text)
+    assert "1,234 offers of che168 updated 2026-11-20 02:07 UTC" in page.text
+    assert "47 products updated 2026-11-20 09:00 UTC" in page.text
+    assert "1 found" in page.text
+    plain = (await ask("/info?name=rose", status=LoadedStatus())).text
+    assert "     1,234  offers of che168                2026-11-20 02:07 UTC" in plain.splitlines()
 
 
 async def test_others_get_the_same_as_text() -> None:
     answer = await ask("/info?category=bouquets&sort=price&name=rose", {"Accept": "*/*"})
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     lines = answer.text.splitlines()
-    assert "1  Rose  6,500 RUB" in lines
-    assert "    picture: https://shop.example/1.jpg" in lines
-    assert "products: 1 (page 1 of 1)" in lines
+    assert f"         1  Rose{'6,500 RUB':>64}" in lines
+    assert "            https://shop.example/1.jpg" in lines
+    assert "PRODUCTS: 1 found, page 1 of 1" in lines
+
+
+async def test_text_fits_80_columns_and_leads_to_its_next_page() -> None:
+    long = a_shop_product("5", name="Ваза 奔驰GLC 级 " * 6 + "x" * 90, prices=[Decimal("1234567.50")])
+    answer = (await ask("/info?sort=name&name=%D0%B2", products=FakeProducts([long] * 21))).text
+    addresses = [line for line in answer.splitlines() if "://" not in line and not line.startswith("next: ")]
+    assert max(columns(line) for line in addresses) == 80
+    assert "next: /info?sort=name&name=%D0%B2&page=2" in answer
 
 
 async def test_what_came_from_elsewhere_is_text_and_nothing_else() -> None:
+    page = Page((await get("/info?mark=%3Cscript%3Ealert(%221%22)%3C/script%3E%1b[2J")).text)
+    assert page.all("script") == []
     page = Page((await get("/info?name=alert")).text)
     assert page.all("script") == []
     assert page.text.count('<script>alert("1")') == 4  # a name, a category, a mark, the title of an offer
     assert {attributes["href"] for attributes in page.all("a")} >= {'https://a.example/?a=1&b="x'}
-    plain = (await ask("/info?name=alert")).text
+    plain = (await ask("/info?name=%3Cscript")).text
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", plain)
 
 
@@ -118,18 +162,18 @@ async def test_the_page_needs_nothing_from_elsewhere_but_the_shops_pictures(path
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("price_from=cheap", "price_from: Input should be a valid decimal"),
-        ("price_from=5&price_to=4", "price_from is greater than price_to"),
-        ("price_from=NaN", "price_from: Input should be a finite number"),
-        ("price_to=-1", "price_to: Input should be greater than or equal to 0"),
+        ("price_from=cheap", "Price from : an amount such as 6500 or 6500.50 is expected"),
+        ("price_from=5&price_to=4", "Price from : is greater than price_to"),
+        ("price_from=NaN", "Price from : Input should be a finite number"),
+        ("price_to=-1", "Price to : Input should be greater than or equal to 0"),
         ("page=0", "page: Input should be greater than or equal to 1"),
         ("page=501", "page: Input should be less than or equal to 500"),
-        ("on_main=maybe", "on_main: Input should be 'true' or 'false'"),
-        ("sort=id", "sort: Input should be 'newest'"),
+        ("on_main=maybe", "Main page : Input should be 'true' or 'false'"),
+        ("sort=id", "Order : Input should be 'newest'"),
         ("nmae=x", "nmae: unknown parameter"),
-        ("name=a&name=b", "name: given more than once"),
-        ("name=a%00b", "name: control characters are not allowed"),
-        (f"name={'x' * 101}", "name: String should have at most 100 characters"),
+        ("name=a&name=b", "Name : given more than once"),
+        ("name=a%00b", "Name : control characters are not allowed"),
+        (f"name={'x' * 101}", "Name : String should have at most 100 characters"),
         ("%3Cscript%3E=1", "<script>: unknown parameter"),
     ],
 )
@@ -163,7 +207,7 @@ async def test_the_form_keeps_what_was_asked_and_empty_fields_ask_nothing() -> N
     ],
 )
 async def test_filters_hold(query: str, found: int) -> None:
-    assert f"{found} products found" in Page((await get(f"/info?{query}")).text).text
+    assert f"{found} found" in Page((await get(f"/info?{query}")).text).text
 
 
 async def test_pages_are_walked_by_their_links_and_keep_the_filters() -> None:
@@ -178,12 +222,62 @@ async def test_pages_are_walked_by_their_links_and_keep_the_filters() -> None:
     assert seen == [str(n) for n in range(10, 55)]
 
 
+async def test_offers_have_pages_of_their_own() -> None:
+    many = FakeOffers([a_processed_offer(inner_id=str(n), title=f"Car <{n}>", price=n) for n in range(1, 46)])
+    page = Page((await get("/info?sort=price&offers_page=3&name=car&category=none", offers=many)).text)
+    assert re.findall(r"Car <(\d+)>", page.text) == [str(n) for n in range(41, 46)]
+    assert [a["href"] for a in page.all("a") if a.get("rel") in {"prev", "next"}] == [
+        "/info?sort=price&offers_page=2&name=car&category=none#offers"
+    ]
+    assert "Offers have no category" in page.text
+    assert "Car <45>" in Page((await get("/info?name=%3D%29", offers=many)).text).text  # no word to search
+    assert "No offer meets the filters." in (await get("/info?name=nothing", offers=many)).text
+    assert "No more offers." in (await get("/info?offers_page=9", offers=many)).text
+
+
+async def test_a_page_behind_the_last_leads_to_the_last() -> None:
+    page = Page((await get("/info?page=9&name=tulip")).text)
+    assert "There is no page 9. The last one is 3." in page.text
+    assert "/info?page=3&name=tulip#products" in {a["href"] for a in page.all("a")}
+
+
+async def test_an_empty_installation_says_so() -> None:
+    page = Page((await get(products=FakeProducts(), offers=FakeOffers())).text)
+    assert "No products are loaded." in page.text
+    assert "No offers are loaded." in page.text
+
+
+async def test_pictures_come_from_their_shops_alone() -> None:
+    pictures = (
+        "https://b.example:8443/1.jpg",
+        "https://b.example:8443/2.jpg",
+        "http://студия.бел/3.jpg",
+        "https://evil.example;script-src/4.jpg",
+        "https://[::broken/5.jpg",
+        "https://x.example:99999/6.jpg",
+    )
+    shop = FakeProducts([a_shop_product(str(n), pictures=[url]) for n, url in enumerate(pictures)])
+    policy = (await get(products=shop)).headers["Content-Security-Policy"]
+    assert policy.endswith("img-src data: http://xn--d1aizef8e.xn--90ais https://b.example:8443; form-action 'self'")
+    assert "img-src data:; form-action" in (await get("/info?page=0")).headers["Content-Security-Policy"]
+
+
+async def test_a_fault_stands_at_its_field_which_has_the_focus() -> None:
+    page = Page((await get("/info?name=rose&price_to=dear&price_from=cheap")).text)
+    fields = {attributes["name"]: attributes for attributes in page.all("input")}
+    assert [name for name, attributes in fields.items() if "autofocus" in attributes] == ["price_from"]
+    assert fields["price_to"]["aria-describedby"] == "price_to-fault"
+    assert {"id": "price_to-fault", "class": "fault"} in page.all("span")
+    assert "aria-invalid" not in fields["name"]
+
+
 async def test_what_cannot_be_read_is_named_and_the_rest_is_shown() -> None:
     down = UnavailableError("the database does not answer")
     answer = await get(products=FakeProducts(failure=down))
     assert answer.status_code == 200
     assert "Not available now" in answer.text
     assert "98,000 CNY" in answer.text
+    assert "The products cannot be read now." in answer.text
     assert "not available now: products" in (await ask(products=FakeProducts(failure=down))).text
     nothing = await get(products=FakeProducts(failure=down), offers=FakeOffers(failure=down), status=FakeStatus())
     assert nothing.status_code == 200

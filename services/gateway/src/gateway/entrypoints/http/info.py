@@ -11,20 +11,21 @@ from fastapi.responses import PlainTextResponse
 
 from gateway.core.aggregate import FanOut, Question
 from gateway.core.errors import InvalidParametersError
-from gateway.core.info import Info
+from gateway.core.info import Info, loaded
 from gateway.core.ports import OfferReader, ProductReader, StatusReader
+from gateway.core.product_query import ProductQuery
 from gateway.core.query import DEFAULT_LIMIT
 from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, MALFORMED
 from gateway.entrypoints.http.html_page import html_page
-from gateway.entrypoints.http.info_html import body, fault_body
+from gateway.entrypoints.http.info_html import body, fault_body, picture_origins
 from gateway.entrypoints.http.info_query import PARAMETERS, InfoQuery, read_info_query
 from gateway.entrypoints.http.info_text import text
 from gateway.entrypoints.http.routes import add_route, query_pairs
 
 INFO_PATH: Final = "/info"
-PICTURES: Final = "img-src https: http: data:; form-action 'self'"
-"""Pictures are the shop's own; nothing else comes from elsewhere."""
 _VARIES: Final = {"Vary": "Accept"}
+_NO_STATUS: Final = '{"offers":[],"runs":[]}'
+_ANY_PRODUCT: Final = ProductQuery(limit=1)
 
 
 def add_info(
@@ -39,10 +40,10 @@ def add_info(
     """Serve the page."""
 
     async def info(request: Request) -> Response:
-        """Show what is loaded: products with prices, main pictures, categories and marks, and the newest offers.
+        """Show what is loaded: products with prices, main pictures, categories and marks, and the offers.
 
-        A browser (`Accept: text/html`) gets a page, everything else plain text. All filters must hold; `mark` and the
-        prices hold for offers too. What cannot be read in 2 seconds is named and left out.
+        A browser (`Accept: text/html`) gets a page, everything else plain text. All filters must hold; name, mark and
+        prices hold for offers too, as does an order by price. What cannot be read in 2 seconds is named and left out.
         """
         pairs = query_pairs(request)
         query, faults = read_info_query(pairs)
@@ -54,8 +55,8 @@ def add_info(
             raise InvalidParametersError(faults)
         shown = await gathered(query)
         if is_browser:
-            return _page(body(shown, given), HTTPStatus.OK)
-        return PlainTextResponse(text(shown), headers=_VARIES)
+            return _page(body(shown, given), HTTPStatus.OK, picture_origins(shown))
+        return PlainTextResponse(text(shown, given), headers=_VARIES)
 
     async def gathered(query: InfoQuery) -> Info:
         questions: dict[str, Question[Any]] = {
@@ -63,6 +64,7 @@ def add_info(
             "offers": partial(offers.page, query.offers, None),
             "status": status.status,
             "categories": partial(products.categories, None),
+            "number of products": partial(products.numbered, _ANY_PRODUCT, 1),
         }
         found = await fan_out.ask(questions)
         return _shown(query, found.answers, list(found.missing))
@@ -80,22 +82,28 @@ def add_info(
 
 
 def _shown(query: InfoQuery, answers: Mapping[str, Any], missing: list[str]) -> Info:
-    page, listed = answers.get("products"), answers.get("offers")
-    counts = json.loads(answers.get("status", '{"offers":[]}'))["offers"]
+    page, listed, counted = (answers.get(name) for name in ("products", "offers", "number of products"))
+    categories = _items(answers.get("categories", ()))
     return Info(
-        products=_items(page.items if page else ()),
+        loaded=loaded(
+            json.loads(answers.get("status", _NO_STATUS)), counted.total if counted else None, len(categories)
+        ),
+        products=_items(page.items) if page else None,
         total=page.total if page else 0,
         page=query.page,
         page_size=DEFAULT_LIMIT,
-        offers=_items(listed.items if listed else ()),
-        counts={str(row["platform"]): int(row["active"]) for row in counts},
-        categories=_items(answers.get("categories", ())),
+        offers=_items(listed.items) if listed else None,
+        offers_page=query.offers_page,
+        offers_follow=listed is not None and listed.last is not None,
+        categories=categories,
         missing=missing,
+        not_for_offers=query.not_for_offers,
     )
 
 
-def _page(content: str, status: HTTPStatus) -> Response:
-    answer = html_page("info_page", content, PICTURES, status)
+def _page(content: str, status: HTTPStatus, pictures: Sequence[str] = ()) -> Response:
+    allowed = f"img-src {' '.join(['data:', *pictures])}; form-action 'self'"
+    answer = html_page("info_page", content, allowed, status)
     answer.headers.update(_VARIES)
     return answer
 

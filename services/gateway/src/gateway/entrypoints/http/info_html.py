@@ -1,153 +1,176 @@
 """The page `/info` as HTML. Everything that came from elsewhere goes through `escape`."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from gateway.core.errors import Fault
-from gateway.core.info import Info, Item, kilometres, names, price, title
+from gateway.core.info import Info, Item, Loaded, kilometres, make, names, price, title
+from gateway.entrypoints.http.info_form import LABELS, fault_list, form
 
-_FIELDS: Final = (
-    ("name", "Name", "search"),
-    ("category", "Category", "text"),
-    ("mark", "Mark", "text"),
-    ("price_from", "Price from", "text"),
-    ("price_to", "Price to", "text"),
+Row = Sequence[tuple[str, str]]
+"""A kind of cell, which is its class, and its content as HTML."""
+
+_SKIP: Final = '<a class="skip" href="#products">Skip to the products</a>'
+_HEADING: Final = "<header><h1>feedmill: what is loaded</h1>"
+_FOOTER: Final = (
+    '<footer>For programs: <a href="/docs">the API</a>. For terminals: <code>curl</code> gets text.</footer>'
 )
-_CHOICES: Final = (
-    ("on_main", "On the main page", (("", "any"), ("true", "yes"), ("false", "no"))),
-    (
-        "sort",
-        "Order",
-        (("newest", "newest"), ("name", "name"), ("-name", "name, Z to A"), ("price", "price"), ("-price", "dearest")),
-    ),
-)
+_PRODUCTS: Final = ("Picture", "Name", "Price", "Categories", "Marks", "Main page")
+_OFFERS: Final = ("Offer", "Price", "Year", "Mileage", "City", "From")
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 def body(info: Info, given: Mapping[str, str]) -> str:
     """Return the page's body; `given` are the parameters as they were sent."""
-    parts = [
-        _head(info.counts, info.total, len(info.categories)),
-        _notice("Not available now", info.missing),
-        _form(given, info.categories),
-        f"<h2>Products</h2>{_products(info.products)}{_pages(info, given)}",
-        f"<h2>Newest offers</h2>{_offers(info.offers)}",
-        _FOOTER,
-    ]
-    return f"<main>{''.join(parts)}</main>"
+    asked = form(given, categories=names(info.categories), marks=info.marks)
+    return (
+        f"{_SKIP}{_HEADING}{_summary(info.loaded)}</header><main>"
+        f"{_notice('Not available now', map(escape, info.missing))}{asked}"
+        f"{_product_section(info, given)}{_offer_section(info, given)}</main>{_FOOTER}"
+    )
 
 
 def fault_body(faults: Sequence[Fault], given: Mapping[str, str]) -> str:
     """Return the body of the page that says what is wrong with the parameters, beside the form to mend them."""
-    said = [f"{fault.name}: {fault.reason}" for fault in faults]
-    return f"<main><h1>feedmill</h1>{_notice('Wrong filter', said)}{_form(given, ())}{_FOOTER}</main>"
+    notice = _notice("Nothing is shown, because a filter is wrong", fault_list(faults))
+    return f"{_HEADING}</header><main>{notice}{form(given, faults=faults)}</main>{_FOOTER}"
 
 
-_FOOTER: Final = '<footer>The same for programs: <a href="/docs">/docs</a></footer>'
+def picture_origins(info: Info) -> Sequence[str]:
+    """Return where the pictures of the page come from, such as `https://shop.example`, for its policy."""
+    origins = {_origin(str(product["image_url"])) for product in info.products or () if product["image_url"]}
+    return sorted(origin for origin in origins if _ORIGIN.fullmatch(origin))
 
 
-def _head(counts: Mapping[str, int], products: int, categories: int) -> str:
-    items = [f"<li><b>{count:,}</b> offers of {escape(platform)}</li>" for platform, count in counts.items()]
-    items += [f"<li><b>{products:,}</b> products found</li>", f"<li><b>{categories:,}</b> categories</li>"]
-    return f'<h1>feedmill: what is loaded</h1><ul class="counts">{"".join(items)}</ul>'
+def _origin(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").encode("idna").decode()
+        return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:  # no address that a browser could use
+        return ""
+
+
+def _summary(counts: Iterable[Loaded]) -> str:
+    items = [
+        f"<li><b>{one.number:,}</b> {escape(one.what)}"
+        + (f"<small>updated <time>{one.updated}</time></small>" if one.updated else "")
+        + "</li>"
+        for one in counts
+    ]
+    return f'<ul class="loaded">{"".join(items)}</ul>'
 
 
 def _notice(heading: str, lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f'<div class="faults" role="alert"><b>{heading}</b><ul>{items}</ul></div>' if items else ""
+    items = "".join(f"<li>{line}</li>" for line in lines)
+    return f'<div class="notice" role="alert"><b>{heading}</b><ul>{items}</ul></div>' if items else ""
 
 
-def _form(given: Mapping[str, str], categories: Iterable[Item]) -> str:
-    inputs = [
-        f'<label>{label}<input type="{kind}" name="{name}" value="{escape(given.get(name, ""))}" maxlength="100"'
-        f"{_LISTED if name == 'category' else ''}></label>"
-        for name, label, kind in _FIELDS
-    ]
-    inputs += [
-        f'<label>{label}<select name="{name}">{_options(choices, given.get(name, ""))}</select></label>'
-        for name, label, choices in _CHOICES
-    ]
-    known = sorted({str(category["name"]) for category in categories if category["name"]})
-    listed = "".join(f'<option value="{escape(name)}"></option>' for name in known)
-    rest = (
-        f'<datalist id="categories">{listed}</datalist><button type="submit">Filter</button><a href="/info">Clear</a>'
-    )
-    return f'<form method="get" action="/info">{"".join(inputs)}{rest}</form>'
+def _product_section(info: Info, given: Mapping[str, str]) -> str:
+    if info.products is None:
+        content = "<p>The products cannot be read now.</p>"
+    elif info.products:
+        pages = _pages("products", f"Page {info.page} of {info.pages}", _turn(info.page, info.pages), given)
+        content = _table("Products", _PRODUCTS, map(_product, info.products)) + pages
+    elif info.total:
+        last = _link_to(info.pages, given, "products")
+        content = f'<p>There is no page {info.page}. <a href="{last}">The last one is {info.pages}.</a></p>'
+    else:
+        content = "<p>No product meets the filters.</p>" if given else "<p>No products are loaded.</p>"
+    found = f" <small>{info.total:,} found</small>" if info.products is not None else ""
+    return f'<section id="products" tabindex="-1"><h2>Products{found}</h2>{content}</section>'
 
 
-_LISTED: Final = ' list="categories"'
+def _offer_section(info: Info, given: Mapping[str, str]) -> str:
+    page = info.offers_page
+    if info.offers is None:
+        content = "<p>The offers cannot be read now.</p>"
+    elif info.offers or page > 1:
+        table = _table("Offers", _OFFERS, map(_offer, info.offers)) if info.offers else "<p>No more offers.</p>"
+        turn = (page - 1 if page > 1 else None, page + 1 if info.offers_follow else None)
+        content = table + _pages("offers", f"Page {page}", turn, given)
+    else:
+        content = "<p>No offer meets the filters.</p>" if given else "<p>No offers are loaded.</p>"
+    ignored = " and ".join(LABELS[name].lower() for name in info.not_for_offers)
+    said = f"<p>Offers have no {ignored}: that filter is for products.</p>" if ignored and info.offers else ""
+    return f'<section id="offers" tabindex="-1"><h2>Offers</h2>{said}{content}</section>'
 
 
-def _options(choices: Iterable[tuple[str, str]], chosen: str) -> str:
-    return "".join(
-        f'<option value="{value}"{" selected" if value == chosen else ""}>{label}</option>' for value, label in choices
-    )
-
-
-def _products(products: Sequence[Item]) -> str:
-    rows = []
-    for product in products:
-        link = f"/products/{product['product_id']}"
-        old = f"<del>{escape(price(product['old_price'], None))}</del>" if product["old_price"] is not None else ""
-        rows.append(
-            (
-                ("", _picture(product["image_url"], str(product["name"] or "")), ""),
-                ("Name", escape(str(product["name"] or link)), ""),
-                ("Price", old + escape(price(product["price"], product["currency"])), "number"),
-                ("Categories", escape(names(product["categories"])), ""),
-                ("Marks", escape(names(product["marks"])), ""),
-                ("Main page", "yes" if product["on_main"] else "", ""),
-            )
-        )
-    return _table(
-        ("Picture", "Name", "Price", "Categories", "Marks", "Main page"), rows, "No product meets the filters."
+def _product(product: Item) -> Row:
+    old = product["old_price"]
+    before = f' <del title="price before">{escape(price(old, None))}</del>' if old is not None else ""
+    cost = escape(price(product["price"], product["currency"])) + before
+    return (
+        ("picture", _picture(product["image_url"])),
+        ("name", escape(str(product["name"] or f"product {product['product_id']}"))),
+        ("price", cost if product["price"] is not None else ""),
+        ("words", _words(names(product["categories"]))),
+        ("words", _words(names(product["marks"]))),
+        ("", "yes" if product["on_main"] else "no"),
     )
 
 
-def _offers(offers: Sequence[Item]) -> str:
-    rows = [
-        (
-            ("", _link(offer["url"], title(offer) or str(offer["inner_id"])), ""),
-            ("Year", escape(str(offer["year"] or "")), ""),
-            ("Price", escape(price(offer["price"], offer["currency"])), "number"),
-            ("Mileage", kilometres(offer), "number"),
-            ("City", escape(str(offer["city"] or "")), ""),
-            ("From", escape(str(offer["platform"])), ""),
-        )
-        for offer in offers
-    ]
-    return _table(("Offer", "Year", "Price", "Mileage", "City", "From"), rows, "No offer meets the filters.")
+def _offer(offer: Item) -> Row:
+    kind = f" <small>{escape(make(offer))}</small>" if offer["title"] else ""
+    return (
+        ("name", _link(offer["url"], title(offer)) + kind),
+        ("price", escape(price(offer["price"], offer["currency"]))),
+        ("number", escape(str(offer["year"] or ""))),
+        ("number", kilometres(offer)),
+        ("", escape(str(offer["city"] or ""))),
+        ("", escape(str(offer["platform"]))),
+    )
 
 
-def _picture(address: str | None, name: str) -> str:
-    if not address:
-        return ""
-    return f'<img src="{escape(address)}" alt="{escape(name)}" loading="lazy" referrerpolicy="no-referrer">'
+def _picture(address: str | None) -> str:
+    """Return a picture in a frame that keeps its size; its alt is empty, as the name stands beside it."""
+    image = f'<img src="{escape(address)}" alt="" loading="lazy" referrerpolicy="no-referrer">' if address else ""
+    return f'<span class="frame">{image}</span>'
+
+
+def _words(words: Sequence[str]) -> str:
+    return " ".join(f"<span>{escape(word)}</span>" for word in words)
 
 
 def _link(address: str | None, name: str) -> str:
     return f'<a href="{escape(address)}" rel="noreferrer">{escape(name)}</a>' if address else escape(name)
 
 
-def _table(head: Iterable[str], rows: Sequence[Sequence[tuple[str, str, str]]], nothing: str) -> str:
-    if not rows:
-        return f"<p>{nothing}</p>"
-    lines = "".join(f"<tr>{''.join(_cell(*cell) for cell in row)}</tr>" for row in rows)
-    header = "".join(f'<th scope="col">{name}</th>' for name in head)
-    return f"<table><thead><tr>{header}</tr></thead><tbody>{lines}</tbody></table>"
+def _table(caption: str, head: Sequence[str], rows: Iterable[Row]) -> str:
+    lines: list[str] = []
+    kinds: Sequence[str] = ()
+    for row in rows:
+        kinds = [kind for kind, _ in row]
+        cells = zip(head, row, strict=True)
+        lines.append(f"<tr>{''.join(_cell(label, kind, content) for label, (kind, content) in cells)}</tr>")
+    header = "".join(f'<th scope="col" class="{kind}">{name}</th>' for name, kind in zip(head, kinds, strict=True))
+    return (
+        f'<table><caption class="hidden">{caption}</caption><thead><tr>{header}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
 
 
-def _cell(label: str, content: str, kind: str) -> str:
-    named = f' data-label="{label}"' if label else ""
-    return f"<td{named}{f' class={kind}' if kind else ''}>{content}</td>"
+def _cell(label: str, kind: str, content: str) -> str:
+    if kind == "name":
+        return f'<th scope="row" class="name">{content}</th>'
+    return f'<td class="{kind}" data-label="{label}">{content}</td>'
 
 
-def _pages(info: Info, given: Mapping[str, str]) -> str:
-    def link(page: int, label: str, relation: str) -> str:
-        if not 1 <= page <= info.pages or page == info.page:
-            return "<span></span>"
-        return f'<a rel="{relation}" href="/info?{escape(urlencode({**given, "page": page}))}">{label}</a>'
+def _turn(page: int, pages: int) -> tuple[int | None, int | None]:
+    return (page - 1 if page > 1 else None, page + 1 if page < pages else None)
 
-    before, after = link(info.page - 1, "‹ Previous", "prev"), link(info.page + 1, "Next ›", "next")
-    return f'<nav aria-label="Pages">{before}<span>Page {info.page} of {info.pages}</span>{after}</nav>'
+
+def _pages(what: str, here: str, turn: tuple[int | None, int | None], given: Mapping[str, str]) -> str:
+    def link(page: int | None, label: str, relation: str) -> str:
+        return f'<a rel="{relation}" href="{_link_to(page, given, what)}">{label}</a>' if page else "<span></span>"
+
+    before, after = link(turn[0], "‹ Previous", "prev"), link(turn[1], "Next ›", "next")
+    return f'<nav aria-label="Pages of {what}">{before}<span>{here}</span>{after}</nav>'
+
+
+def _link_to(page: int, given: Mapping[str, str], what: str) -> str:
+    name = "page" if what == "products" else "offers_page"
+    return escape(f"/info?{urlencode({**given, name: page})}#{what}")

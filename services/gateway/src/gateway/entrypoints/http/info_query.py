@@ -9,11 +9,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from gateway.core.errors import Fault
 from gateway.core.parameters import MAX_SHOWN_NAME, Parameter, Value, Whole, printable
 from gateway.core.product_query import FILTERS, SORT, ProductQuery, ProductSort, product_query
-from gateway.core.query import DEFAULT_LIMIT, OfferQuery, read_query
+from gateway.core.query import DEFAULT_LIMIT, OfferQuery, Sort, read_query, words
 
 MAX_PAGE: Final = 500
-PAGE: Final = Parameter("page", Whole(1, MAX_PAGE), "Page, from 1.", 1, 1)
-PARAMETERS: Final[Mapping[str, Parameter]] = {p.name: p for p in (*FILTERS[1:], SORT, PAGE)}
+PAGE: Final = Parameter("page", Whole(1, MAX_PAGE), "Page of products, from 1.", 1, 1)
+OFFERS_PAGE: Final = Parameter("offers_page", Whole(1, MAX_PAGE), "Page of offers, from 1.", 1, 1)
+PARAMETERS: Final[Mapping[str, Parameter]] = {p.name: p for p in (*FILTERS[1:], SORT, PAGE, OFFERS_PAGE)}
+_OF_PRODUCTS_ONLY: Final = ("category", "on_main")
+_REASONS: Final = {
+    "extra_forbidden": "unknown parameter",
+    "decimal_parsing": "an amount such as 6500 or 6500.50 is expected",
+}
+"""pydantic's words where ours say it better."""
 
 Words = Annotated[str, Field(max_length=100), AfterValidator(printable)]
 Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2, allow_inf_nan=False)]
@@ -32,11 +39,12 @@ class InfoQuery(BaseModel):
     on_main: Literal["true", "false"] | None = None
     sort: ProductSort = ProductSort.NEWEST
     page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
+    offers_page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
 
     @model_validator(mode="after")
     def _range_holds_something(self) -> Self:
         if self.price_from is not None and self.price_to is not None and self.price_from > self.price_to:
-            raise ValueError("price_from is greater than price_to")
+            raise ValueError("is greater than price_to")
         return self
 
     @property
@@ -47,13 +55,26 @@ class InfoQuery(BaseModel):
 
     @property
     def offers(self) -> OfferQuery:
-        """The offers that are asked for: newest first, by what offers have too."""
-        pairs = {"mark": self.mark, "price_from": self.price_from, "price_to": self.price_to, "limit": DEFAULT_LIMIT}
+        """The offers that are asked for, by what offers have too; in another order than by price, the newest first."""
+        values = {
+            "q": self.name if words(self.name or "") else None,
+            "mark": self.mark,
+            "price_from": self.price_from,
+            "price_to": self.price_to,
+            "sort": self.sort if self.sort in {ProductSort.PRICE, ProductSort.PRICE_DESC} else Sort.NEWEST,
+            "limit": DEFAULT_LIMIT,
+            "page": self.offers_page,
+        }
         return read_query(
             (name, format(value, "f") if isinstance(value, Decimal) else str(value))
-            for name, value in pairs.items()
+            for name, value in values.items()
             if value is not None
         )[0]
+
+    @property
+    def not_for_offers(self) -> list[str]:
+        """The filters that are set and that offers do not know."""
+        return [name for name in _OF_PRODUCTS_ONLY if getattr(self, name) is not None]
 
 
 def read_info_query(pairs: Iterable[tuple[str, str]]) -> tuple[InfoQuery, list[Fault]]:
@@ -69,7 +90,7 @@ def read_info_query(pairs: Iterable[tuple[str, str]]) -> tuple[InfoQuery, list[F
         query = InfoQuery.model_validate(given)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_context=False, include_input=False):
-            reason = "unknown parameter" if item["type"] == "extra_forbidden" else item["msg"]
+            reason = _REASONS.get(item["type"], item["msg"])
             name = str(item["loc"][0]) if item["loc"] else "price_from"
             faults.append(Fault(_shown(name), reason.removeprefix("Value error, ")))
     return (InfoQuery(), faults) if faults else (query, faults)
