@@ -77,7 +77,7 @@ A message that cannot be read is moved to `{dead}` with its body as it was and t
 
 | `x-reason` | meaning |
 |---|---|
-| `not_json` | the body is no JSON text |
+| `not_json` | the body is no JSON text; escaped lone surrogates alone cost only the records that have them |
 | `not_an_event` | JSON, but a field is missing, of another type or out of bounds; `x-detail` names it |
 | `unknown_version` | `schema_version` is another than {version} |
 | `too_many_records` | more than {records} records |

@@ -7,13 +7,14 @@ import asyncio
 from random import Random
 
 import pytest
-from tests.integration.normalizer.road import CLOCK, Rows, a_lander, opened_store
+from tests.integration.normalizer.road import CLOCK, PROFILES, Rows, a_lander, opened_store
 
 from common.events import PageFetched, PageKind
 from common.settings import DatabaseSettings
 from common.testing.pages import a_change, a_page, a_record
 from normalizer.core.errors import TransientError
-from normalizer.core.ports import Key
+from normalizer.core.ports import Key, Selection
+from normalizer.core.replay import Replay
 
 pytestmark = pytest.mark.integration
 
@@ -120,3 +121,18 @@ async def test_what_was_read_to_be_normalised_cannot_change_before_it_is_flagged
             await transaction.mark_processed([Key("che168", "1")])
         await landing
     assert await rows.connection.fetchval("SELECT price FROM processed_data") == 7
+
+
+async def test_a_replay_with_nothing_new_to_say_waits_for_no_row_that_live_traffic_holds(
+    database: DatabaseSettings,
+) -> None:
+    async with opened_store(database) as store:
+        await a_lander(store).land([a_page([a_record("1"), a_record("2")])])
+        again = Replay(store, PROFILES, Selection(), batch_size=1)
+        async with store.transaction() as transaction:
+            await transaction.lock_rows([Key("che168", "1")])
+            async with asyncio.timeout(5):
+                after: int | None = 0
+                while after is not None:
+                    after = await again.step(after)
+    assert again.counts == {"records": 2}

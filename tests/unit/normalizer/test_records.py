@@ -8,6 +8,7 @@ import pytest
 
 from common.events import ChangeType, FeedRecord, PageKind
 from common.testing.pages import FETCHED_AT, a_change, a_page, a_record, a_removal
+from normalizer.core.drift import Drift
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.records import ReadPage, moment, read
 
@@ -26,6 +27,7 @@ def reading(*records: FeedRecord, **page: Any) -> ReadPage:
         pytest.param(a_record("1" * 201), "bad_inner_id", id="id too long for an index"),
         pytest.param(a_record("1\n2"), "bad_inner_id", id="line break in the id"),
         pytest.param(a_record("1\x002"), "bad_inner_id", id="NUL in the id"),
+        pytest.param(a_record("1\ufffd2"), "bad_inner_id", id="what was no character in the id"),
         pytest.param(a_record(change_type="renamed"), "unknown_change_type", id="unknown change type"),
         pytest.param(a_record(change_type=""), "unknown_change_type", id="empty change type"),
         pytest.param(a_record(data=b"[1]"), "data_not_object", id="array"),
@@ -107,6 +109,31 @@ def test_data_without_anything_to_repair_is_taken_byte_for_byte() -> None:
 def test_a_shell_is_a_full_record_whose_fields_are_all_empty(data: dict[str, Any], *, shell: bool) -> None:
     (_, update), *_ = reading(a_record("7", data)).updates
     assert update.is_shell is shell
+
+
+@pytest.mark.parametrize(
+    ("data", "passed_over"),
+    [
+        ({"new_price": 95, "price": "98000"}, [("price", "98000")]),
+        ({"price": None, "new_price": 95}, [("price", "null")]),
+        ({"new_km_age": 7, "km_age": 8, "new_price": 1}, [("km_age", "8")]),
+        ({"new_price": [1], "price": "x\n" * 200}, [("price", "x\\n" * 33 + "x")]),
+        ({"new_price": 95, "price": 95}, []),
+        ({"new_price": 95, "year": 2020}, []),
+        ({"new_": 1, "price": 2}, []),
+    ],
+    ids=["the brief's field", "null", "a field nobody configured", "long", "the same", "no rival", "the prefix alone"],
+)
+def test_what_a_prefixed_field_of_the_same_event_overrules_is_counted(
+    data: dict[str, Any], passed_over: list[tuple[str, str]]
+) -> None:
+    drift = reading(a_change("7", 1, **data)).drift
+    found = {met: times for met, times in drift.items() if met.reason == "conflict"}
+    assert found == {Drift("che168", field, "conflict", word): 1 for field, word in passed_over}
+
+
+def test_a_full_record_contradicts_itself_with_no_prefix() -> None:
+    assert not reading(a_record("7", {"inner_id": "7", "price": 1, "new_price": 2})).drift
 
 
 def test_a_partial_record_is_never_a_shell() -> None:

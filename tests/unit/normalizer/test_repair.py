@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from normalizer.core.repair import repaired
+from normalizer.core.repair import repaired, without_lone_surrogates
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,11 @@ def test_nul_and_lone_surrogates_are_replaced_and_nothing_else(data: bytes, expe
 )
 def test_what_needs_no_repair_is_the_very_same_object(data: bytes) -> None:
     assert repaired(data) is data
+
+
+def test_of_a_whole_message_only_lone_surrogates_are_replaced_and_everything_keeps_its_place() -> None:
+    body = rb'["\ud800","\ud83d\ude00","\u0000","\\ud800","\uDFFF"]'
+    assert without_lone_surrogates(body) == rb'["\ufffd","\ud83d\ude00","\u0000","\\ud800","\ufffd"]'
 
 
 PIECES = st.sampled_from(["\x00", "\ud800", "\udc00", "\ud83d\ude00", "\\", "u0000", "ud800", '"', "x", "西", "\n"])

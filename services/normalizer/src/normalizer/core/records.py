@@ -2,7 +2,7 @@
 
 import calendar
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from common.events import SOURCE_OF_KIND, ChangeType, FeedRecord, InnerId, PageFetched
-from normalizer.core.drift import Drift, unknown_keys
-from normalizer.core.merge import Update, fields_of, is_shell
+from normalizer.core.drift import MAX_WORD, Drift, unknown_keys
+from normalizer.core.merge import PREFIX, Update, fields_of, is_shell
 from normalizer.core.offers.normalise import known_keys
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Reject
@@ -22,6 +22,8 @@ from normalizer.core.repair import repaired
 MAX_INNER_ID: Final = 200
 MAX_DATA_BYTES: Final = 1024 * 1024
 """More is no offer; a record of several megabytes would stand in the way of all others of its batch."""
+UNREADABLE: Final = "\ufffd"
+"""What stands for characters that were none: identities with it may be those of different offers."""
 _CHANGE_TYPES: Final = {member.value: member for member in ChangeType}
 
 
@@ -73,6 +75,7 @@ def read(page: PageFetched, profiles: Profiles) -> ReadPage:
             result.rejected.append(_reject(page, index, record, verdict.reason, verdict.detail, body))
             continue
         result.updates.append((index, update))
+        result.drift.update(Drift(page.platform, *loser) for loser in _overruled(update))
         if known is not None and not known.issuperset(document.fields):
             result.drift.update(unknown_keys(page.platform, document.fields.keys() - known))
         if update.data != original and update.change_type is not ChangeType.REMOVED:
@@ -97,7 +100,7 @@ def _document(record: FeedRecord, original: bytes) -> _Document:
     inner_id = record.inner_id
     if not inner_id:
         raise _Unusable("no_inner_id", "the upstream gave no identity")
-    if len(inner_id) > MAX_INNER_ID or not inner_id.isprintable():
+    if len(inner_id) > MAX_INNER_ID or not inner_id.isprintable() or UNREADABLE in inner_id:
         raise _Unusable("bad_inner_id", f"{len(inner_id)} characters, or unprintable ones")
     change_type = _CHANGE_TYPES.get(record.change_type)
     if change_type is None:
@@ -129,6 +132,22 @@ def _update(record: FeedRecord, document: _Document, *, sight: int, source: str,
         created_at=moment(record.source_created_at),
         renames=renames,
     )
+
+
+def _overruled(update: Update) -> Iterator[tuple[str, str, str]]:
+    """Yield field, reason and word where a partial record says one thing with the prefix and another without it.
+
+    The merge takes what has the prefix (`normalizer.core.merge`); what it passes over is counted.
+    """
+    for name, value in update.fields.items():
+        full = update.renames.get(name, name.removeprefix(PREFIX))
+        if full != name and update.fields.get(full, value) != value:
+            yield full, "conflict", _word(update.fields[full])
+
+
+def _word(value: bytes) -> str:
+    text = value[: 4 * MAX_WORD].decode("utf-8", "replace").strip('"')[:MAX_WORD]
+    return "".join(c if c.isprintable() else UNREADABLE for c in text)
 
 
 def _identity(fields: Mapping[str, msgspec.Raw]) -> str:
@@ -166,4 +185,4 @@ def _nanoseconds(value: datetime) -> int:
 def _clean(value: str | None) -> str | None:
     if value is None or value.isprintable():
         return value and value[:MAX_INNER_ID]
-    return "".join(c if c.isprintable() else "\ufffd" for c in value)[:MAX_INNER_ID]
+    return "".join(c if c.isprintable() else UNREADABLE for c in value)[:MAX_INNER_ID]

@@ -7,7 +7,8 @@ _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL
 )
 _CHARACTER: Final = re.compile(rb"\\u")
-_REPLACEMENT: Final = rb"\ufffd"
+REPLACEMENT: Final = rb"\ufffd"
+"""As long as what it stands for, so that everything keeps its place."""
 
 
 def repaired(data: bytes) -> bytes:
@@ -18,8 +19,16 @@ def repaired(data: bytes) -> bytes:
     return data if result == data else result
 
 
+def without_lone_surrogates(body: bytes) -> bytes:
+    """Replace escaped lone surrogates, which no decoder takes, by U+FFFD; equally long."""
+    return _ESCAPE.sub(lambda match: REPLACEMENT if _is_lone_surrogate(match.group()) else match.group(), body)
+
+
 def _escape(match: re.Match[bytes]) -> bytes:
     escape = match.group()
-    is_pair = len(escape) > len(_REPLACEMENT)
-    is_lone_surrogate = not is_pair and escape[1:3].lower() == b"ud" and escape[3:4].lower() in b"89abcdef"
-    return _REPLACEMENT if is_lone_surrogate or escape == rb"\u0000" else escape
+    return REPLACEMENT if _is_lone_surrogate(escape) or escape == rb"\u0000" else escape
+
+
+def _is_lone_surrogate(escape: bytes) -> bool:
+    is_pair = len(escape) > len(REPLACEMENT)
+    return not is_pair and escape[1:3].lower() == b"ud" and escape[3:4].lower() in b"89abcdef"

@@ -2,19 +2,44 @@
 
 from typing import Final
 
-from common.errors import InvalidEventError
-from common.events import PageFetched, decode
+import msgspec
 
+from common.errors import InvalidEventError
+from common.events import FeedRecord, PageFetched, decode
+from normalizer.core.repair import REPLACEMENT, without_lone_surrogates
+
+NOT_JSON: Final = "not_json"
 UNKNOWN_PLATFORM: Final = "unknown_platform"
 
 
 def known_page(body: bytes, platforms: frozenset[str]) -> PageFetched:
-    """Return the page.
+    """Return the page. A lone surrogate costs nobody but its record: `data` that has one stays as it came.
 
     Raises:
         InvalidEventError: It is no event of ours, or of a platform that is not configured (`unknown_platform`).
     """
-    page = decode(body)
+    try:
+        page = decode(body)
+    except InvalidEventError as error:
+        mended = without_lone_surrogates(body) if error.reason == NOT_JSON else body
+        if mended == body:
+            raise
+        page = _as_it_came(decode(mended), body, mended)
     if page.platform not in platforms:
         raise InvalidEventError(UNKNOWN_PLATFORM, page.platform)
     return page
+
+
+def _as_it_came(page: PageFetched, body: bytes, mended: bytes) -> PageFetched:
+    """Give each record its own `data` back: in the body it stands where its mended form stands."""
+    records: list[FeedRecord] = []
+    place = 0
+    for record in page.records:
+        data = bytes(record.data)
+        if REPLACEMENT in data:
+            start = mended.index(data, place)
+            place = start + len(data)
+            records.append(msgspec.structs.replace(record, data=msgspec.Raw(body[start:place])))
+        else:
+            records.append(record)
+    return msgspec.structs.replace(page, records=records)
