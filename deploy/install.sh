@@ -5,6 +5,7 @@
 #   deploy/install.sh development      the same with requirements-dev.txt
 #   deploy/install.sh servers          RabbitMQ and PostgreSQL, unless .env brings its own or a Docker engine answers
 #   deploy/install.sh native-servers   RabbitMQ and PostgreSQL for the tests, Docker or not
+#   deploy/install.sh browser          Chromium, in which the tests look at /info
 #
 # Several words may be given. What pip and apt have to say goes to .local/logs/install.log; the console gets a line
 # for each step.
@@ -36,6 +37,8 @@ engine_answers() {
 
 has_rabbitmq() { [ -d /usr/lib/rabbitmq/lib ]; }
 has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; }
+
+has_browser() { command -v chromium >/dev/null; }
 
 missing_servers() { # print Debian's names of the servers that are not installed
   has_rabbitmq || echo rabbitmq-server
@@ -83,6 +86,7 @@ missing_packages() { # steps
       runtime | development) missing_python ;;
       native-servers) missing_servers ;;
       servers) wanted_servers ;;
+      browser) has_browser || echo chromium ;;
       *) die "unknown step: $step" ;;
     esac
   done

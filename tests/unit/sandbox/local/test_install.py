@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[4] / "deploy" / "install.sh"
-BARE = "has_rabbitmq() { false; }; has_postgresql() { false; }; environment_works() { false; }"
+BARE = "; ".join(
+    f"{it}() {{ false; }}" for it in ("has_rabbitmq", "has_postgresql", "has_browser", "environment_works")
+)
 NO = "exit 1"
 GOOD_PYTHON = "exit 0"
 WITHOUT_VENV = '[ "$2" != "import ensurepip" ]'
@@ -45,12 +47,23 @@ def say(tmp_path: Path) -> Say:
         ("servers", GOOD_PYTHON, "", ""),
         ("servers", '[ "$1" = info ]', "", "rabbitmq-server postgresql"),
         ("native-servers", GOOD_PYTHON, "", "rabbitmq-server postgresql"),
+        ("native-servers browser", NO, "", "rabbitmq-server postgresql chromium"),
         ("servers", NO, "DB_HOST=db\nRABBITMQ_URL=amqp://mq", ""),
         ("servers", NO, "DB_HOST=db", "rabbitmq-server"),
         ("servers", NO, "export RABBITMQ_URL=amqp://mq", "postgresql"),
         ("servers", NO, "DB_HOST=\nRABBITMQ_URL= # none", "rabbitmq-server postgresql"),
     ],
-    ids=["no engine", "engine", "no Compose", "tests", "both given", "own database", "own broker", "empty"],
+    ids=[
+        "no engine",
+        "engine",
+        "no Compose",
+        "tests",
+        "tests in a browser",
+        "both given",
+        "own database",
+        "own broker",
+        "empty",
+    ],
 )
 def test_servers_are_missing_only_where_nobody_else_provides_them(
     steps: str, docker: str, env: str, expected: str, say: Say, tmp_path: Path
