@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[4] / "deploy" / "install.sh"
-BARE = "; ".join(
-    f"{it}() {{ false; }}" for it in ("has_rabbitmq", "has_postgresql", "has_browser", "environment_works")
-)
+MISSING = ("has_rabbitmq", "has_postgresql", "has_browser", "environment_works")
+BARE = "; ".join(f"{what}() {{ false; }}" for what in MISSING)
 NO = "exit 1"
 GOOD_PYTHON = "exit 0"
 WITHOUT_VENV = '[ "$2" != "import ensurepip" ]'
