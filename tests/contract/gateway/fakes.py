@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any, Final
 
 import httpx
+from tests.contract.gateway.exports import FakeExports
 from tests.contract.gateway.limits import a_limiter
 from tests.contract.gateway.shop import FakeProducts
 
@@ -347,6 +348,8 @@ async def some_parts(**known: Any) -> Parts:
     changes = known.get("changes") or FakeChanges()
     parts: dict[str, Any] = {
         "offers": FakeOffers(),
+        "exports": FakeExports(),
+        "most_exports": 2,
         "products": FakeProducts(),
         "changes": changes,
         "records": FakeRecords(),

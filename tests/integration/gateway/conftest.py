@@ -17,6 +17,7 @@ from common.testing.clock import VirtualClock
 from gateway.adapters.autoapi import PostgresRecords
 from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.database import Database
+from gateway.adapters.export import PostgresExports
 from gateway.adapters.offers import PostgresOffers
 from gateway.adapters.products import PostgresProducts
 from gateway.adapters.status import PostgresStatus
@@ -117,6 +118,7 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
         access = Access(PostgresTokens(pool), key=KEY, clock=used, cache_ttl_s=4)
         parts = await some_parts(
             offers=PostgresOffers(pool),
+            exports=PostgresExports(pool),
             products=PostgresProducts(pool),
             changes=PostgresChanges(pool),
             records=PostgresRecords(pool, dialects=DIALECTS),

@@ -16,6 +16,7 @@ from typing import Any, Final, assert_never
 
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from common import log
 from common.clock import Clock, SystemClock
@@ -27,6 +28,7 @@ from gateway.adapters.autoapi import PostgresRecords
 from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.copy_source import CopySource
 from gateway.adapters.database import Database
+from gateway.adapters.export import PostgresExports
 from gateway.adapters.offers import PostgresOffers
 from gateway.adapters.orm_source import OrmSource
 from gateway.adapters.products import PostgresProducts
@@ -44,11 +46,13 @@ from gateway.core.ports import RecordSource
 from gateway.core.rate_limit import RateLimiter
 from gateway.entrypoints import cli
 from gateway.entrypoints.http.api import Parts, build_api
-from gateway.settings import GatewaySettings, load_settings
+from gateway.settings import GatewaySection, GatewaySettings, load_settings
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 5
 QUOTA_TIMEOUT_S: Final = 0.5
+EXPORT_STATEMENT_TIMEOUT_S: Final = 30.0
+"""How long a part of an export may take in the database: the first may have to sort."""
 _log = logging.getLogger(__name__)
 
 
@@ -129,6 +133,8 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         api = build_api(
             Parts(
                 offers=PostgresOffers(database),
+                exports=PostgresExports(await stack.enter_async_context(_export_pool(settings))),
+                most_exports=section.most_exports,
                 products=PostgresProducts(database),
                 changes=changes,
                 feed=feed,
@@ -154,25 +160,28 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 followed=settings.followed,
             )
         )
-        config = uvicorn.Config(
-            api,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(section.trusted_proxies),
-            forwarded_allow_ips=[str(network) for network in section.trusted_proxies],
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=section.shutdown_timeout_s,
-        )
         gc.collect()
         gc.freeze()  # what is here stays: a full collection need not look at it, and stops no request for 50 ms
         _log.info(log.fields("listening", host=section.host, port=listener.getsockname()[1]))
-        await _Server(config, at_stop=feed.stop).serve(sockets=[listener])
+        await _Server(_how_served(api, section), at_stop=feed.stop).serve(sockets=[listener])
         _log.info("stopped")
+
+
+def _how_served(api: FastAPI, section: GatewaySection) -> uvicorn.Config:
+    return uvicorn.Config(
+        api,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(section.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in section.trusted_proxies],
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=section.shutdown_timeout_s,
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -204,6 +213,17 @@ def _quota_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Databa
     """Open connections for limits alone, so that no slow read delays them, and given up soon."""
     names = ("statement_timeout_s", "lock_timeout_s", "connect_timeout_s")
     return _pool(settings.database.model_copy(update={"pool_size": 2, **dict.fromkeys(names, QUOTA_TIMEOUT_S)}))
+
+
+def _export_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Database]:
+    """Open connections for exports alone, so that no request waits for one."""
+    section = settings.gateway
+    bounds = {
+        "pool_size": section.most_exports,
+        "statement_timeout_s": EXPORT_STATEMENT_TIMEOUT_S,
+        "connect_timeout_s": section.connect_timeout_s,
+    }
+    return _pool(settings.database.model_copy(update=bounds))
 
 
 @asynccontextmanager

@@ -44,6 +44,8 @@ class GatewaySection(Section):
     """Proxies whose X-Forwarded-For names the client."""
     most_streams: Annotated[int, Field(ge=1, le=10_000)] = 200
     """Clients of `/offers/stream` at once; one more is told to come back later."""
+    most_exports: Annotated[int, Field(ge=1, le=20)] = 2
+    """Exports at once; each has a connection of its own and some 10 MB."""
     shutdown_timeout_s: Annotated[int, Field(ge=1, le=60)] = 10
     """How long requests in flight may take to end when the gateway is stopped."""
 

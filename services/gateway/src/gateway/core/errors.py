@@ -17,6 +17,9 @@ FeedmillError (common)
     ├── QueryTimeoutError       the query took longer than it may
     ├── TooManyStreamsError     as many clients follow the changes as this process serves
     ├── TooManyConnectionsError  as many requests are being answered as this process serves
+    ├── TooManyExportsError     as many exports run as this process serves
+    ├── FormatMissingError      the format needs a package that is not installed
+    ├── BrokenOffError          an answer that had begun was not brought to its end
     └── WrongShapeError         a reference source holds something else than numbers with names
 """
 
@@ -104,6 +107,18 @@ class TooManyStreamsError(GatewayError):
 
 class TooManyConnectionsError(GatewayError):
     """As many requests are being answered as this process serves."""
+
+
+class TooManyExportsError(GatewayError):
+    """As many exports run as this process serves."""
+
+
+class FormatMissingError(GatewayError):
+    """The format needs a package that is not installed; the text names it."""
+
+
+class BrokenOffError(GatewayError):
+    """An answer that had begun was not brought to its end; the connection is closed, so that the client knows."""
 
 
 class WrongShapeError(GatewayError):

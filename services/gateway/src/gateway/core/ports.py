@@ -1,6 +1,6 @@
 """What the gateway asks of the outside. Every method may raise UnavailableError or QueryTimeoutError."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.core.autoapi import Event
 from gateway.core.change_feed import StoredChange
+from gateway.core.export import ExportQuery
 from gateway.core.facets import Facets
 from gateway.core.metrics import FeedNumbers
 from gateway.core.product_query import ProductPosition, ProductQuery
@@ -65,6 +66,20 @@ class OfferReader(Protocol):
 
     async def search(self, search: Search) -> Sequence[str]:
         """Return the newest listed offers, as JSON texts, with all words in mark, model and title together."""
+        ...
+
+
+class OfferExporter(Protocol):
+    """Writes all offers of a query into one file."""
+
+    def opened(self, query: ExportQuery) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open the parts of the file: active and complete offers as of one moment, those that came first first.
+
+        Leaving the block ends what is still asked of the database.
+
+        Raises:
+            FormatMissingError: The format needs a package that is not installed.
+        """
         ...
 
 

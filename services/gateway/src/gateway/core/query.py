@@ -217,7 +217,7 @@ def read_query(pairs: Iterable[tuple[str, str]]) -> tuple[OfferQuery, str | None
     cursor, fields = values.get("cursor"), values.get("fields")
     limit = int(values.get("limit", DEFAULT_LIMIT))
     query = OfferQuery(
-        _conditions(values),
+        conditions_of(values),
         Sort(str(values.get("sort", Sort.NEWEST))),
         limit,
         skip=_skipped(values, limit),
@@ -233,10 +233,11 @@ def read_filters(pairs: Iterable[tuple[str, str]]) -> tuple[Condition, ...]:
     Raises:
         InvalidParametersError: With every fault of the request.
     """
-    return _conditions(parameters.read(pairs, FILTERS_ONLY))
+    return conditions_of(parameters.read(pairs, FILTERS_ONLY))
 
 
-def _conditions(values: Mapping[str, Value]) -> tuple[Condition, ...]:
+def conditions_of(values: Mapping[str, Value]) -> tuple[Condition, ...]:
+    """Return the conditions among the values that were read."""
     return tuple(Condition(f, values[f.parameter.name]) for f in FILTERS if f.parameter.name in values)
 
 

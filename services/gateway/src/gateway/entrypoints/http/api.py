@@ -14,7 +14,15 @@ from gateway.core.aggregate import FanOut
 from gateway.core.autoapi import Dialect
 from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
-from gateway.core.ports import ChangeReader, OfferReader, ProductReader, RecordReader, RecordSource, StatusReader
+from gateway.core.ports import (
+    ChangeReader,
+    OfferExporter,
+    OfferReader,
+    ProductReader,
+    RecordReader,
+    RecordSource,
+    StatusReader,
+)
 from gateway.core.rate_limit import RateLimiter
 from gateway.entrypoints.http.auth import RequireToken
 from gateway.entrypoints.http.autoapi_v2 import add_autoapi
@@ -22,6 +30,7 @@ from gateway.entrypoints.http.changes import add_changes
 from gateway.entrypoints.http.collect import add_collect
 from gateway.entrypoints.http.dispatch import Dispatch
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
+from gateway.entrypoints.http.export import add_export
 from gateway.entrypoints.http.facets import add_facets
 from gateway.entrypoints.http.frame import PROBES, Frame
 from gateway.entrypoints.http.health import add_health, add_metrics, add_status
@@ -36,6 +45,9 @@ class Parts:
     """What the application answers with."""
 
     offers: OfferReader
+    exports: OfferExporter
+    most_exports: int
+    """Exports that run at once."""
     products: ProductReader
     changes: ChangeReader
     feed: ChangeFeed
@@ -74,6 +86,7 @@ def build_api(parts: Parts) -> FastAPI:
     )
     add_changes(app, parts.changes, parts.feed)  # before /offers/{inner_id}, of which /offers/stream is one
     add_facets(app, parts.offers, parts.clock)
+    add_export(app, parts.exports, most=parts.most_exports, clock=parts.clock)
     add_offers(app, parts.offers, parts.cursors)
     add_products(app, parts.products, parts.cursors)
     add_collect(app, parts.sources, parts.fan_out)

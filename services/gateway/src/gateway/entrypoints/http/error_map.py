@@ -13,6 +13,7 @@ from common.errors import UnavailableError
 from gateway.core.errors import (
     AmbiguousIdError,
     BodyRefusedError,
+    FormatMissingError,
     HeadersTooLargeError,
     InvalidCursorError,
     InvalidParametersError,
@@ -23,6 +24,7 @@ from gateway.core.errors import (
     SlowRequestError,
     TooLongError,
     TooManyConnectionsError,
+    TooManyExportsError,
     TooManyStreamsError,
     UnauthorizedError,
 )
@@ -145,6 +147,19 @@ TOO_MANY_CONNECTIONS: Final = ProblemKind(
     "Try again later, and keep connections for further requests.",
     {"Retry-After": "1"},
 )
+TOO_MANY_EXPORTS: Final = ProblemKind(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "too-many-exports",
+    "Too many exports run already",
+    "Try again when one has ended; `/offers` answers meanwhile.",
+    {"Retry-After": "30"},
+)
+FORMAT_MISSING: Final = ProblemKind(
+    HTTPStatus.NOT_IMPLEMENTED,
+    "format-missing",
+    "The format is not installed",
+    "Ask for another `format`, or let the operator install `feedmill-gateway[parquet]`.",
+)
 KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     BodyRefusedError: BODY_REFUSED,
     HeadersTooLargeError: HEADERS_TOO_LARGE,
@@ -159,6 +174,8 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     AmbiguousIdError: AMBIGUOUS,
     QueryTimeoutError: TIMEOUT,
     TooManyStreamsError: TOO_MANY_STREAMS,
+    TooManyExportsError: TOO_MANY_EXPORTS,
+    FormatMissingError: FORMAT_MISSING,
     TooManyConnectionsError: TOO_MANY_CONNECTIONS,
     UnavailableError: UNAVAILABLE,
 }

@@ -25,6 +25,9 @@ ADMIT_AGAIN: Final = "feedmill.admit_again"
 STANDING: Final = "feedmill.standing"
 """Where that stands which tells how much the caller may still ask; absent where the caller is not known."""
 
+HEADERS_ONLY: Final = "feedmill.headers_only"
+"""Stands in the scope of a HEAD request, whose handler need not make a long body."""
+
 _OUR_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -61,7 +64,7 @@ class Frame:
         headers = Headers(scope=scope)
         sent_id = headers.get("x-request-id", "")
         request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else self._new_id()
-        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        inner = {**scope, "method": "GET", HEADERS_ONLY: True} if scope["method"] == "HEAD" else scope
         answer = _Answer(send, inner, request_id, self._policy, without_body=scope["method"] == "HEAD")
         try:
             _check_bounds(scope, headers)

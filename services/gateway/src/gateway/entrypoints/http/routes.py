@@ -74,7 +74,8 @@ def add_route(
     """Serve GET `path` by `handler` and document it; its name is the operation id, its docstring the description.
 
     What is no JSON is documented by the class of its response. `HEADERS` of a class says what headers of the answer
-    mean, `REQUEST_HEADERS` which the handler reads. An answer with `ETag` may be a 304.
+    mean, `CONTENT` what it may be, by media type, `REQUEST_HEADERS` which the handler reads. An answer with `ETag` may
+    be a 304.
     """
     documented = _documented_messages if path.startswith(PREFIX) else _documented
     kinds = {kind.name: kind for kind in (*problems, *_EVERYWHERE, *(_WITH_TOKEN if needs_token else ()))}
@@ -94,7 +95,7 @@ def add_route(
             response_class=answer if issubclass(answer, Response) else JSONResponse,
             status_code=OK,
             response_description="Done",
-            responses={**_with_headers(getattr(answer, "HEADERS", {})), **documented(ordered)},
+            responses={**_answered(answer), **documented(ordered)},
             operation_id=getattr(handler, "__name__", path),
             tags=[tag],
             openapi_extra=extra,
@@ -165,6 +166,13 @@ def _in_path(path: str) -> list[dict[str, Any]]:
 
 def _in_headers(parameters: Sequence[Parameter]) -> list[dict[str, Any]]:
     return [_described(parameter, "header") for parameter in parameters]
+
+
+def _answered(answer: type[BaseModel | Response]) -> dict[int | str, dict[str, Any]]:
+    described = _with_headers(getattr(answer, "HEADERS", {}))
+    if content := getattr(answer, "CONTENT", None):
+        described.setdefault(OK, {})["content"] = content
+    return described
 
 
 def _with_headers(headers: Mapping[str, str]) -> dict[int | str, dict[str, Any]]:
