@@ -13,6 +13,8 @@ FORCE ?=
 DRY_RUN ?=
 REASON ?=
 MESSAGE ?=
+TO ?=
+FROM ?=
 
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header
 
@@ -79,6 +81,14 @@ tokens: ## make COUNT (1) access tokens and show them once
 .PHONY: migrate
 migrate: ## bring the database to the newest revision
 	@$(LOCAL) run feedmill migrate
+
+.PHONY: dump
+dump: ## write the database to a new folder (TO=dumps/...); services go on meanwhile
+	@$(LOCAL) dump $(TO)
+
+.PHONY: restore
+restore: ## stop the services and make the database what the dump FROM=... holds (FORCE=1: replace what is there)
+	@$(LOCAL) restore $(if $(FORCE),--force) $(or $(FROM),$(error FROM=dumps/... is missing))
 
 .PHONY: psql
 psql: ## open the database in psql

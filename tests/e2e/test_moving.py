@@ -54,7 +54,7 @@ async def test_what_was_loaded_at_home_goes_on_elsewhere_with_the_next_change(
     normalizer = home.start("normalizer", "run")
     assert await home.load() == 0
     await home.landed()
-    made = await feedmill(home, "dump", "--to", str(tmp_path / "dump"))
+    made = await feedmill(home, "dump", str(tmp_path / "dump"))
     assert "[INFO] database dumped" in made.said(), made.said()
     normalizer.stop()
 

@@ -159,6 +159,22 @@ def test_a_database_of_ones_own_is_used_as_it_is(machine: Machine, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("said")
+def test_what_a_dump_holds_is_taken_by_a_new_machine_and_not_twice(machine: Machine, tmp_path: Path) -> None:
+    dumped = machine.local("dump", str(tmp_path / "one"))
+    assert "[INFO] database dumped" in dumped.stderr, dumped.stderr
+    other = Machine(tmp_path)
+    try:
+        taken = other.local("restore", str(tmp_path / "one"))
+        assert taken.returncode == 0, taken.stderr
+        assert "[INFO] database restored" in taken.stderr
+        again = other.local("restore", str(tmp_path / "one"))
+        assert again.returncode == 1
+        assert re.search(r"^\[ERROR\] database feedmill is not empty \(\w+ has rows\): .*FORCE=1", again.stderr)
+    finally:
+        other.local("down", "--delete-data")
+
+
+@pytest.mark.usefixtures("said")
 def test_down_ends_everything_even_with_wrong_settings_and_leaves_the_data(machine: Machine) -> None:
     before = machine.processes()
     assert len(before) == 7

@@ -56,7 +56,7 @@ def _add_moving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="write the whole database to a new folder",
         description="Services may go on. Data, row counts and positions are of one moment.",
     )
-    write.add_argument("--to", type=Path, metavar="FOLDER", help="default: dumps/feedmill-<time>")
+    write.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="default: dumps/feedmill-<time>")
     write.set_defaults(run=_dump)
     take = commands.add_parser(
         "restore",
@@ -76,7 +76,7 @@ def _migrate(_options: argparse.Namespace) -> str:
 
 
 def _dump(options: argparse.Namespace) -> str:
-    folder = options.to or Path("dumps", f"feedmill-{SystemClock().now():%Y%m%dT%H%M%SZ}")
+    folder = options.folder or Path("dumps", f"feedmill-{SystemClock().now():%Y%m%dT%H%M%SZ}")
     made = asyncio.run(dump(load(Settings).database, folder))
     return log.fields("database dumped", folder=folder, revision=made.revision, rows=sum(made.stock.rows.values()))
 

@@ -1,6 +1,7 @@
 """With a Docker engine everything goes through Compose; a stand-in for `docker` notes what it is asked."""
 
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,25 @@ def test_the_states_of_containers_are_read_in_both_forms_of_compose(
         ("normalizer", False),
         ("upstream", False),
     ]
+
+
+def test_a_dump_is_written_by_a_container_to_the_folder_that_was_named(
+    given: Surroundings, folder: LocalFolder, tmp_path: Path
+) -> None:
+    taking = ComposeRuntime(tmp_path, folder, given).transfer("restore", tmp_path / "dumps" / "one", "--force")
+    words = ["run", "--rm", "--build", f"--user={os.getuid()}:{os.getgid()}", f"--volume={tmp_path}/dumps:/dumps"]
+    assert taking.words == ["docker", "compose", *words, "transfer", "feedmill", "restore", "/dumps/one", "--force"]
+
+
+def test_services_are_stopped_and_the_database_is_started_before_a_dump_is_taken(
+    given: Surroundings, folder: LocalFolder, tmp_path: Path
+) -> None:
+    ComposeRuntime(tmp_path, folder, given).make_room()
+    assert [words for words, _ in calls("stop")] == [["stop", "fetcher", "normalizer", "gateway"]]
+    assert [words for words, _ in calls("up")] == [["up", "--detach", "--wait", "postgres"]]
+    Path("calls").unlink()
+    ComposeRuntime(tmp_path, folder, replace(given, brings_database=True)).make_room()
+    assert calls("up") == []
 
 
 def test_down_reaches_every_profile(given: Surroundings, folder: LocalFolder, tmp_path: Path) -> None:

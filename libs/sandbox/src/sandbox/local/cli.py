@@ -1,8 +1,9 @@
-"""`sandbox local up | down | status | logs | run | psql | console`: the whole of feedmill on this machine."""
+"""`sandbox local up | down | status | logs | run | dump | restore | psql | console`: feedmill on this machine."""
 
 import argparse
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import cached_property
@@ -87,6 +88,23 @@ class Launcher:
         """Become one of our commands, pointed at what `up` started."""
         return self._become(self._runtime().command(options.words))
 
+    def dump(self, options: argparse.Namespace) -> int:
+        """Write the database to a new folder; services go on meanwhile."""
+        folder = options.folder or self._root / "dumps" / f"feedmill-{self._clock.now():%Y%m%dT%H%M%SZ}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return self._become(self._runtime().transfer("dump", folder.absolute()))
+
+    def restore(self, options: argparse.Namespace) -> int:
+        """Stop the services and make the database what a dump holds, all of it or nothing."""
+        runtime = self._choose_runtime()
+        with self._folder.locked():
+            runtime.make_room()
+        force = ["--force"] if options.force else []
+        taking = runtime.transfer("restore", options.folder.absolute(), *force)
+        done = subprocess.run(taking.words, env=taking.environment, cwd=self._root, check=False)  # noqa: S603 - our own command
+        say("the services are stopped: make up starts them, and goes on from what the database holds")
+        return done.returncode
+
     def psql(self, _options: argparse.Namespace) -> int:
         """Become psql on the database."""
         return self._become(self._runtime().psql())
@@ -159,12 +177,18 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         ("status", Launcher.status),
         ("logs", Launcher.logs),
         ("run", Launcher.run),
+        ("dump", Launcher.dump),
+        ("restore", Launcher.restore),
         ("psql", Launcher.psql),
         ("console", Launcher.console),
     ):
         one = actions.add_parser(name, help=action.__doc__, description=action.__doc__)
         if name == "down":
             one.add_argument("--delete-data", action="store_true", help="remove the data of our servers as well")
+        if name in {"dump", "restore"}:
+            one.add_argument("folder", type=Path, nargs="?" if name == "dump" else None, metavar="FOLDER")
+        if name == "restore":
+            one.add_argument("--force", action="store_true", help="replace what the database holds")
         if name == "run":
             one.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="such as fetcher initial-load")
         one.set_defaults(run=_guarded(action))

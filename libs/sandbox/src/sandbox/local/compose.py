@@ -1,6 +1,7 @@
 """The whole of feedmill in containers, where a Docker engine answers; `docker-compose.yml` says of what it consists."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Final
 
 from sandbox.local.console import last_error, say
 from sandbox.local.errors import LocalError
-from sandbox.local.runtime import Condition, Console, Invocation
+from sandbox.local.runtime import Condition, Console, Invocation, Transfer
 from sandbox.local.services import UPSTREAM_KEY
 from sandbox.local.state import LocalFolder
 from sandbox.local.surroundings import PLATFORM, Surroundings
@@ -23,6 +24,7 @@ _UPSTREAM: Final = "http://upstream:8168"
 UPSTREAM_URL: Final = f"{_UPSTREAM}/api/v2/{PLATFORM}"
 SHOP_URL: Final = f"{_UPSTREAM}{SHOP_PATH}"
 USERS: Final = ("FETCHER", "NORMALIZER", "GATEWAY", "OPERATOR")
+SERVICES: Final = ("fetcher", "normalizer", "gateway")
 ALL_PROFILES: Final = ("postgres", "rabbitmq", "sandbox")
 _CONTAINER_OF: Final = {"feedmill": "migrate"}
 _TOKEN: Final = re.compile(r"^[A-Za-z0-9]{16}$", re.MULTILINE)
@@ -123,6 +125,22 @@ class ComposeRuntime:
             raise LocalError("the database is not ours: use psql with the address in .env")
         database = self._around.database
         return self._invocation("exec", "postgres", "psql", "--username", database.user, database.name)
+
+    def transfer(self, verb: Transfer, folder: Path, *options: str) -> Invocation:
+        """See Runtime; the container works as whoever calls this, so that the files are theirs."""
+        who, where = f"{os.getuid()}:{os.getgid()}", f"{folder.parent}:/dumps"
+        words = ["run", "--rm", "--build", f"--user={who}", f"--volume={where}", "transfer"]
+        return self._invocation(*words, "feedmill", verb, f"/dumps/{folder.name}", *options)
+
+    def make_room(self) -> None:
+        """See Runtime.
+
+        Raises:
+            LocalError: Compose says that the database is not ready.
+        """
+        self._output("stop", *SERVICES)
+        if not self._around.brings_database:
+            self._output("up", "--detach", "--wait", "postgres")
 
     def logs(self) -> Invocation:
         """See Runtime."""

@@ -13,7 +13,7 @@ from sandbox.local.children import Children
 from sandbox.local.console import last_error, say
 from sandbox.local.errors import LocalError
 from sandbox.local.http_probe import answers
-from sandbox.local.runtime import READY_PATH, Condition, Console, Invocation
+from sandbox.local.runtime import READY_PATH, Condition, Console, Invocation, Transfer
 from sandbox.local.services import LOOPBACK, Service, program, upstream_command, upstream_url, upstream_variables
 from sandbox.local.state import LocalFolder
 from sandbox.local.surroundings import Surroundings
@@ -147,6 +147,25 @@ class NativeRuntime:
         variables = dict(zip(_PSQL_NAMES, values, strict=True))
         program_path = shutil.which("psql") or str(find_postgres().psql)
         return Invocation([program_path], {**self._around.environment, **variables})
+
+    def transfer(self, verb: Transfer, folder: Path, *options: str) -> Invocation:
+        """See Runtime; the broker need not run.
+
+        Raises:
+            StackError: Nothing was ever started here.
+        """
+        return Invocation([program("feedmill"), verb, str(folder), *options], self._environment("feedmill"))
+
+    def make_room(self) -> None:
+        """See Runtime.
+
+        Raises:
+            StackError: A server did not get ready.
+        """
+        if ended := self._children.stop_all():
+            say(f"stopped: {', '.join(ended)}")
+        if "database" in self._servers:
+            Stack(self._folder.path / "stack", servers=("database",)).up()
 
     def logs(self) -> Invocation:
         """See Runtime.

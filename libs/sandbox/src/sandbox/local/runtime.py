@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Final, Literal, Protocol
 
 READY_PATH: Final = "/health/ready"
+Transfer = Literal["dump", "restore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,14 @@ class Runtime(RoadRuntime, Protocol):
 
     def psql(self) -> Invocation:
         """Return how psql is run on the database."""
+        ...
+
+    def transfer(self, verb: Transfer, folder: Path, *options: str) -> Invocation:
+        """Return how the database is written to a folder of this machine, or taken from one."""
+        ...
+
+    def make_room(self) -> None:
+        """Stop the services and start the database, so that a dump can be taken into it."""
         ...
 
     def logs(self) -> Invocation:
