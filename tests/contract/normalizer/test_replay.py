@@ -1,5 +1,6 @@
 """Normalising landed rows anew, on the fake and on PostgreSQL: what changes, what stays, and what goes on."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from common.testing.pages import a_change, a_page, a_record, a_removal
 from normalizer.core.errors import TransientError
 from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
-from normalizer.core.ports import Selection
+from normalizer.core.ports import CatalogueRow, Selection
 from normalizer.core.products.record import ShopProfile
 from normalizer.core.profiles import Profiles
 from normalizer.core.replay import Example, Rehearsal, Replay
@@ -174,3 +175,50 @@ async def test_a_database_that_goes_away_leaves_the_replay_where_its_last_commit
         goes_on = await one.step(goes_on)
     listed = await shelf.listed()
     assert {listed[number]["currency"] for number in "12345"} == {"KRW"}
+
+
+async def test_a_replay_that_finds_nothing_new_goes_on_where_it_was(shelf: Shelf) -> None:
+    await load(shelf)
+    after = await Replay(shelf.store, OLD, ALL, batch_size=2).step(0)
+    assert after
+    assert await Replay(shelf.store, OLD, ALL, batch_size=2).position() == after
+
+
+async def test_a_row_that_only_waits_for_its_flag_gets_it(shelf: Shelf) -> None:
+    await load(shelf)
+    async with shelf.store.transaction() as transaction:
+        await transaction.update_rows(list((await transaction.lock_rows([a_key("2")])).values()), processed=False)
+    await replay(shelf, OLD)
+    assert all(row.processed for row in (await shelf.raw()).values())
+
+
+async def test_a_catalogue_that_shows_what_is_gone_is_brought_in_line(shelf: Shelf) -> None:
+    await load(shelf)
+    lander = Lander(shelf.store, OLD)
+    await lander.land([a_page([a_removal("2", 2000)], kind=PageKind.CHANGE, position=2000)])
+    async with shelf.store.transaction() as transaction:
+        (gone,) = (await transaction.lock_rows([a_key("2")])).values()
+    back = a_record("2", {"inner_id": "2", "mark": "BMW", "price": "98000"}, seq=2001)
+    await lander.land([a_page([back], kind=PageKind.CHANGE, position=2001)])
+    told = len(await shelf.changes())
+    async with shelf.store.transaction() as transaction:
+        await transaction.update_rows([gone], processed=True)
+    await replay(shelf, OLD)
+    assert (await shelf.changes())[told:] == [("2", "removed", {})]
+
+
+async def test_an_outage_while_a_culprit_is_sought_skips_no_row() -> None:
+    shelf, met = FakeShelf(), Counter[str]()
+
+    def poison(row: CatalogueRow) -> bool:
+        met[row.raw.inner_id] += 1
+        if met["2"] == 3:
+            raise TransientError("away")
+        return row.raw.inner_id == "2"
+
+    await load(shelf)
+    shelf.store.poison = poison
+    with pytest.raises(TransientError):
+        await Replay(shelf.store, NEW, ALL, batch_size=4).step(0)
+    assert (await shelf.listed())["1"]["currency"] == "KRW"
+    assert await Replay(shelf.store, NEW, ALL, batch_size=4).position() == 0
