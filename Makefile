@@ -120,11 +120,12 @@ check: development ## lint, format, types, import contracts, house rules
 	$(BIN)/pytest tests/house
 
 .PHONY: bench
-bench: ## throughput and memory: the chain beside a simple script, the normalizer beside its floor, and fetching alone
+bench: ## throughput and memory: the chain beside a simple script, the normalizer beside its floor, fetching alone, and the gateway
 	@deploy/install.sh development native-servers
 	@$(BIN)/python -m tests.bench.chain
 	@$(BIN)/python -m tests.bench.floor
 	@$(BIN)/python -m tests.bench.fetching
+	@$(BIN)/python -m tests.bench.gateway
 
 .PHONY: bench-peers
 bench-peers: ## the whole chain beside dlt, which gets a virtual environment of its own (about 2 minutes)
