@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 from tests.contract.normalizer.shelves import Page, Shelf, a_key
 
 from common.events import InnerId
@@ -36,7 +37,7 @@ def a_raw_row(inner_id: str = "7", **values: Any) -> RawRow:
         max_seq=99,
         loose={},
     )
-    return replace(row, **values)
+    return structs.replace(row, **values)
 
 
 def a_ledger_page(message_id: str = "che168:page:1:run1", **values: Any) -> LedgerPage:
@@ -67,7 +68,9 @@ BARE = a_raw_row(
 )
 
 
-@pytest.mark.parametrize("row", [EVERYTHING, BARE, replace(EVERYTHING, field_seq={}), replace(EVERYTHING, loose={})])
+@pytest.mark.parametrize(
+    "row", [EVERYTHING, BARE, structs.replace(EVERYTHING, field_seq={}), structs.replace(EVERYTHING, loose={})]
+)
 async def test_a_row_comes_back_as_it_was_written(shelf: Shelf, row: RawRow) -> None:
     async with shelf.store.transaction() as transaction:
         await insert(transaction, row)

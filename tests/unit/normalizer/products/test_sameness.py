@@ -1,11 +1,11 @@
 """Whether a record says what is stored already."""
 
 import json
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.contract.normalizer.rows import a_product_row
 
 from common.testing.products import a_category, a_color, a_product, an_image

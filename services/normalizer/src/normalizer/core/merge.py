@@ -14,11 +14,11 @@ A document is a dict from field name to the field's JSON bytes: values are never
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from common.events import ChangeType, InnerId
 
@@ -36,8 +36,7 @@ fields_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 """Cut a JSON object into views of its top-level fields; raises as `split` does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True, gc=False):
     """One valid record, ready to be merged.
 
     Attributes:
@@ -61,8 +60,7 @@ class Update:
     renames: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class LooseField:
+class LooseField(msgspec.Struct, frozen=True, gc=False):
     """A field of a `changed` event whose name starts with `new_` and is not configured for the platform.
 
     It belongs to the field without the prefix where the row has one, and to itself where it has not or where the full
@@ -81,8 +79,7 @@ class LooseField:
     hides: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RawRow:
+class RawRow(msgspec.Struct, frozen=True, gc=False):
     """What `raw_data` holds of one offer, as far as the merge decides it.
 
     Attributes:
@@ -135,6 +132,8 @@ def is_shell(fields: Mapping[str, bytes | msgspec.Raw]) -> bool:
 def merge(row: RawRow | None, update: Update, *, platform: str) -> RawRow:
     """Return the row after `update`; the very same object where it says nothing new."""
     if row is None:
+        if update.change_type is ChangeType.ADDED and not update.is_shell:
+            return _first(update, platform)
         row = _unknown(update, platform)
     match update.change_type:
         case ChangeType.ADDED:
@@ -165,6 +164,26 @@ def _unknown(update: Update, platform: str) -> RawRow:
         field_seq={},
         active_seq=NEVER,
         max_seq=NEVER,
+        loose={},
+    )
+
+
+def _first(update: Update, platform: str) -> RawRow:
+    """Return what the steps below make of an unknown offer and a full record, which is nearly every row there is."""
+    return RawRow(
+        platform=platform,
+        inner_id=update.inner_id,
+        data=update.data,
+        change_type=update.change_type.value,
+        source=update.source,
+        source_id=update.source_id,
+        created_at=update.created_at,
+        active=True,
+        base_seq=update.seq,
+        base_sight=update.sight,
+        field_seq={},
+        active_seq=update.seq,
+        max_seq=update.seq,
         loose={},
     )
 

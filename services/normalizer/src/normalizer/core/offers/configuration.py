@@ -173,15 +173,6 @@ def _string(raw: bytes) -> str:
         return ""
 
 
-_short_text = lru_cache(maxsize=8192)(values.text)
-"""The values of parameters are few and come again and again: `前置前驱`, `1998`, `5`."""
-_SHORT: Final = 100
-
-
-def _text(value: str) -> str | None:
-    return _short_text(value) if len(value) <= _SHORT else values.text(value)
-
-
 def _plain(raw: bytes, specid: str | None) -> dict[str, str]:
     table = _decode_plain(raw)
     if _is_of_another_trim(table.specid, specid):
@@ -190,7 +181,7 @@ def _plain(raw: bytes, specid: str | None) -> dict[str, str]:
     for group in table.paramtypeitems:
         for item in group.paramitems:
             name = _BY_ID.get(item.id)
-            if name is not None and (value := _text(item.value)) is not None:
+            if name is not None and (value := values.text(item.value)) is not None:
                 found[name] = value
     return found
 

@@ -128,8 +128,10 @@ class _Reader:
 
     def read(self, name: str, how: Callable[[Any], Any]) -> Any:
         value = getattr(self.fields, name)
+        if value is None:
+            return None
         found = how(value)
-        if found is None and value is not None and values.is_said(value):
+        if found is None and values.is_said(value):
             self.note(name, "unreadable", value)
         return found
 
@@ -263,6 +265,7 @@ def _options(said: Any, equipment: Any, shown: list[str]) -> list[str]:
     return values.words(said, equipment, shown) if said or equipment else shown
 
 
+@values.remembered
 def _model_year(value: Any) -> int | None:
     """Return a year, or 0, which is how the source writes that there is none."""
     found = values.whole(value, low=0, high=values.YEARS[1])
@@ -283,6 +286,7 @@ def _litres(reader: _Reader, profile: PlatformProfile, parameters: dict[str, str
     return round(size / 1000 if in_cc or size > MAX_LITRES else size, 2)
 
 
+@values.remembered
 def _displacement(value: Any) -> float | None:
     return values.real(value, low=0, high=MAX_LITRES * 1000)
 
@@ -317,8 +321,9 @@ def _power(fields: Any, profile: PlatformProfile, parameters: dict[str, str]) ->
     return _Power(hp, kw, ice if ice != hp else None, electric if electric != hp else None)
 
 
+@values.remembered
 def _strong(value: Any) -> float | None:
-    found = values.real(value, low=0.1, high=MAX_HP) if value else None
+    found = values.real(value, low=0.1, high=MAX_HP)
     return None if found is None else round(found, 1)
 
 

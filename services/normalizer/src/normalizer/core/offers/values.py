@@ -6,12 +6,15 @@ Numbers come as numbers or strings, booleans as booleans or strings, absence as 
 import math
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+
+T = TypeVar("T")
 
 ABSENT: Final = frozenset({"", "-", "--", "—", "未知", "未上牌", "null", "none", "n/a", "无"})
 LONGEST_ABSENT: Final = max(map(len, ABSENT))
@@ -33,6 +36,8 @@ LONGEST_PACKED_DATE: Final = 10**8
 PLAIN_DIGITS: Final = 15
 """Digits that a double holds exactly."""
 LONGEST_DATE: Final = 40
+SHORT: Final = 40
+"""Characters of a text that is worth keeping with what was made of it, as `前置前驱`, `1998` and `Shanghai` are."""
 
 MAX_TEXT: Final = 20_000
 """Characters kept of one text field; longer ones are cut."""
@@ -51,6 +56,10 @@ def text(value: Any) -> str | None:
     """Return trimmed text without control characters, or None where nothing is said."""
     if value is None:
         return None
+    return _short_text(value) if type(value) is str and len(value) <= SHORT else _text(value)
+
+
+def _text(value: Any) -> str | None:
     if not isinstance(value, str):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
@@ -61,6 +70,19 @@ def text(value: Any) -> str | None:
     if not stripped.isprintable():
         stripped = _INVISIBLE.sub("", stripped)
     return stripped[:MAX_TEXT] or None
+
+
+_short_text: Final = lru_cache(maxsize=8192)(_text)
+
+
+def remembered(read: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Return the same reader of single values, which keeps what it made of short texts: they come again and again."""
+    kept = lru_cache(maxsize=4096)(read)
+
+    def reader(value: Any) -> T:
+        return kept(value) if type(value) is str and len(value) <= SHORT else read(value)
+
+    return reader
 
 
 def name(value: Any) -> str | None:
@@ -142,7 +164,7 @@ def urls(value: Any) -> list[str]:
     """Return the http(s) addresses of an array, of a JSON string with an array, or of one address."""
     found = nested(value)
     items = found if isinstance(found, list) else [found]
-    return [item.strip() for item in items if isinstance(item, str) and url(item) is not None]
+    return [address for item in items if (address := url(item)) is not None]
 
 
 def words(*sources: Any) -> list[str]:
