@@ -142,7 +142,7 @@ class Broker:
             # Without any spinning each of the 50,000 file look-ups of a start costs a sleep and a wake-up; the
             # shortest spin halves the start (10 s to 5 s) and costs 0.2 % of a core when idle.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-                f"+S {cores}:{cores} +sbwt very_short +sbwtdcpu very_short +sbwtdio very_short"
+                f"+S {cores}:{cores} +sbwt none +sbwtdcpu none +sbwtdio very_short"
                 " -kernel inet_dist_use_interface {127,0,0,1}"
             ),
         }
