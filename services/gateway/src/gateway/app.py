@@ -25,6 +25,7 @@ from common.db.revision import HEAD
 from common.errors import ConfigurationError, FeedmillError
 from common.settings import DatabaseSettings
 from gateway.adapters.autoapi import PostgresRecords
+from gateway.adapters.catalog_events import CatalogEvents
 from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.copy_source import CopySource
 from gateway.adapters.database import Database
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = cli.parse(arguments)
     log.configure("gateway")
     try:
-        settings = load_settings()
+        settings = load_settings(administers=not isinstance(command, cli.Run))
         log.configure("gateway", level=settings.log.level, directory=settings.log.directory)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_execute(command, settings))
@@ -130,6 +131,8 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         changes = PostgresChanges(database)
         feed = ChangeFeed(changes, clock=clock, most_listeners=section.most_streams)
         await stack.enter_async_context(_running(feed.follow()))
+        news = _news(settings, feed, clock)
+        await stack.enter_async_context(_running(news.follow()))
         api = build_api(
             Parts(
                 offers=PostgresOffers(database),
@@ -213,6 +216,17 @@ def _quota_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Databa
     """Open connections for limits alone, so that no slow read delays them, and given up soon."""
     names = ("statement_timeout_s", "lock_timeout_s", "connect_timeout_s")
     return _pool(settings.database.model_copy(update={"pool_size": 2, **dict.fromkeys(names, QUOTA_TIMEOUT_S)}))
+
+
+def _news(settings: GatewaySettings, feed: ChangeFeed, clock: Clock) -> CatalogEvents:
+    return CatalogEvents(
+        settings.rabbitmq.url.get_secret_value(),
+        name=_application(),
+        new_instance=lambda: f"{socket.gethostname()}.{secrets.token_hex(4)}",
+        wake=feed.tell,
+        clock=clock,
+        reconnect_interval_s=settings.rabbitmq.reconnect_interval_s,
+    )
 
 
 def _export_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Database]:

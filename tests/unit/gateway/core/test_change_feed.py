@@ -94,6 +94,39 @@ async def test_a_hundred_listeners_cost_one_read_a_second(stage: Stage) -> None:
     assert stage.changes.reads - before <= 6
 
 
+async def test_news_are_read_at_once(stage: Stage) -> None:
+    listener = stage.join(1)
+    await stage.seconds(1)
+    stage.changes.add(1)
+    stage.feed.tell()
+    await stage.clock.advance(0.01)
+    assert listener.got == [1]
+
+
+async def test_news_in_crowds_cost_ten_reads_a_second(stage: Stage) -> None:
+    listener = stage.join(1)
+    await stage.seconds(1)
+    before = stage.changes.reads
+    for number in range(1, 101):
+        stage.changes.add(number)
+        stage.feed.tell()
+        await stage.clock.advance(0.01)
+    assert 8 <= stage.changes.reads - before <= 11
+    await stage.seconds(1)
+    assert listener.got == list(range(1, 101))
+
+
+async def test_news_that_come_while_the_feed_reads_are_not_lost(stage: Stage) -> None:
+    listener = stage.join(1)
+    await stage.seconds(1)
+    stage.feed.tell()
+    await stage.clock.advance(0.05)
+    stage.changes.add(1)
+    stage.feed.tell()
+    await stage.clock.advance(0.06)
+    assert listener.got == [1]
+
+
 async def test_nobody_who_listens_is_nothing_read(stage: Stage) -> None:
     await stage.seconds(10)
     assert stage.changes.reads == 0

@@ -39,6 +39,7 @@ async def streamed(parts: Parts, path: str, *, seconds: int, headers: dict[str, 
         for _ in range(seconds):
             for _ in range(20):
                 await asyncio.sleep(0)  # noqa: TID251 - takes no time
+            await parts.clock.sleep(1)
             await parts.feed.read_on()
             parts.feed._wake()  # noqa: SLF001 - the second that has passed
         parts.feed.stop()

@@ -20,7 +20,7 @@ from gateway.entrypoints.http.models import ChangeList, ChangePosition
 from gateway.entrypoints.http.routes import add_route, json_response, query_pairs
 
 MAX_ID: Final = 2**62
-BEAT_INTERVAL_TICKS: Final = 15
+BEAT_INTERVAL_S: Final = 15.0
 RETRY_MS: Final = 3000
 _START: Final = Parameter("change_id", Whole(0, MAX_ID), "The first id wanted; 0: from the beginning.", 0, 0)
 _LIMIT: Final = Parameter("limit", Whole(1, 1000), "Changes on a page.", 100, 100)
@@ -95,18 +95,20 @@ async def first_of_day(reader: ChangeReader, day: str, platform: str | None, *, 
 
 async def _events(feed: ChangeFeed, request: Request, start: int, platform: str | None) -> AsyncIterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
-    silence = 0
+    said_at = feed.clock.monotonic()
     async for changes in feed.listen(start):
         try:
             await request.scope[ADMIT_AGAIN]()
         except FeedmillError:
             return  # the client comes back, and is told why it may not
         wanted = [change for change in changes if platform in {None, change.platform}]
-        silence = 0 if wanted else silence + 1
         if wanted:
             yield "".join(event(change) for change in wanted)
-        elif silence % BEAT_INTERVAL_TICKS == 0:
+        elif feed.clock.monotonic() - said_at >= BEAT_INTERVAL_S:
             yield BEAT
+        else:
+            continue
+        said_at = feed.clock.monotonic()
 
 
 def _start(request: Request, asked: object) -> int | None:
