@@ -1,0 +1,1 @@
+"""`feedmill doctor`: looks at everything that an installation needs, and says of each what is wrong and what helps."""

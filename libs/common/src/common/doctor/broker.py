@@ -1,0 +1,180 @@
+"""RabbitMQ: that this user gets in and may publish where it must, what exists, who consumes, and the policies."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+import aio_pika
+import httpx
+from aio_pika import exceptions as amqp
+from aio_pika.abc import AbstractConnection
+
+from common import topology
+from common.doctor.report import Line, error, ok, said, warning
+
+CONSUMERS: Final = {topology.RAW_QUEUE: "normalizer", topology.COMMANDS_QUEUE: "fetcher"}
+KEPT: Final = {
+    topology.DEAD_QUEUE: "make replay-dead; docs/operations.md, Dead letters",
+    topology.UNROUTED_QUEUE: "a binding of feedmill.raw is gone: import deploy/rabbitmq/definitions.json again",
+}
+"""Queues in which no message should lie → what to do about one."""
+IMPORT: Final = "feedmill definitions, then rabbitmqctl import_definitions; docs/deployment.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Where the management API is, the virtual host, and a user who may look; no password: nobody is known."""
+
+    url: str
+    vhost: str
+    user: str
+    password: str | None
+
+
+async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIterator[Line]:
+    """Look at the broker as a service does; where it lets nobody in, that is the only line."""
+    parts = urlsplit(url)
+    where = f"{parts.hostname}:{parts.port or 5672}{parts.path} as {parts.username}"
+    try:
+        connection = await aio_pika.connect(url, timeout=timeout_s, client_properties={"connection_name": "doctor"})
+    except (amqp.AMQPError, OSError, ValueError) as fault:
+        advice = "does it run, has the vhost been imported, and is RABBITMQ_URL right?"
+        yield error("broker", f"{where}: {said(fault)}", advice)
+        return
+    async with connection:
+        transport = connection.transport
+        properties = transport.connection.server_properties if transport else {}
+        yield ok("broker", f"{where}: RabbitMQ {_text(properties.get('version'))}")
+        for name in topology.EXCHANGES:
+            if not await _exists(connection, "exchange", name):
+                yield error(f"exchange {name}", "is missing", IMPORT)
+        for name in topology.QUEUES:
+            yield await _queue(connection, name)
+        async for line in _rights(connection, unquote(parts.username or ""), template):
+            yield line
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+async def _exists(connection: AbstractConnection, kind: str, name: str) -> Any:
+    channel = await connection.channel()
+    try:
+        declare = channel.declare_queue if kind == "queue" else channel.declare_exchange
+        return await declare(name, passive=True)
+    except amqp.ChannelClosed:
+        return None
+    finally:
+        if not channel.is_closed:
+            await channel.close()
+
+
+async def _queue(connection: AbstractConnection, name: str) -> Line:
+    queue = await _exists(connection, "queue", name)
+    what = f"queue {name}"
+    if queue is None:
+        return error(what, "is missing", IMPORT)
+    result = queue.declaration_result
+    seen = f"{result.message_count} messages, {result.consumer_count} consumers"
+    if name in CONSUMERS and not result.consumer_count:
+        return warning(what, seen, f"no {CONSUMERS[name]} reads it: start it, and look at its log")
+    if name in KEPT and result.message_count:
+        return warning(what, seen, KEPT[name])
+    return ok(what, seen)
+
+
+async def _rights(connection: AbstractConnection, user: str, template: Path) -> AsyncIterator[Line]:
+    permissions = [entry for entry in _template(template).get("permissions", []) if entry["user"] == user]
+    if not permissions:
+        yield warning(
+            "broker rights", f"{user} is none of {', '.join(topology.USERS)}", "give each service its own user"
+        )
+        return
+    needed = {name for name in topology.EXCHANGES if re.search(permissions[0]["write"], name)}
+    granted = {name for name in topology.EXCHANGES if await _may_publish(connection, name)}
+    if needed - granted:
+        yield error("broker rights", f"{user} may not publish to {', '.join(sorted(needed - granted))}", IMPORT)
+    elif granted - needed:
+        yield warning("broker rights", f"{user} may also publish to {', '.join(sorted(granted - needed))}", IMPORT)
+    else:
+        yield ok("broker rights", f"{user} may publish to {', '.join(sorted(needed)) or 'nothing'}")
+
+
+async def _may_publish(connection: AbstractConnection, exchange: str) -> bool:
+    """Publish in a transaction that is rolled back: rights are checked at once, and nobody gets the message."""
+    channel = await connection.channel(publisher_confirms=False)
+    try:
+        transaction = channel.transaction()
+        await transaction.select()
+        where = await channel.get_exchange(exchange, ensure=False)
+        await where.publish(aio_pika.Message(b""), "doctor", mandatory=False)
+        await transaction.rollback()
+    except (amqp.ChannelClosed, amqp.ChannelInvalidStateError):
+        return False
+    await channel.close()
+    return True
+
+
+async def console_lines(console: Console, template: Path, *, timeout_s: float) -> AsyncIterator[Line]:
+    """Look at what only the management API tells: alarms of the node and policies."""
+    if console.password is None:
+        yield warning("policies", "not looked at", "set RABBITMQ_OPERATOR_PASSWORD, and RABBITMQ_CONSOLE_PORT")
+        return
+    auth = (console.user, console.password)
+    async with httpx.AsyncClient(base_url=console.url, auth=auth, timeout=timeout_s) as client:
+        try:
+            nodes = (await client.get("/api/nodes")).raise_for_status().json()
+            policies = (await client.get(f"/api/policies/{quote(console.vhost, safe='')}")).raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as fault:
+            advice = (
+                "is rabbitmq_management enabled, and are RABBITMQ_CONSOLE_PORT and RABBITMQ_OPERATOR_PASSWORD right?"
+            )
+            yield warning("policies", f"{console.url}: {said(fault)}", advice)
+            return
+    for line in (*_alarms(nodes), *_policies(policies, template)):
+        yield line
+
+
+def _alarms(nodes: list[dict[str, Any]]) -> Iterator[Line]:
+    for node in nodes:
+        raised = [what for what in ("mem", "disk_free") if node.get(f"{what}_alarm")]
+        name = f"node {node['name']}"
+        if not node.get("running", True):
+            yield error(name, "does not run", "look at its log; rabbitmqctl cluster_status")
+        elif raised:
+            yield error(name, f"alarm: {', '.join(raised)}; publishers are held back", "more memory, or a freer disk")
+        else:
+            yield ok(name, "no alarm")
+
+
+def _policies(found: list[dict[str, Any]], template: Path) -> Iterator[Line]:
+    wanted = {entry["name"]: entry for entry in _template(template).get("policies", [])}
+    if not wanted:
+        yield warning("policies", f"no {template}", "run the doctor in the checkout")
+        return
+    present = {entry["name"]: entry for entry in found}
+    missing = sorted(wanted.keys() - present.keys())
+    if missing:
+        yield error("policies", f"missing: {', '.join(missing)}", IMPORT)
+    compared = ("pattern", "definition", "apply-to")
+    changed = sorted(
+        name for name in wanted.keys() & present.keys() if any(wanted[name][k] != present[name][k] for k in compared)
+    )
+    if changed:
+        advice = "right if it was on purpose: then put it into deploy/rabbitmq/definitions.json too"
+        yield warning("policies", f"changed since the installation: {', '.join(changed)}", advice)
+    if not missing and not changed:
+        yield ok("policies", f"{len(wanted)} in place")
+
+
+def _template(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content

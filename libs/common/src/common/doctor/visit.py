@@ -1,0 +1,102 @@
+"""The whole examination, in the order in which things depend on each other."""
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from common.clock import Clock
+from common.definitions import TEMPLATE, password_name
+from common.doctor import broker, database, machine
+from common.doctor.report import Line, error, ok, said
+from common.errors import ConfigurationError
+from common.settings import Port, Settings, load
+
+CONSOLE_PORT: Final = 15672
+LOOKER: Final = "operator"
+"""The broker's user for people, who may look at everything and publish commands only."""
+
+
+class GatewayAddress(BaseModel):
+    """The part of the section `gateway` that says where it listens."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: Port = 5555
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+class DoctorSettings(Settings):
+    """What all services share, and where the gateway is."""
+
+    gateway: GatewayAddress = GatewayAddress()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is looked at besides the settings."""
+
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    template: Path = TEMPLATE
+    secret_files: tuple[Path, ...] = (Path(".env"), Path("tokens.txt"))
+    free: machine.FreeBytes = machine.free_bytes
+
+
+async def examine(around: Surroundings, clock: Clock) -> list[Line]:
+    """Look at everything; what cannot be looked at is a line, never an exception."""
+    return [line async for line in _lines(around, clock)]
+
+
+async def _lines(around: Surroundings, clock: Clock) -> AsyncIterator[Line]:
+    for line in (*machine.versions(), *machine.settings()):
+        yield line
+    try:
+        settings = load(DoctorSettings)
+    except ConfigurationError as fault:
+        yield error("settings", str(fault), "mend config.yaml, .env or the environment; nothing else was looked at")
+        return
+    for line in _machine(settings, around):
+        yield line
+    async for line in database.lines(settings.database, clock):
+        yield line
+    url, timeout_s = settings.rabbitmq.url.get_secret_value(), settings.database.connect_timeout_s
+    async for line in broker.amqp_lines(url, around.template, timeout_s=timeout_s):
+        yield line
+    async for line in broker.console_lines(_console(url, around.environment), around.template, timeout_s=timeout_s):
+        yield line
+    yield await _gateway(settings.gateway, timeout_s=timeout_s)
+
+
+def _machine(settings: Settings, around: Surroundings) -> Iterator[Line]:
+    yield from machine.sources(settings)
+    yield from machine.disk(filter(None, (Path(), settings.log.directory)), free=around.free)
+    yield from machine.secret_files(around.secret_files)
+
+
+def _console(url: str, environment: Mapping[str, str]) -> broker.Console:
+    port = environment.get("RABBITMQ_CONSOLE_PORT") or str(CONSOLE_PORT)
+    parts = urlsplit(url)
+    host, vhost = parts.hostname or "127.0.0.1", unquote(parts.path[1:]) or "/"
+    return broker.Console(f"http://{host}:{port}", vhost, LOOKER, environment.get(password_name(LOOKER)) or None)
+
+
+async def _gateway(address: GatewayAddress, *, timeout_s: float) -> Line:
+    async with httpx.AsyncClient(timeout=timeout_s) as client:
+        try:
+            answer = await client.get(f"{address.url}/health/ready")
+        except httpx.HTTPError as fault:
+            return error("gateway", f"{address.url}: {said(fault)}", "start it, and look at its log")
+    if answer.is_success:
+        return ok("gateway", f"{address.url} is ready")
+    return error("gateway", f"{address.url}: {answer.status_code} {answer.text[:200]}", "look at its log")

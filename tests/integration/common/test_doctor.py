@@ -1,0 +1,292 @@
+"""`feedmill doctor` on a healthy installation, and with one fault planted at a time: each is named, with what helps."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import aio_pika
+import asyncpg
+import pytest
+
+from common.__main__ import main
+from common.clock import SystemClock
+from common.db.revision import HEAD
+from common.doctor.report import Level, Line, is_well, summary, written
+from common.doctor.visit import Surroundings, examine
+from common.settings import DatabaseSettings
+from common.testing.clock import VirtualClock
+from common.topology import COMMANDS_QUEUE, DEAD_QUEUE, RAW_QUEUE
+from sandbox.stack import Stack, Vhost
+
+pytestmark = pytest.mark.integration
+
+TEMPLATE = Path(__file__).resolve().parents[3] / "deploy" / "rabbitmq" / "definitions.json"
+
+
+@dataclass
+class Patient:
+    """An installation of which everything can be made ill."""
+
+    stack: Stack
+    vhost: Vhost
+    database: DatabaseSettings
+    environment: dict[str, str]
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    free: int = 2**40
+    late_s: float = 0
+    health: HTTPStatus = HTTPStatus.OK
+    template: Path = TEMPLATE
+    consumed: list[str] = field(default_factory=lambda: [RAW_QUEUE, COMMANDS_QUEUE])
+
+    async def sql(self, statement: str) -> None:
+        """Run a statement in its database."""
+        one = self.database
+        connection = await asyncpg.connect(
+            host=one.host, port=one.port, user=one.user, password=one.password.get_secret_value(), database=one.name
+        )
+        await connection.execute(statement)
+        await connection.close()
+
+    async def examined(self) -> list[Line]:
+        """Return what the doctor says."""
+        for name, value in self.environment.items():
+            self.monkeypatch.setenv(name, value)
+        around = Surroundings(template=self.template, free=lambda _folder: self.free)
+        clock = VirtualClock(SystemClock().now() + timedelta(seconds=self.late_s))
+        async with self._consumers():
+            return await examine(around, clock)
+
+    @asynccontextmanager
+    async def _consumers(self) -> AsyncIterator[None]:
+        users = {RAW_QUEUE: "normalizer", COMMANDS_QUEUE: "fetcher"}
+        opened = []
+        for name in self.consumed:
+            opened.append(await aio_pika.connect(self.vhost.urls[users[name]]))
+            queue = await (await opened[-1].channel()).get_queue(name, ensure=False)
+            await queue.consume(_ignore)
+        yield
+        for connection in opened:
+            await connection.close()
+
+
+async def _ignore(_message: object) -> None:
+    """Take a message and keep it."""
+
+
+@pytest.fixture(scope="module")
+def shared_vhost(stack: Stack) -> Iterator[Vhost]:
+    """A virtual host that no test changes."""
+    name = f"test_{secrets.token_hex(4)}"
+    yield stack.create_vhost(name)
+    stack.delete_vhost(name)
+
+
+@pytest.fixture
+async def patient(
+    stack: Stack,
+    request: pytest.FixtureRequest,
+    migrated_template: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Patient]:
+    """An installation that is well; its servers are its own where the test's parameter says so."""
+    assert migrated_template  # an asynchronous fixture cannot be asked for in the middle of this one
+    own = getattr(request, "param", "nothing")
+    database: DatabaseSettings = request.getfixturevalue("database" if own == "database" else "module_database")
+    vhost: Vhost = request.getfixturevalue("vhost" if own == "vhost" else "shared_vhost")
+    monkeypatch.chdir(tmp_path)
+    ill = Patient(stack, vhost, database, {}, tmp_path, monkeypatch)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {ill.health} said\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode())
+        await writer.drain()
+        writer.close()
+
+    gateway = await asyncio.start_server(answer, "127.0.0.1", 0)
+    ill.environment = {
+        "DB_HOST": database.host,
+        "DB_PORT": str(database.port),
+        "DB_USER": database.user,
+        "DB_PASSWORD": database.password.get_secret_value(),
+        "DB_NAME": database.name,
+        "RABBITMQ_URL": vhost.urls["fetcher"],
+        "RABBITMQ_OPERATOR_PASSWORD": stack.state.passwords["operator"],
+        "RABBITMQ_CONSOLE_PORT": str(stack.state.ports["management"]),
+        "SECRET_KEY": "0123456789abcdef0123456789abcdef",
+        "API_PORT": str(gateway.sockets[0].getsockname()[1]),
+        "CHE168_API_KEY": "key",
+        "CHE168_ACCESS_NAME": "name",
+        "SHOP_API_URL": "https://shop.example/api",
+    }
+    yield ill
+    gateway.close()
+    await gateway.wait_closed()
+
+
+async def test_a_healthy_installation_has_no_error_and_no_warning(patient: Patient) -> None:
+    lines = await patient.examined()
+    assert [line for line in lines if line.level is not Level.OK] == []
+    assert {line.what for line in lines} >= {
+        *("python", "packages", "settings of gateway", "disk .", "database", "clock", "schema", "rights", "broker"),
+        *("queue normalizer.raw", "broker rights", "policies", "gateway"),
+    }
+
+
+Plant = Callable[[Patient], Awaitable[None] | None]
+POLICY = {"pattern": "^normalizer\\.raw$", "apply-to": "queues", "priority": 10, "definition": {"delivery-limit": 3}}
+RIGHTS = {"configure": "^$", "write": "^feedmill\\.events$", "read": ".*"}
+
+
+def _environment(**values: str) -> Plant:
+    return lambda patient: patient.environment.update(values)
+
+
+def _sql(statement: str) -> Plant:
+    @_changing("database")
+    def plant(patient: Patient) -> Awaitable[None]:
+        return patient.sql(statement)
+
+    return plant
+
+
+def _changing(what: str) -> Callable[[Plant], Plant]:
+    def marked(plant: Plant) -> Plant:
+        plant.changes = what  # type: ignore[attr-defined] # read by _changed_by
+        return plant
+
+    return marked
+
+
+def _broker(method: str, *path: str, body: object = None) -> Plant:
+    @_changing("vhost")
+    def plant(patient: Patient) -> None:
+        full = [path[0], patient.vhost.name, *path[1:]]
+        status, answer = patient.stack.broker.management().ask(method, *full, body=body)
+        assert status < HTTPStatus.BAD_REQUEST, answer
+
+    return plant
+
+
+def _state(**values: object) -> Plant:
+    def plant(patient: Patient) -> None:
+        for name, value in values.items():
+            setattr(patient, name, value)
+
+    return plant
+
+
+def _file(name: str, text: str, mode: int) -> Plant:
+    def plant(patient: Patient) -> None:
+        (patient.folder / name).write_text(text)
+        (patient.folder / name).chmod(mode)
+
+    return plant
+
+
+@_changing("vhost")
+async def _dead_letter(patient: Patient) -> None:
+    connection = await aio_pika.connect(patient.vhost.urls["normalizer"])
+    exchange = await (await connection.channel()).get_exchange("feedmill.dead", ensure=False)
+    await exchange.publish(aio_pika.Message(b"x"), "raw.dead")
+    await connection.close()
+
+
+GAP = """
+    INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records)
+    VALUES ('che168', 'page', 7, 'r', 'm', 'gap', 0)
+"""
+OLD = "INSERT INTO operations_log (operation_type, platform, started_at, duration, status) VALUES"
+NO_RUN = f"{OLD} ('data_fetch', 'che168', now() - interval '3 days', 1, 'OK')"
+FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
+    "unknown key": (_file("config.yaml", "gateway: {prot: 1}\n", 0o644), Level.ERROR, "settings of gateway", "prot"),
+    "short secret": (_environment(SECRET_KEY="short"), Level.ERROR, "settings of gateway", "SECRET_KEY"),
+    "no credentials": (_environment(CHE168_ACCESS_NAME=""), Level.WARNING, "source che168", "no credentials"),
+    "open secrets": (_file(".env", "", 0o644), Level.WARNING, "file .env", "everybody"),
+    "full disk": (_state(free=2**20), Level.ERROR, "disk .", "0.0 GB free"),
+    "no database": (_environment(DB_PORT="1"), Level.ERROR, "database", "127.0.0.1:1/"),
+    "wrong database": (_environment(DB_NAME="nobody"), Level.ERROR, "database", '"nobody" does not exist'),
+    "wrong clock": (_state(late_s=600), Level.ERROR, "clock", "s apart from"),
+    "old schema": (_sql("UPDATE alembic_version SET version_num = '0005'"), Level.ERROR, "schema", f"0005, {HEAD} is"),
+    "new schema": (_sql("UPDATE alembic_version SET version_num = '9999'"), Level.ERROR, "schema", "newer"),
+    "gap": (_sql(GAP), Level.WARNING, "gaps", "1 pages"),
+    "silent feed": (_sql(NO_RUN), Level.WARNING, "feed che168", "no_run"),
+    "no broker": (_environment(RABBITMQ_URL="amqp://u:p@127.0.0.1:1/v"), Level.ERROR, "broker", "127.0.0.1:1/v as u"),
+    "no queue": (_broker("DELETE", "queues", DEAD_QUEUE), Level.ERROR, f"queue {DEAD_QUEUE}", "missing"),
+    "no exchange": (
+        _broker("DELETE", "exchanges", "feedmill.dead"),
+        Level.ERROR,
+        "exchange feedmill.dead",
+        "missing",
+    ),
+    "no consumer": (_state(consumed=[COMMANDS_QUEUE]), Level.WARNING, f"queue {RAW_QUEUE}", "0 consumers"),
+    "dead letter": (_dead_letter, Level.WARNING, f"queue {DEAD_QUEUE}", "1 messages"),
+    "no right": (
+        _broker("PUT", "permissions", "fetcher", body=RIGHTS),
+        Level.ERROR,
+        "broker rights",
+        "may not publish to feedmill.raw",
+    ),
+    "too many rights": (
+        _broker("PUT", "permissions", "fetcher", body=RIGHTS | {"write": "^feedmill\\.(raw|events|dead)$"}),
+        Level.WARNING,
+        "broker rights",
+        "also publish to feedmill.dead",
+    ),
+    "no policy": (_broker("DELETE", "policies", "work"), Level.ERROR, "policies", "missing: work"),
+    "another policy": (_broker("PUT", "policies", "work", body=POLICY), Level.WARNING, "policies", ": work"),
+    "no password": (_environment(RABBITMQ_OPERATOR_PASSWORD=""), Level.WARNING, "policies", "not looked at"),
+    "wrong password": (_environment(RABBITMQ_OPERATOR_PASSWORD="no"), Level.WARNING, "policies", "401"),
+    "no definitions": (_state(template=Path("none.json")), Level.WARNING, "policies", "no none.json"),
+    "no gateway": (_environment(API_PORT="1"), Level.ERROR, "gateway", "127.0.0.1:1"),
+    "gateway unready": (_state(health=HTTPStatus.SERVICE_UNAVAILABLE), Level.ERROR, "gateway", "503"),
+}
+
+
+def _changed_by(plant: Plant) -> str:
+    return getattr(plant, "changes", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [(name, _changed_by(plant)) for name, (plant, *_) in FAULTS.items()],
+    indirect=["patient"],
+    ids=list(FAULTS),
+)
+async def test_a_fault_is_named_with_what_helps(patient: Patient, name: str) -> None:
+    plant, level, what, seen = FAULTS[name]
+    planted = plant(patient)
+    if planted is not None:
+        await planted
+    lines = await patient.examined()
+    found = [line for line in lines if line.what == what and line.level is level]
+    assert len(found) == 1, written(lines)
+    assert seen in found[0].seen
+    assert found[0].advice
+    assert is_well(lines) is (level is not Level.ERROR)
+
+
+def test_the_command_prints_every_line_and_ends_with_1_where_there_is_an_error(
+    patient: Patient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (patient.environment | {"DB_PORT": "1", "API_PORT": "1"}).items():
+        patient.monkeypatch.setenv(name, value)
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr()
+    assert "error    database" in said.out
+    assert "-> does it run, and are DB_HOST" in said.out
+    assert patient.environment["DB_PASSWORD"] not in said.out
+    assert json.dumps(patient.environment["RABBITMQ_OPERATOR_PASSWORD"])[1:-1] not in said.out
+
+
+def test_the_summary_counts_each_level() -> None:
+    lines = [Line(Level.OK, "a", ""), Line(Level.WARNING, "b", "", "do"), Line(Level.OK, "c", "")]
+    assert summary(lines) == "0 error, 1 warning, 2 ok"
+    assert written(lines) == "ok       a  \nwarning  b  \n            -> do\nok       c  \n"
