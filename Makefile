@@ -13,6 +13,7 @@ FORCE ?=
 DRY_RUN ?=
 REASON ?=
 MESSAGE ?=
+SIZE ?=
 TO ?=
 FROM ?=
 
@@ -120,12 +121,17 @@ check: development ## lint, format, types, import contracts, house rules
 	$(BIN)/pytest tests/house
 
 .PHONY: bench
-bench: ## throughput and memory: the chain beside a simple script, the normalizer beside its floor, fetching alone, and the gateway
+bench: ## speed and memory as ratios: chain, normalizer, fetcher, gateway (SIZE=large: 250,000 offers and 500,000 rows instead)
 	@deploy/install.sh development native-servers
+ifeq ($(SIZE),large)
+	@$(BIN)/python -m tests.bench.large
+	@$(BIN)/python -m tests.bench.growth
+else
 	@$(BIN)/python -m tests.bench.chain
 	@$(BIN)/python -m tests.bench.floor
 	@$(BIN)/python -m tests.bench.fetching
 	@$(BIN)/python -m tests.bench.gateway
+endif
 
 .PHONY: bench-peers
 bench-peers: ## the whole chain beside dlt, which gets a virtual environment of its own (about 2 minutes)
