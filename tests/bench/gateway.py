@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import answers, collecting, throughput, wrk
+from tests.bench import answers, collecting, exporting, throughput, wrk
 from tests.bench.chain import database_of
 from tests.bench.gateways import UNLIMITED, Caller, Gateways
 from tests.bench.lines import Line, show
@@ -50,6 +50,7 @@ def measure(database: DatabaseSettings, folder: Path, args: argparse.Namespace) 
         loaded = throughput.measure(gateways, folder, token=token, rounds=args.rounds, seconds=args.seconds)
         show(f"gateway, {OFFERS:,} offers, one process", loaded)
         show("single answers", asyncio.run(_single(gateways, token)))
+        show("export", exporting.measure(gateways, token=token, times=3))
         show("sources at once", asyncio.run(_collected(gateways, token, args.faulty)))
     finally:
         gateways.stop_all()

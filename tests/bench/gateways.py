@@ -160,12 +160,16 @@ class Caller:
     def get(self, path: str) -> tuple[int, bytes]:
         """Ask once and return status and body; `elapsed_ms` is what it took, `sources` what X-Sources says."""
         started = now()
-        self._connection.request("GET", path, headers=self._headers)
-        answer = self._connection.getresponse()
+        answer = self.opened(path)
         body = answer.read()
         self.elapsed_ms = (now() - started) * 1000
         self.sources = answer.getheader("X-Sources", "")
         return answer.status, body
+
+    def opened(self, path: str) -> http.client.HTTPResponse:
+        """Ask once and return the answer, its body still to be read."""
+        self._connection.request("GET", path, headers=self._headers)
+        return self._connection.getresponse()
 
     def ms(self, path: str) -> float:
         """Ask once and return how long it took.
