@@ -133,6 +133,11 @@ else
 	@$(BIN)/python -m tests.bench.gateway
 endif
 
+.PHONY: soak
+soak: ## the gateway in real time: a limit over four processes, revocation, a minute of everything (about 3 minutes)
+	@deploy/install.sh development native-servers
+	@$(BIN)/python -m tests.bench.gateway_long
+
 .PHONY: bench-peers
 bench-peers: ## the whole chain beside dlt, which gets a virtual environment of its own (about 2 minutes)
 	@deploy/install.sh development native-servers

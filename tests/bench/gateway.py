@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--faulty", type=int, default=1000, help="requests to sources that fail at random")
     args = parser.parse_args()
     if not wrk.is_there():
-        raise SystemExit("wrk is missing, which makes the load: apt-get install wrk")
+        raise SystemExit(wrk.MISSING)
     with tempfile.TemporaryDirectory(prefix="feedmill-bench-") as name:
         folder = Path(name)
         stack = Stack(folder / "stack", preferred_ports={})

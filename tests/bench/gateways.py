@@ -44,6 +44,10 @@ class Served:
         stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
+    def open_files(self) -> int:
+        """Return how many files and sockets it has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def said(self) -> str:
         """Return what it printed so far."""
         return self.output.read_text(encoding="utf-8", errors="replace")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+MISSING = "wrk is missing, which makes the load: apt-get install wrk"
 SCRIPT = """
 local paths = {%s}
 local place = 0
