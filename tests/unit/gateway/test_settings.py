@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from common.errors import ConfigurationError
 from common.settings import FLAT_NAMES
@@ -56,6 +57,15 @@ def test_the_defaults_are_the_documented_address() -> None:
 def test_the_documentation_is_open_on_loopback_unless_said_otherwise(host: str, access: str, *, is_open: bool) -> None:
     assert GatewaySection.model_validate({"host": host, "docs_access": access}).docs_open is is_open
     assert GatewaySection.model_validate({"host": host, "info_access": access}).info_open is is_open
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "cars.example", "https://cars.example/", "https://*.cars.example", "ftp://cars.example", "https://"],
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
+    with pytest.raises(ValidationError, match="cors_origins"):
+        GatewaySection.model_validate({"cors_origins": ["https://cars.example", "http://localhost:3000", origin]})
 
 
 def test_a_source_is_in_the_main_database_but_for_what_its_block_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequen
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any, Final, assert_never
+from typing import Any, Final, assert_never, cast
 
 import uvicorn
 import uvloop
@@ -47,6 +47,7 @@ from gateway.core.ports import RecordSource
 from gateway.core.rate_limit import RateLimiter
 from gateway.entrypoints import cli
 from gateway.entrypoints.http.api import Parts, build_api
+from gateway.entrypoints.http.connection import Guard
 from gateway.settings import GatewaySection, GatewaySettings, load_settings
 
 BACKLOG: Final = 2048
@@ -124,7 +125,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
     """
     section = settings.gateway
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(contextlib.closing(listen(section.host, section.port)))
+        listener = stack.enter_context(contextlib.closing(_listener(section)))
         database = await stack.enter_async_context(_opened(settings))
         access = Access(PostgresTokens(database), key=settings.key, clock=clock, cache_ttl_s=section.token_cache_ttl_s)
         await stack.enter_async_context(_uses_written(access))
@@ -155,12 +156,13 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 ),
                 cursors=CursorSigner(settings.key),
                 clock=clock,
-                new_id=lambda: secrets.token_hex(8),
+                new_id=new_request_id,
                 schema_head=HEAD,
                 version=version("feedmill-gateway"),
                 docs_open=section.docs_open,
                 info_open=section.info_open,
                 followed=settings.followed,
+                cors_origins=section.cors_origins,
             )
         )
         gc.collect()
@@ -170,14 +172,29 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         _log.info("stopped")
 
 
+def new_request_id() -> str:
+    """Return an id for a request that brought none."""
+    return secrets.token_hex(8)
+
+
+def _listener(section: GatewaySection) -> socket.socket:
+    return listen(section.host, section.port, send_timeout_s=section.send_timeout_s)
+
+
 def _how_served(api: FastAPI, section: GatewaySection) -> uvicorn.Config:
+    guard = Guard(
+        new_id=new_request_id,
+        policy=section.quota.policy,
+        receive_timeout_s=section.receive_timeout_s,
+        most_connections=section.most_connections,
+    )
     return uvicorn.Config(
         api,
-        http="httptools",
+        http=cast("type[asyncio.Protocol]", guard.protocol),
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="warning",
+        log_level="error",  # what is below tells of requests that were no HTTP, which anybody can send
         access_log=False,
         server_header=False,
         proxy_headers=bool(section.trusted_proxies),
@@ -187,8 +204,8 @@ def _how_served(api: FastAPI, section: GatewaySection) -> uvicorn.Config:
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
+def listen(host: str, port: int, *, send_timeout_s: float) -> socket.socket:
+    """Return a listening socket, whose connections end when the other side takes nothing of what is sent for so long.
 
     Raises:
         ConfigurationError: The port is taken, or the address is none of this machine's.
@@ -197,6 +214,7 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(send_timeout_s * 1000))
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:

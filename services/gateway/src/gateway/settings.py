@@ -12,6 +12,7 @@ from gateway.core.autoapi import Dialect
 from gateway.core.rate_limit import Quota
 
 MIN_SECRET_CHARACTERS: Final = 32
+ORIGIN_PATTERN: Final = r"^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$"
 LEFT_OVER_S: Final = 0.5
 """How much longer than its deadline a source's connection attempt or statement may live."""
 
@@ -42,6 +43,14 @@ class GatewaySection(Section):
     """Gateways that share the database; while it is away each allows this part of the limit."""
     trusted_proxies: list[IPvAnyNetwork] = Field(default_factory=list)
     """Proxies whose X-Forwarded-For names the client."""
+    cors_origins: list[Annotated[str, Field(pattern=ORIGIN_PATTERN)]] = Field(default_factory=list)
+    """Origins whose pages may read answers, such as `https://cars.example`; exact, without a slash at the end."""
+    receive_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How long a request may take to come, counted from the connection or its first byte."""
+    send_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """How long a client may take nothing of an answer before its connection is closed."""
+    most_connections: Annotated[int, Field(ge=10, le=100_000)] = 800
+    """Connections at once; for one more, the connection that has longest had nothing to answer is closed."""
     most_streams: Annotated[int, Field(ge=1, le=10_000)] = 200
     """Clients of `/offers/stream` at once; one more is told to come back later."""
     most_exports: Annotated[int, Field(ge=1, le=20)] = 2

@@ -47,7 +47,7 @@ class Caller:
             "path": "/offers/export",
             "raw_path": b"/offers/export",
             "query_string": b"",
-            "headers": [(b"authorization", f"Bearer {TOKEN}".encode())],
+            "headers": [(b"host", b"gateway"), (b"authorization", f"Bearer {TOKEN}".encode())],
             "client": ("127.0.0.1", 1),
             "server": ("gateway", 80),
             "scheme": "http",

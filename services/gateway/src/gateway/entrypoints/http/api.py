@@ -28,6 +28,7 @@ from gateway.entrypoints.http.auth import RequireToken
 from gateway.entrypoints.http.autoapi_v2 import add_autoapi
 from gateway.entrypoints.http.changes import add_changes
 from gateway.entrypoints.http.collect import add_collect
+from gateway.entrypoints.http.cors import Cors
 from gateway.entrypoints.http.dispatch import Dispatch
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
 from gateway.entrypoints.http.export import add_export
@@ -70,6 +71,8 @@ class Parts:
     info_open: bool
     followed: Collection[str]
     """Platforms and shops that are enabled: the metrics have samples for each."""
+    cors_origins: Collection[str] = ()
+    """Origins whose pages may read answers; none: nothing is said of origins at all."""
 
 
 def build_api(parts: Parts) -> FastAPI:
@@ -110,6 +113,8 @@ def build_api(parts: Parts) -> FastAPI:
     app.add_middleware(Dispatch, routes=app.routes)
     app.add_middleware(RequireToken, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
     app.add_middleware(Frame, clock=parts.clock, new_id=parts.new_id, policy=parts.limiter.quota.policy)
+    if parts.cors_origins:
+        app.add_middleware(Cors, origins=parts.cors_origins)
     return app
 
 

@@ -11,10 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from common.clock import Clock
 from common.log import fields
 from gateway.core.autoapi import PREFIX
-from gateway.core.errors import BodyRefusedError, TooLongError
+from gateway.core.errors import BodyRefusedError, HeadersTooLargeError, MalformedRequestError, TooLongError
 from gateway.entrypoints.http.error_map import INTERNAL, Problem, autoapi_problem, problem
 
 MAX_ADDRESS_BYTES: Final = 4096
+MAX_HEADERS: Final = 100
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
 PROBES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 CALLER: Final = "feedmill.caller"
 """Where the id of the caller's token stands in the scope."""
@@ -28,7 +30,7 @@ STANDING: Final = "feedmill.standing"
 HEADERS_ONLY: Final = "feedmill.headers_only"
 """Stands in the scope of a HEAD request, whose handler need not make a long body."""
 
-_OUR_HEADERS: Final = (
+PROTECTIVE_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"private, no-store"),
@@ -85,6 +87,11 @@ class Frame:
 def _check_bounds(scope: Scope, headers: Headers) -> None:
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_ADDRESS_BYTES:
         raise TooLongError(f"path and query may have {MAX_ADDRESS_BYTES} bytes")
+    version, hosts = scope["http_version"], [name for name, _ in scope["headers"]].count(b"host")
+    if version not in _VERSIONS or hosts > 1 or (hosts == 0 and version == "1.1"):
+        raise MalformedRequestError("HTTP/1.1 with one Host is expected")
+    if len(scope["headers"]) > MAX_HEADERS:
+        raise HeadersTooLargeError(f"a request may have {MAX_HEADERS} headers")
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         raise BodyRefusedError("a body is not expected here")
 
@@ -121,7 +128,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             present = {name for name, _ in message["headers"]}
-            added = [header for header in _OUR_HEADERS if header[0] not in present]
+            added = [header for header in PROTECTIVE_HEADERS if header[0] not in present]
             message["headers"] = [
                 *message["headers"],
                 *added,

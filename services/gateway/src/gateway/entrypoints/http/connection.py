@@ -1,0 +1,198 @@
+"""Connections within bounds that uvicorn leaves open: time for a request to come, size of its head, and their number.
+
+A connection waits while it has no whole request to answer: it is new, or between requests, or in the middle of one.
+When there are too many, the one that has waited longest makes room, so that clients who open connections and send
+nothing, or a byte now and then, keep nobody else out.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from common.log import fields
+from gateway.core.autoapi import PREFIX
+from gateway.core.errors import (
+    GatewayError,
+    HeadersTooLargeError,
+    MalformedRequestError,
+    SlowRequestError,
+    TooLongError,
+    TooManyConnectionsError,
+)
+from gateway.entrypoints.http.error_map import autoapi_problem, problem
+from gateway.entrypoints.http.frame import MAX_ADDRESS_BYTES, PROTECTIVE_HEADERS
+
+MAX_HEAD_BYTES: Final = 16 * 1024 + MAX_ADDRESS_BYTES
+"""Request line and headers together."""
+SLICE_BYTES: Final = 4096
+"""So much is read of a head before it is looked at again."""
+_log = logging.getLogger("gateway.access")
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What all connections of a server share.
+
+    Attributes:
+        new_id: Makes request ids.
+        policy: What RateLimit-Policy says.
+        receive_timeout_s: How long a request may take to come, counted from the connection or its first byte.
+        most_connections: How many there may be.
+        waiting: The connections that have nothing to answer; the first has waited longest.
+    """
+
+    new_id: Callable[[], str]
+    policy: str
+    receive_timeout_s: float
+    most_connections: int
+    waiting: "dict[GuardedProtocol, None]" = field(default_factory=dict)
+
+    def protocol(self, **known: Any) -> "GuardedProtocol":
+        """Return what speaks on a new connection, as uvicorn asks for it."""
+        return GuardedProtocol(self, **known)
+
+    def make_room(self, connections: int) -> bool:
+        """Close the connection that has waited longest where there are too many; return whether there is room."""
+        if connections <= self.most_connections:
+            return True
+        oldest = next(iter(self.waiting), None)
+        if oldest is None:
+            return False
+        del self.waiting[oldest]
+        oldest.transport.close()
+        return True
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, guard: Guard, **known: Any) -> None:
+        super().__init__(**known)
+        self._guard = guard
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._reads_head = True
+        self._is_whole = False
+        self.url = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Begin to wait for the first request, or send the client away."""
+        super().connection_made(transport)
+        if not self._guard.make_room(len(self.connections)):
+            self.refuse(TooManyConnectionsError("as many requests are being answered as can be"))
+            return
+        self._guard.waiting[self] = None
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._guard.waiting.pop(self, None)
+        self._drop_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, and see to it that a request that has begun comes to its end."""
+        for start in range(0, len(data), SLICE_BYTES):
+            part = data[start : start + SLICE_BYTES] if len(data) > SLICE_BYTES else data
+            self._is_whole = False
+            super().data_received(part)
+            if self.transport.is_closing():
+                return
+            if self._reads_head and not self._is_whole:
+                self._head_bytes += len(part)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.refuse(_too_large(self.url))
+                return
+        if self._is_whole:
+            self._drop_deadline()
+        elif self._deadline is None:
+            self._set_deadline()
+
+    def on_message_begin(self) -> None:
+        """Begin to read a head."""
+        self._is_whole, self._reads_head, self._head_bytes = False, True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._reads_head, self._head_bytes = False, 0
+        self._guard.waiting.pop(self, None)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that the request is whole."""
+        self._is_whole = self._reads_head = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if not self._is_answering and not self.transport.is_closing():
+            self._guard.waiting[self] = None
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer a request for another protocol as any other, but close then: the parser reads nothing behind it."""
+        self.cycle.keep_alive = False
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, or no clear one; `msg` is uvicorn's word for it."""
+        del msg
+        self.refuse(MalformedRequestError("this is not HTTP/1.1 by the book"))
+
+    def refuse(self, error: GatewayError) -> None:
+        """Send a problem, unless an answer is under way that it would be mixed with, and close the connection."""
+        self._drop_deadline()
+        if not self._is_answering:
+            self.transport.write(_answer(error, self.url, self._guard, self.server_state.default_headers))
+        self.transport.close()
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr] # uvicorn has None
+
+    def _set_deadline(self) -> None:
+        self._deadline = self.loop.call_later(self._guard.receive_timeout_s, self._too_late)
+
+    def _drop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self) -> None:
+        """Give up on a request; one that comes behind an answer under way gets a new time with its next byte."""
+        self._deadline = None
+        if self._is_answering:
+            return
+        if self._head_bytes or not self._reads_head:
+            self.refuse(SlowRequestError(f"a request must come within {self._guard.receive_timeout_s:g} s"))
+        else:
+            self.transport.close()
+
+
+def _too_large(address: bytes) -> GatewayError:
+    if len(address) > MAX_ADDRESS_BYTES:
+        return TooLongError(f"path and query may have {MAX_ADDRESS_BYTES} bytes")
+    return HeadersTooLargeError(f"a request's head may have {MAX_HEAD_BYTES} bytes")
+
+
+def _answer(error: GatewayError, address: bytes, guard: Guard, added: list[tuple[bytes, bytes]]) -> bytes:
+    request_id = guard.new_id()
+    is_autoapi = address.startswith(PREFIX.encode())
+    said = autoapi_problem(error) if is_autoapi else problem(error, request_id=request_id)
+    headers = {
+        **dict(added),
+        **dict(PROTECTIVE_HEADERS),
+        **{name.encode(): value.encode() for name, value in said.headers.items()},
+        b"content-type": said.media_type.encode(),
+        b"content-length": str(len(said.body)).encode(),
+        b"connection": b"close",
+        b"x-request-id": request_id.encode(),
+        b"ratelimit-policy": guard.policy.encode(),
+    }
+    _log.info(fields("request refused", status=said.kind.status.value, id=request_id))
+    lines = [name + b": " + value + b"\r\n" for name, value in headers.items()]
+    return b"".join([STATUS_LINE[said.kind.status.value], *lines, b"\r\n", said.body])
