@@ -5,23 +5,26 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.e2e.road import Road
+from tests.e2e.road import Road, roles_of
 
 from common.settings import DatabaseSettings
-from sandbox.stack import Vhost
+from sandbox.stack import Stack, Vhost
 from sandbox.upstream.server import UpstreamProcess
 
 MakeRoad = Callable[..., Road]
 
 
 @pytest.fixture
-def make_road(database: DatabaseSettings, vhost: Vhost, tmp_path: Path) -> Iterator[MakeRoad]:
-    """Return a function that starts the upstream with the given options and lays a road from it."""
+def make_road(stack: Stack, database: DatabaseSettings, vhost: Vhost, tmp_path: Path) -> Iterator[MakeRoad]:
+    """Return a function that starts the upstream with the given options and lays a road from it.
+
+    Its services work as their own roles, so that a right that one lacks is found wherever it is needed.
+    """
     with ExitStack() as started:
 
         def make(*upstream_options: str) -> Road:
             upstream = started.enter_context(UpstreamProcess(*upstream_options))
-            road = Road(database, vhost, upstream, tmp_path)
+            road = Road(database, vhost, upstream, tmp_path, roles=roles_of(stack))
             started.callback(road.stop)
             return road
 

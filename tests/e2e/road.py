@@ -14,8 +14,8 @@ from typing import IO, Any
 import asyncpg
 import httpx
 
-from common.settings import DatabaseSettings
-from sandbox.stack import Vhost
+from common.settings import SERVICE_PASSWORDS, DatabaseSettings, role_of
+from sandbox.stack import Stack, Vhost
 from sandbox.upstream.server import UpstreamProcess
 
 POLL_S = 0.05
@@ -59,6 +59,8 @@ class Road:
     upstream: UpstreamProcess
     folder: Path
     platform: str = "che168"
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Service → password of its own role in the database; one that is not here works as the owner."""
     services: list[Service] = field(default_factory=list)
 
     def environment(self, user: str) -> dict[str, str]:
@@ -71,6 +73,7 @@ class Road:
             "DB_USER": self.database.user,
             "DB_PASSWORD": self.database.password.get_secret_value(),
             "DB_NAME": self.database.name,
+            **({SERVICE_PASSWORDS[user]: self.roles[user]} if user in self.roles else {}),
             "RABBITMQ_URL": self.vhost.urls[user],
             "CHE168_BASE_URL": self.upstream.base_url,
             "CHE168_API_KEY": self.upstream.api_key,
@@ -156,6 +159,11 @@ class Road:
         for service in self.services:
             if service.process.poll() is None:
                 service.kill()
+
+
+def roles_of(stack: Stack) -> dict[str, str]:
+    """Return the passwords of the services' own roles, by service."""
+    return {service: stack.state.passwords[role_of(service)] for service in SERVICE_PASSWORDS}
 
 
 LEDGER = """

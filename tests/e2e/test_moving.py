@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import settings_of
 from tests.e2e.conftest import MakeRoad
-from tests.e2e.road import Road, Service
+from tests.e2e.road import Road, Service, roles_of
 from tests.e2e.test_daily_update import assert_rows_are_the_truth, ended, now, told, update
 
 from sandbox.stack import Stack
@@ -56,9 +56,12 @@ async def test_what_was_loaded_at_home_goes_on_elsewhere_with_the_next_change(
     await home.landed()
     made = await feedmill(home, "dump", str(tmp_path / "dump"))
     assert "[INFO] database dumped" in made.said(), made.said()
+    query = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name LIKE 'normalizer@%' AND datname = $1"
+    async with home.connection() as connection:
+        assert await connection.fetch(query, home.database.name) == [("feedmill_normalizer",)]
     normalizer.stop()
 
-    away = replace(home, database=settings_of(other_cluster, "feedmill"), services=[])
+    away = replace(home, database=settings_of(other_cluster, "feedmill"), services=[], roles=roles_of(other_cluster))
     taken = await feedmill(away, "restore", str(tmp_path / "dump"))
     assert "[INFO] database restored" in taken.said(), taken.said()
     before = await held(away)

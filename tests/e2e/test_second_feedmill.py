@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tests.conftest import settings_of
 from tests.e2e.conftest import MakeRoad
-from tests.e2e.road import Road, until
+from tests.e2e.road import Road, roles_of, until
 from tests.e2e.test_daily_update import now, told, update
 
 from gateway.core.tokens import digest, new_token
@@ -51,7 +51,8 @@ def second_road(stack: Stack, migrated_template: str, tmp_path: Path, port: int)
     folder = tmp_path / "second"
     folder.mkdir()
     fed = Fed(f"http://127.0.0.1:{port}/api/v2/che168", new_token(secrets.choice))
-    road = Road(settings_of(stack, name), stack.create_vhost(name), cast("UpstreamProcess", fed), folder)
+    upstream, roles = cast("UpstreamProcess", fed), roles_of(stack)
+    road = Road(settings_of(stack, name), stack.create_vhost(name), upstream, folder, roles=roles)
     yield road
     road.stop()
     stack.delete_vhost(name)

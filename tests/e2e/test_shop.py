@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.road import LEDGER, Road, until
+from tests.e2e.road import LEDGER, Road, roles_of, until
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Stack
@@ -105,7 +105,7 @@ async def standing(
     """A road from a shop of 100 products."""
     vhost = stack.create_vhost(f"test_{secrets.token_hex(4)}")
     with UpstreamProcess("--offers", "1", "--shop", "100") as upstream:
-        road = Road(module_database, vhost, upstream, tmp_path_factory.mktemp("shop"))
+        road = Road(module_database, vhost, upstream, tmp_path_factory.mktemp("shop"), roles=roles_of(stack))
         try:
             yield ShopRoad(road)
         finally:
@@ -241,7 +241,7 @@ async def recorded(stack: Stack, database: DatabaseSettings, tmp_path: Path) -> 
     """A road from a shop that answers with the recorded payloads."""
     vhost = stack.create_vhost(f"test_{secrets.token_hex(4)}")
     with UpstreamProcess("--recorded", str(RECORDED)) as upstream:
-        road = Road(database, vhost, upstream, tmp_path)
+        road = Road(database, vhost, upstream, tmp_path, roles=roles_of(stack))
         try:
             yield ShopRoad(road)
         finally:

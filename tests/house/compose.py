@@ -74,6 +74,19 @@ def our_commands(found: Mapping[str, Service]) -> Iterator[tuple[str, list[str]]
                 yield name, [str(word) for word in words]
 
 
+def mighty(found: Mapping[str, Service]) -> list[str]:
+    """Name what could write beside its volumes and `tmpfs`, act as root, or gain rights.
+
+    An image of ours names its user itself, as another test sees to.
+    """
+    wanted = {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
+    wrong = [f"{name}: {key}" for name, service in found.items() for key in wanted if service.get(key) != wanted[key]]
+    extra = ("privileged", "cap_add", "devices", "pid", "network_mode")
+    wrong += [f"{name}: {key}" for name, service in found.items() for key in extra if key in service]
+    wrong += [f"{name}: user" for name, service in found.items() if re.match(r"(root|0)\b", service.get("user", ""))]
+    return wrong + [f"{name}: tmpfs" for name, service in found.items() if "/tmp" not in (service.get("tmpfs") or ())]  # noqa: S108 - of a container
+
+
 def missing_sources(found: Mapping[str, Service], root: Path) -> list[str]:
     """Name the files that are mounted from the repository but are not there."""
     mounts = (volume.split(":")[0] for service in found.values() for volume in service.get("volumes", []))

@@ -80,7 +80,7 @@ def test_the_bundled_servers_can_be_left_out() -> None:
 
 def test_every_variable_is_known_and_documented() -> None:
     named = compose.variables(text(FILE))
-    assert named - set(settings.FLAT_NAMES) - settings.COMPOSE_NAMES == set()
+    assert named - set(settings.FLAT_NAMES) - settings.COMPOSE_NAMES - settings.OTHER_NAMES == set()
     documented = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text(Path(".env.example")), flags=re.MULTILINE))
     assert named - documented == set()
     assert compose.variables("a: ${A:-x${B}}\n# ${C}\nb: $$D $E") == {"A", "B", "E"}
@@ -90,7 +90,7 @@ def test_every_name_set_in_a_container_is_one_that_settings_read() -> None:
     for name, service in SERVICES.items():
         if name in SERVERS:
             continue
-        allowed = set(settings.FLAT_NAMES) | settings.COMPOSE_NAMES
+        allowed = set(settings.FLAT_NAMES) | settings.COMPOSE_NAMES | settings.OTHER_NAMES
         strange = {key for key in service.get("environment", {}) if not key.startswith(settings.OVERRIDE_PREFIX)}
         assert strange - allowed == set(), name
 
@@ -155,12 +155,38 @@ def test_fetcher_and_stand_in_agree_on_the_key(base: str, key: str) -> None:
     assert f"--api-key={key or 'sandbox-key'}" in wanted
 
 
-def test_every_service_of_ours_gives_up_rights_and_writable_files() -> None:
-    for name, service in SERVICES.items():
-        assert service["init"] is True, name
-        if name not in SERVERS:
-            assert service["read_only"] is True, name
-            assert service["cap_drop"] == ["ALL"], name
+@pytest.mark.parametrize("service", ["fetcher", "normalizer", "gateway"])
+def test_each_service_is_told_the_password_of_its_own_role_and_no_other(service: str) -> None:
+    names = [f"DB_{name}PASSWORD" for name in ("", "FETCHER_", "NORMALIZER_", "GATEWAY_")]
+    passwords = {name: f"of {name}" for name in names}
+    own = f"DB_{service.upper()}_PASSWORD"
+    found = {key: str(value) for key, value in SERVICES[service]["environment"].items()}
+    told = {key: compose.interpolated(value, passwords) for key, value in found.items() if key in names}
+    assert told == {"DB_PASSWORD": passwords[own], own: passwords[own]}
+    one_user = {"DB_USER": "me", "DB_PASSWORD": "mine"}
+    told = {key: compose.interpolated(value, one_user) for key, value in found.items() if key.startswith("DB_")}
+    assert (told["DB_USER"], told["DB_PASSWORD"], told[own]) == ("me", "mine", "")
+
+
+def test_only_those_who_administer_are_told_the_owners_password() -> None:
+    told = {
+        name
+        for name, service in SERVICES.items()
+        if compose.interpolated(str(service.get("environment", {}).get("DB_PASSWORD", "")), {"DB_PASSWORD": "owner's"})
+        and not any(key in service["environment"] for key in ("RABBITMQ_URL", "API_PORT"))
+    }
+    assert told == {"migrate", "tokens", "transfer"}
+
+
+def test_every_container_gives_up_rights_and_writable_files() -> None:
+    assert compose.mighty(SERVICES) == []
+    assert all(service["init"] is True for service in SERVICES.values())
+    assert {name: SERVICES[name]["user"] for name in SERVERS} == {"postgres": "postgres", "rabbitmq": "rabbitmq"}
+    good = {name: SERVICES["gateway"][name] for name in ("read_only", "cap_drop", "security_opt", "tmpfs")}
+    for name in good:
+        assert compose.mighty(planted(**{**good, name: None})) == [f"one: {name}"]
+    assert compose.mighty(planted(**good, privileged=True)) == ["one: privileged"]
+    assert [compose.mighty(planted(**good, user=user)) for user in ("0:0", "root", "me")] == [["one: user"]] * 2 + [[]]
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=str)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from common import topology
@@ -102,6 +103,21 @@ def test_the_printed_console_shows_queues_and_connections(said: str) -> None:
     assert {queue["name"] for queue in queues} >= set(topology.QUEUES)
     consumers = fetch(f"{console[1]}/api/consumers/{topology.VHOST}", login)
     assert {consumer["queue"]["name"] for consumer in consumers} == {topology.RAW_QUEUE, topology.COMMANDS_QUEUE}
+
+
+@pytest.mark.usefixtures("said")
+async def test_every_service_works_as_its_own_role(machine: Machine) -> None:
+    env = Stack(machine.root / ".local" / "stack").env()
+    names = {"host": "DB_HOST", "port": "DB_PORT", "user": "DB_USER", "password": "DB_PASSWORD", "database": "DB_NAME"}
+    connection = await asyncpg.connect(**{name: env[variable] for name, variable in names.items()})
+    rows = await connection.fetch(
+        "SELECT DISTINCT split_part(application_name, '@', 1) AS service, usename FROM pg_stat_activity"
+        " WHERE application_name LIKE '%@%'"
+    )
+    await connection.close()
+    assert {row["service"]: row["usename"] for row in rows} == {
+        service: f"feedmill_{service}" for service in ("fetcher", "normalizer", "gateway")
+    }
 
 
 @pytest.mark.usefixtures("said")

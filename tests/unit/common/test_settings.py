@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pydantic import SecretStr
@@ -209,3 +210,23 @@ def test_secrets_are_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> No
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load(Settings).database.host = "elsewhere"
+
+
+class OfTheFetcher(Settings):
+    """Settings of a service."""
+
+    service: ClassVar[str | None] = "fetcher"
+
+
+def test_a_service_with_a_password_of_its_own_works_as_its_own_role() -> None:
+    Path(".env").write_text(f"DB_USER=me\nDB_PASSWORD=mine\nDB_NAME=n\nDB_FETCHER_PASSWORD={VALUE}\n")
+    own = load(OfTheFetcher).database
+    assert (own.user, own.password.get_secret_value(), own.name) == ("feedmill_fetcher", VALUE, "n")
+    operator = load(Settings).database
+    assert (operator.user, operator.password.get_secret_value()) == ("me", "mine")
+    assert settings.service_passwords() == {"fetcher": VALUE}
+
+
+def test_a_service_without_one_works_as_the_only_user() -> None:
+    Path(".env").write_text("DB_USER=me\nDB_PASSWORD=mine\nDB_GATEWAY_PASSWORD=another\n")
+    assert load(OfTheFetcher).database.user == "me"

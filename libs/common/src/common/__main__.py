@@ -13,7 +13,7 @@ from common.db import migrate
 from common.db.dump import dump
 from common.db.restore import restore
 from common.errors import FeedmillError
-from common.settings import Settings, load
+from common.settings import Settings, load, service_passwords
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ def _add_moving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _migrate(_options: argparse.Namespace) -> str:
-    revision = asyncio.run(migrate.upgrade(load(Settings).database))
+    settings = load(Settings)
+    revision = asyncio.run(migrate.upgrade(settings.database, passwords=service_passwords()))
     return log.fields("database migrated", revision=revision)
 
 

@@ -8,7 +8,7 @@ A name with an empty value counts as absent.
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -47,7 +47,13 @@ SECTIONS: Final = frozenset(
     {"database", "rabbitmq", "log", "platforms", "shops", "fetcher", "normalizer", "gateway", "sources"}
 )
 OVERRIDE_PREFIX: Final = "FEEDMILL__"
-OTHER_NAMES: Final = frozenset({"FEEDMILL_CONFIG"})
+SERVICE_PASSWORDS: Final = {
+    "fetcher": "DB_FETCHER_PASSWORD",
+    "normalizer": "DB_NORMALIZER_PASSWORD",
+    "gateway": "DB_GATEWAY_PASSWORD",
+}
+"""Service → name of the password of its own role in the database; where it has none, it works as `DB_USER`."""
+OTHER_NAMES: Final = frozenset({"FEEDMILL_CONFIG", *SERVICE_PASSWORDS.values()})
 """Names that may stand in `.env` besides `FLAT_NAMES` and overrides. Compose's own are in `COMPOSE_NAMES`."""
 COMPOSE_NAMES: Final = frozenset(
     {
@@ -176,8 +182,16 @@ def default_shops() -> Shops:
     return {"bot_igor": ShopSettings()}
 
 
+def role_of(service: str) -> str:
+    """Return the name of a service's own role in the database."""
+    return f"feedmill_{service}"
+
+
 class Settings(BaseSettings):
     """The sections that every service has; a service's own settings add its section."""
+
+    service: ClassVar[str | None] = None
+    """Whose they are; None: the operator's, who works as the owner of the database."""
 
     model_config = SettingsConfigDict(
         env_prefix=OVERRIDE_PREFIX,
@@ -305,6 +319,13 @@ def _check_override_names() -> None:
             raise ConfigurationError(f"{name}: unknown section {section!r}")
 
 
+def service_passwords() -> dict[str, str]:
+    """Return the passwords that are given to the roles of services, by service; log lines never show them."""
+    given = {service: os.environ.get(name, "") for service, name in SERVICE_PASSWORDS.items()}
+    hide(password for password in given.values() if password)
+    return {service: password for service, password in given.items() if password}
+
+
 def _short_names(model: type[BaseSettings]) -> dict[str, object]:
     nested: dict[str, object] = {}
     for name, path in FLAT_NAMES.items():
@@ -317,7 +338,16 @@ def _short_names(model: type[BaseSettings]) -> dict[str, object]:
             assert isinstance(inner, dict)  # noqa: S101 - FLAT_NAMES never puts a value where another has a block
             level = inner
         level[path[-1]] = value
+    service = getattr(model, "service", None)
+    if service and (password := os.environ.get(SERVICE_PASSWORDS[service])):
+        nested["database"] = {**_block(nested, "database"), "user": role_of(service), "password": password}
     return nested
+
+
+def _block(nested: dict[str, object], name: str) -> dict[str, object]:
+    block = nested.get(name, {})
+    assert isinstance(block, dict)  # noqa: S101 - as above
+    return block
 
 
 def _config_file(model: type[BaseSettings]) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -82,6 +82,8 @@ class FetcherSettings(Section):
 
 class FetcherServiceSettings(Settings):
     """Everything that the fetcher reads from its environment."""
+
+    service: ClassVar[str | None] = "fetcher"
 
     fetcher: FetcherSettings = FetcherSettings()
 

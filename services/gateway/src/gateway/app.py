@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = cli.parse(arguments)
     log.configure("gateway")
     try:
-        settings = load_settings()
+        settings = load_settings(administers=not isinstance(command, cli.Run))
         log.configure("gateway", level=settings.log.level, directory=settings.log.directory)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_execute(command, settings))

@@ -1,7 +1,7 @@
 """The gateway's settings: those of every service and the sections `gateway` and `sources`."""
 
 from ipaddress import ip_address
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, IPvAnyNetwork, SecretStr
@@ -110,6 +110,8 @@ class SourcesSection(Section):
 class GatewaySettings(Settings):
     """All that the gateway reads."""
 
+    service: ClassVar[str | None] = "gateway"
+
     gateway: GatewaySection = GatewaySection()
     sources: SourcesSection = SourcesSection()
 
@@ -134,13 +136,19 @@ class GatewaySettings(Settings):
         return frozenset([*platforms, *shops])
 
 
-def load_settings() -> GatewaySettings:
-    """Read the settings.
+class _OperatorSettings(GatewaySettings):
+    """The same, working as the owner: nobody who only serves makes or revokes tokens."""
+
+    service: ClassVar[str | None] = None
+
+
+def load_settings(*, administers: bool = False) -> GatewaySettings:
+    """Read the settings; who administers works as `DB_USER`, not as the gateway's own role.
 
     Raises:
         ConfigurationError: A key is unknown or its value is wrong, or SECRET_KEY is missing or short.
     """
-    settings = load(GatewaySettings)
+    settings = load(_OperatorSettings if administers else GatewaySettings)
     if len(settings.gateway.secret_key.get_secret_value()) < MIN_SECRET_CHARACTERS:
         raise ConfigurationError(f"SECRET_KEY is missing or shorter than {MIN_SECRET_CHARACTERS} characters")
     return settings

@@ -1,7 +1,7 @@
 """Settings of the normalizer: the section `normalizer` of `config.yaml`."""
 
 from math import ceil
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -37,5 +37,7 @@ class NormalizerSection(Section):
 
 class NormalizerSettings(Settings):
     """Everything that the normalizer reads."""
+
+    service: ClassVar[str | None] = "normalizer"
 
     normalizer: NormalizerSection = NormalizerSection()

@@ -1,7 +1,9 @@
 """Bring a database to the newest revision; safe to start twice at once."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import asyncpg
@@ -12,7 +14,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from common.db import aside
+from common.db import aside, rights
 from common.db.engine import create_engine
 from common.errors import ConfigurationError, UnavailableError
 from common.settings import DatabaseSettings
@@ -46,13 +48,18 @@ def known() -> frozenset[str]:
     return frozenset(one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions())
 
 
-async def upgrade(settings: DatabaseSettings) -> str:
-    """Run what is missing and return the revision reached.
+async def upgrade(settings: DatabaseSettings, *, passwords: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Run what is missing, grant the services what they need, and return the revision reached.
+
+    Args:
+        settings: Of the owner.
+        passwords: Service → password that its role is to have; made where it is missing and that may be done.
 
     Raises:
         UnavailableError: The database does not answer or refuses this user or a statement; the text names host, port
             and name.
-        ConfigurationError: The database is at a revision that this version of feedmill does not know.
+        ConfigurationError: The database is at a revision that this version of feedmill does not know, or a role is
+            missing.
     """
     where = f"{settings.host}:{settings.port}/{settings.name}"
     patient = settings.model_copy(update={"statement_timeout_s": PATIENCE_S, "lock_timeout_s": PATIENCE_S})
@@ -67,6 +74,7 @@ async def upgrade(settings: DatabaseSettings) -> str:
                 _log.warning("a restore that was cut off has been undone")
             await connection.run_sync(_run)
             await connection.commit()
+            await rights.apply(driver, passwords)
     except (OSError, DBAPIError, asyncpg.PostgresError) as error:
         raise UnavailableError(f"database {where}: {_in_one_line(error)}") from error
     except CommandError as error:

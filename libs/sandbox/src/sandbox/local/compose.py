@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from common.settings import SERVICE_PASSWORDS
 from sandbox.local.console import last_error, say
 from sandbox.local.errors import LocalError
 from sandbox.local.runtime import Condition, Console, Invocation, Transfer
@@ -167,7 +168,7 @@ class ComposeRuntime:
         """Return the given environment, with what it lacks: profiles, ports, passwords and keys."""
         made = {f"RABBITMQ_{user}_PASSWORD" for user in USERS} | {"SECRET_KEY"}
         if not self._around.brings_database:
-            made.add("DB_PASSWORD")
+            made |= {"DB_PASSWORD", *SERVICE_PASSWORDS.values()}
         given = {name: value for name, value in self._around.environment.items() if value}
         environment = {name: self._folder.secret(name) for name in sorted(made - given.keys())} | given
         if not self._around.brings_upstream:

@@ -9,6 +9,7 @@ from typing import Final
 
 from common import topology
 from common.clock import Clock
+from common.settings import SERVICE_PASSWORDS, role_of
 from sandbox.local.children import Children
 from sandbox.local.console import last_error, say
 from sandbox.local.errors import LocalError
@@ -29,6 +30,8 @@ _FETCHING: Final = "fetching"
 """A command of the fetcher in the foreground, beside the fetcher that keeps running."""
 
 _DATABASE_NAMES: Final = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME")
+_OF_THE_OWNER: Final = frozenset({"tokens"})
+"""Commands of a service that its own role may not do."""
 _PSQL_NAMES: Final = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE")
 
 
@@ -131,7 +134,7 @@ class NativeRuntime:
         self._check_servers()
         if name == "fetcher" and not self._around.brings_upstream and not self._children.is_alive("upstream"):
             raise LocalError(NOT_STARTED)
-        return Invocation([str(path), *words[1:]], self._environment(name))
+        return Invocation([str(path), *words[1:]], self._environment(*words[:2]))
 
     def psql(self) -> Invocation:
         """See Runtime.
@@ -228,11 +231,14 @@ class NativeRuntime:
             return False
         return any(consumer["queue"]["name"] == queue for consumer in consumers)
 
-    def _environment(self, command: str) -> dict[str, str]:
+    def _environment(self, command: str, verb: str = "run") -> dict[str, str]:
         environment = dict(self._around.environment)
         ours = self._stack.env() if self._servers else {}
         if "database" in self._servers:
             environment |= {name: ours[name] for name in _DATABASE_NAMES}
+            password = ours.get(SERVICE_PASSWORDS.get(command, ""))
+            if password and verb not in _OF_THE_OWNER:
+                environment |= {"DB_USER": role_of(command), "DB_PASSWORD": password}
         if "broker" in self._servers and (url := ours.get(f"RABBITMQ_URL_{command.upper()}")):
             environment["RABBITMQ_URL"] = url
         if self._around.log_directory is None:
@@ -251,7 +257,7 @@ class NativeRuntime:
         """
         command = [program(words[0]), *words[1:]]
         done = subprocess.run(  # noqa: S603 - one of our own commands
-            command, env=self._environment(words[0]), cwd=self._root, capture_output=True, text=True, check=False
+            command, env=self._environment(*words[:2]), cwd=self._root, capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise LocalError(f"{' '.join(words[:2])}: {last_error(done.stdout + done.stderr)}")

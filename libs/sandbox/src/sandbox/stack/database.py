@@ -12,7 +12,7 @@ from sandbox.stack.errors import StackError
 from sandbox.stack.ports import HOST
 from sandbox.stack.process import launch, wait_ready
 from sandbox.stack.programs import PostgresPrograms
-from sandbox.stack.state import DATABASE_ADMINISTRATOR, DATABASE_OWNER, StateFile
+from sandbox.stack.state import DATABASE_ADMINISTRATOR, DATABASE_OWNER, DATABASE_ROLES, StateFile
 
 DATABASE: Final = "feedmill"
 START_PATIENCE_S: Final = 60.0
@@ -96,7 +96,7 @@ class Database:
         process = self._file.state.processes["database"]
         log = folder / "postgres.log"
         wait_ready(process, self.is_ready, name="PostgreSQL", log=log, patience_s=START_PATIENCE_S)
-        self._make_owner()
+        self._make_roles()
 
     def stop(self, mode: StopMode = "fast") -> None:
         """End it: `fast` rolls back what is open and writes a checkpoint, `immediate` leaves it to crash recovery."""
@@ -168,10 +168,10 @@ class Database:
         )
         self._file.save()
 
-    def _make_owner(self) -> None:
-        password = self._file.state.passwords[DATABASE_OWNER]
-        if not self._do(_ROLE_EXISTS.format(name=DATABASE_OWNER)):
-            self._do(f"CREATE ROLE {DATABASE_OWNER} LOGIN PASSWORD '{password}'")
+    def _make_roles(self) -> None:
+        missing = [name for name in (DATABASE_OWNER, *DATABASE_ROLES) if not self._do(_ROLE_EXISTS.format(name=name))]
+        for name in missing:
+            self._do(f"CREATE ROLE {name} LOGIN PASSWORD '{self._file.state.passwords[name]}'")
         if not self._do(_DATABASE_EXISTS.format(name=DATABASE)):
             self.create_database(DATABASE)
 

@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from common import topology
+from common.settings import SERVICE_PASSWORDS, role_of
 from sandbox.stack.broker import PROJECT, Broker
 from sandbox.stack.database import DATABASE, Database
 from sandbox.stack.errors import StackError
@@ -133,6 +134,7 @@ class Stack:
             "DB_USER": DATABASE_OWNER,
             "DB_PASSWORD": state.passwords[DATABASE_OWNER],
             "DB_NAME": DATABASE,
+            **{name: state.passwords.get(role_of(service), "") for service, name in SERVICE_PASSWORDS.items()},
             **urls,
             "RABBITMQ_MANAGEMENT_URL": f"http://{HOST}:{state.ports['management']}",
         }

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from common.settings import SERVICE_PASSWORDS, role_of
 from common.topology import USERS
 from sandbox.stack.errors import StackError
 from sandbox.stack.process import ServerProcess
@@ -17,7 +18,8 @@ from sandbox.stack.process import ServerProcess
 BROKER_ADMINISTRATOR: Final = "stack"
 DATABASE_ADMINISTRATOR: Final = "postgres"
 DATABASE_OWNER: Final = "feedmill"
-SECRET_NAMES: Final = (*USERS, BROKER_ADMINISTRATOR, DATABASE_ADMINISTRATOR, DATABASE_OWNER)
+DATABASE_ROLES: Final = tuple(map(role_of, SERVICE_PASSWORDS))
+SECRET_NAMES: Final = (*USERS, BROKER_ADMINISTRATOR, DATABASE_ADMINISTRATOR, DATABASE_OWNER, *DATABASE_ROLES)
 _FILE: Final = "stack.json"
 
 
