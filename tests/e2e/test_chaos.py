@@ -137,56 +137,73 @@ class Field:
             return not queue.declaration_result.message_count
 
     async def assert_equals(self, rows: dict[str, dict[str, Any]]) -> None:
-        """Compare every table with what must be left."""
+        """Compare every table with what must be left, and print how much is not as it must be."""
         async with self.connection() as connection:
-            await _assert_rows(connection, rows)
-            await _assert_told_once(connection)
+            lost, doubled = await _lost(connection, rows), await _doubled(connection)
+            print(f"{len(rows):,} offers: lost {len(lost)}, effects doubled {len(doubled)}")  # noqa: T201 - shown by -s
+            assert lost == []
+            assert doubled == []
             assert await connection.fetchval("SELECT count(*) FROM quarantine") == 0
             assert await connection.fetchval("SELECT count(*) FROM feed_pages WHERE status <> 'landed'") == 0
 
 
-async def _assert_rows(connection: "asyncpg.Connection[Any]", rows: dict[str, dict[str, Any]]) -> None:
+async def _lost(connection: "asyncpg.Connection[Any]", rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what each offer is and should be, raw and typed, where that is not the same."""
     raw = await connection.fetch(
         "SELECT inner_id, data::text, active_status, base_seq IS NOT NULL AS is_complete, max_seq, change_type,"
         " is_processed FROM raw_data"
     )
     found = {row["inner_id"]: {**row, "data": json.loads(row["data"])} for row in raw}
     expected = {inner_id: {"inner_id": inner_id, "is_processed": True, **row} for inner_id, row in rows.items()}
-    assert found == expected
     columns = ("mark", "model", "year", "price", "km_age")
     catalogue = await connection.fetch("SELECT * FROM processed_data")
     typed = {
         row["inner_id"]: (row["active_status"], row["is_complete"], *(row[name] for name in columns))
         for row in catalogue
     }
-    assert typed == {
+    meant = {
         inner_id: (row["active_status"], row["is_complete"], *(row["data"].get(name) for name in columns))
         for inner_id, row in rows.items()
     }
+    return [
+        f"{inner_id}: {is_now.get(inner_id)}, not {must_be.get(inner_id)}"
+        for is_now, must_be in ((found, expected), (typed, meant))
+        for inner_id in sorted({*is_now, *must_be})
+        if is_now.get(inner_id) != must_be.get(inner_id)
+    ]
 
 
-async def _assert_told_once(connection: "asyncpg.Connection[Any]") -> None:
-    """Replay the downstream feed: each change starts from what the one before left, and the last one is the row."""
+async def _doubled(connection: "asyncpg.Connection[Any]") -> list[str]:
+    """Replay the downstream feed and return what is wrong with it.
+
+    Each change starts from what the one before left, and the last one is the row: nothing was told twice or not at all.
+    """
+    wrong = []
     told: dict[str, dict[str, Any]] = {}
     seen: dict[str, str] = {}
     for change in await connection.fetch("SELECT * FROM catalog_changes ORDER BY change_id"):
         inner_id, kind = change["inner_id"], change["change_type"]
         was_there = seen.get(inner_id, "removed") != "removed"
-        assert was_there == (kind != "added"), f"{inner_id}: {kind} after {seen.get(inner_id)}"
+        if was_there != (kind != "added"):
+            wrong.append(f"{inner_id}: {kind} after {seen.get(inner_id)}")
         seen[inner_id] = kind
         if kind == "added":
             told[inner_id] = {}
         for name, (old, new) in json.loads(change["diff"]).items():
-            if name in told[inner_id]:
-                assert told[inner_id][name] == old, f"{inner_id}.{name}"
+            if told.setdefault(inner_id, {}).get(name, old) != old:
+                wrong.append(f"{inner_id}.{name}: from {old}, which it was not")
             told[inner_id][name] = new
     listed = await connection.fetch(
         "SELECT inner_id, normalized_data::text FROM processed_data WHERE active_status = 0 AND is_complete"
     )
-    assert {row["inner_id"] for row in listed} == {inner_id for inner_id, kind in seen.items() if kind != "removed"}
+    there = {inner_id for inner_id, kind in seen.items() if kind != "removed"}
+    wrong += [f"{inner_id}: told and listed differ" for inner_id in there ^ {row["inner_id"] for row in listed}]
     for row in listed:
-        document = json.loads(row["normalized_data"])
-        assert told[row["inner_id"]].items() <= {name: document.get(name) for name in told[row["inner_id"]]}.items()
+        inner_id, document = row["inner_id"], json.loads(row["normalized_data"])
+        last = told.get(inner_id, {})
+        if last != {name: document.get(name) for name in last}:
+            wrong.append(f"{inner_id}: not what was told last")
+    return wrong
 
 
 @pytest.fixture
@@ -230,7 +247,7 @@ async def test_three_normalizers_killed_at_random_with_backends_and_the_broker(
 ) -> None:
     kills = request.config.getoption("--kills")
     random = Random(SEED)  # noqa: S311 - moments of a test
-    history = made_up(random, offers=800, changes=kills * 300, run="c")
+    history = made_up(random, offers=800, changes=kills * 600, run="c")
     await field.publish(history)
     for _ in range(3):
         field.start("normalizer", "run")
@@ -244,5 +261,10 @@ async def test_three_normalizers_killed_at_random_with_backends_and_the_broker(
             await field.end_backends()
         field.kill(random.choice(field.running))
         field.start("normalizer", "run")
+    landed = await field.landed_records("c")
+    print(  # noqa: T201 - shown by -s
+        f"\n{kills} kills, {len(broker_deaths)} of them of the broker too:"
+        f" {landed:,} of {history.records:,} records had landed when they were over"
+    )
     await _land_all(field, history, "c", within_s=60 + kills * 3)
     await field.assert_equals(history.rows)
