@@ -35,7 +35,7 @@ from gateway.core.metrics import FeedNumbers
 from gateway.core.ports import KnownToken, OfferPage, StoredItem, TokenListing, Total
 from gateway.core.query import SEARCHED, SEARCHED_CHARACTERS, Condition, OfferQuery, Position, matches
 from gateway.core.reference import ReferenceRecord
-from gateway.core.search import Search
+from gateway.core.search import Search, offers_asked
 from gateway.entrypoints.http.api import Parts, build_api
 from gateway.entrypoints.http.models import OfferDetail, OfferItem
 
@@ -103,12 +103,10 @@ class FakeOffers:
         ]
 
     async def search(self, search: Search) -> Sequence[str]:
-        """Return the newest with all words."""
+        """Return the newest with beginnings of all words."""
         self._fail()
-        listed = [row for row in self._rows if row["active_status"] == ACTIVE and row["is_complete"]]
-        texts = [(row, f"{row['mark']} {row['model']} {row['title']}".lower()) for row in reversed(listed)]
-        met = [row for row, text in texts if all(word in text for word in search.words)]
-        return [_json(row, OfferItem) for row in met[: search.limit]]
+        query = offers_asked(search)
+        return [] if query is None else (await self.page(query, None)).items
 
     def _fail(self) -> None:
         if self.failure is not None:

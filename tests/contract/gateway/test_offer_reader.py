@@ -213,9 +213,14 @@ async def test_only_web_addresses_are_given_out(reader_of: Filled, url: str | No
         (("bmw",), 2, ["3", "2"]),
         (("%",), 9, []),
         (("zzz",), 9, []),
+        (("a-4", "(audi)"), 9, []),
+        (("b", "ser"), 9, ["2", "1"]),
+        (("mw",), 9, []),
+        (("%", "a4"), 9, ["3"]),
+        (("'a4'", ":*"), 9, ["3"]),
     ],
 )
-async def test_offers_are_found_by_words_in_mark_model_and_title(
+async def test_offers_are_found_by_beginnings_of_words_in_mark_model_and_title(
     reader_of: Filled, words: tuple[str, ...], limit: int, expected: list[str]
 ) -> None:
     rows = [

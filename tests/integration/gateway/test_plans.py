@@ -10,9 +10,12 @@ from tests.integration.gateway.conftest import opened
 
 from common.settings import DatabaseSettings
 from gateway.adapters.database import Database
+from gateway.adapters.export_sql import exported
 from gateway.adapters.offer_sql import Statement, counted, skips, stretches
 from gateway.adapters.offers import COUNTED, PostgresOffers
+from gateway.core.export import ExportFormat, read_export
 from gateway.core.query import Position, read_query
+from gateway.core.search import Search, offers_asked
 
 pytestmark = pytest.mark.integration
 
@@ -96,6 +99,28 @@ async def test_no_listed_query_reads_the_whole_table(pool: Database, query: str)
         plan = await ran(pool, statement, 21)
         assert not [node for node in plan if node["Node Type"] == "Seq Scan"]
         assert any("Index" in node["Node Type"] for node in plan)
+
+
+@pytest.mark.parametrize("text", ["mark", "mark 7 edition12", "nothing", "e", "edition299 2024"])
+async def test_the_search_uses_the_index_of_words_or_stops_soon(pool: Database, text: str) -> None:
+    query = offers_asked(Search(tuple(text.split()), 50))
+    assert query is not None
+    for statement in stretches(query, None):
+        plan = await ran(pool, statement, 51)
+        used = {node["Index Name"] for node in plan if "Index Name" in node}
+        assert used <= {"processed_data_words_idx", "processed_data_listed_idx"}
+        assert not [node for node in plan if node["Node Type"] == "Seq Scan"]
+        assert blocks(plan) < 4000
+
+
+@pytest.mark.parametrize("query", ["", "mark=mark+7", "color=pink", "q=edition12", "year_from=2024&body_type=pickup"])
+async def test_an_export_reads_the_table_by_an_index(pool: Database, query: str) -> None:
+    for kind in ExportFormat:
+        pairs = [*httpx.QueryParams(query).multi_items(), ("format", kind.value), ("fields", "inner_id")]
+        plan = await ran(pool, exported(read_export(pairs)))
+        found = [node["Node Type"] for node in plan]
+        assert "Seq Scan" not in found
+        assert query or "Sort" not in found
 
 
 RARE = (

@@ -16,11 +16,10 @@ from gateway.adapters.offer_sql import (
     skips,
     stretches,
 )
-from gateway.adapters.search_sql import offers_with
 from gateway.core.facets import FACETS, Facets, ValueCount, most_frequent
 from gateway.core.ports import OfferPage, StoredItem, Total
 from gateway.core.query import Condition, OfferQuery, Position
-from gateway.core.search import Search
+from gateway.core.search import Search, offers_asked
 
 COUNTED: Final = 1000
 """How many offers an estimate counts before it guesses."""
@@ -94,9 +93,9 @@ class PostgresOffers:
         return [StoredItem(row["platform"], row["body"]) for row in rows]
 
     async def search(self, search: Search) -> Sequence[str]:
-        """Return the newest listed offers with all words."""
-        rows = await self._database.fetch(offers_with(search.words), search.limit, *search.words)
-        return [row["body"] for row in rows]
+        """Return the newest listed offers with all words: the list with `q`, so by `processed_data_words_idx`."""
+        query = offers_asked(search)
+        return [] if query is None else (await self.page(query, None)).items
 
 
 def _position(query: OfferQuery, row: Any) -> Position:

@@ -65,7 +65,7 @@ class OfferReader(Protocol):
         ...
 
     async def search(self, search: Search) -> Sequence[str]:
-        """Return the newest listed offers, as JSON texts, with all words in mark, model and title together."""
+        """Return the newest listed offers, as JSON texts, with beginnings of all words in mark, model and title."""
         ...
 
 

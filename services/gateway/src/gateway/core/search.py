@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.core import parameters
 from gateway.core.parameters import Parameter, Whole, Words
+from gateway.core.query import FILTERS, Condition, Match, OfferQuery, words
 from gateway.core.reference import ReferenceRecord
 
 MAX_WORDS: Final = 10
@@ -17,7 +18,8 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         Parameter(
             "q",
             Words(pattern=r".*\S.*"),
-            f"Words that all must occur, in any order, upper and lower case being alike; the first {MAX_WORDS} count.",
+            "Words that all must occur, in any order and any case: in offers as beginnings of words, like `q` of"
+            f" `/offers`, elsewhere as any part of the name; the first {MAX_WORDS} count.",
             "bmw 125i",
             required=True,
         ),
@@ -42,6 +44,15 @@ def read_search(pairs: Iterable[tuple[str, str]]) -> Search:
     """
     values = parameters.read(pairs, PARAMETERS)
     return Search(tuple(str(values["q"]).lower().split()[:MAX_WORDS]), int(values.get("limit", DEFAULT_FOUND)))
+
+
+def offers_asked(search: Search) -> OfferQuery | None:
+    """Return the search as a list of offers; None: no word has a letter or digit, so none is found."""
+    asked = words(" ".join(search.words))
+    if not asked:
+        return None
+    by_words = next(known for known in FILTERS if known.match is Match.WORDS)
+    return OfferQuery((Condition(by_words, " ".join(asked)),), limit=search.limit)
 
 
 def found(search: Search, records: Iterable[ReferenceRecord]) -> Sequence[ReferenceRecord]:
