@@ -1,4 +1,4 @@
-"""The gateway in real time: the limit over four processes, revocation, writes of last uses, and a minute of everything.
+"""The gateway in real time: a limit over four processes, revocation, sources that fail, a minute of everything.
 
 Run by `make soak`, some three minutes; needs `wrk`. Tests hold the same in short or virtual time.
 """
@@ -6,13 +6,14 @@ Run by `make soak`, some three minutes; needs `wrk`. Tests hold the same in shor
 import argparse
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import limits, soak, wrk
+from tests.bench import behaving, limits, soak, wrk
 from tests.bench.chain import database_of
 from tests.bench.gateways import Gateways
-from tests.bench.lines import show
-from tests.bench.many_offers import fill
+from tests.bench.lines import Line, show
+from tests.bench.many_offers import connect, fill
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Stack
@@ -46,10 +47,19 @@ def measure(database: DatabaseSettings, folder: Path, args: argparse.Namespace) 
     try:
         tokens = gateways.tokens(TOKENS)
         show("limits and tokens", limits.measure(gateways, folder, tokens, seconds=args.limited))
+        show("/collect-data", asyncio.run(_behaving(gateways, tokens[-1])))
         lines = asyncio.run(soak.measure(gateways, folder, token=tokens[-1], seconds=args.mixed))
         show(f"a minute of everything, {soak.FOLLOWERS} streams coming and going", lines)
     finally:
         gateways.stop_all()
+
+
+async def _behaving(gateways: Gateways, token: str) -> Sequence[Line]:
+    connection = await connect(gateways.database)
+    try:
+        return await behaving.measure(gateways, connection, token=token)
+    finally:
+        await connection.close()
 
 
 if __name__ == "__main__":
