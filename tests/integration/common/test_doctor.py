@@ -135,7 +135,17 @@ async def test_a_healthy_installation_has_no_error_and_no_warning(patient: Patie
     lines = await patient.examined()
     assert [line for line in lines if line.level is not Level.OK] == []
     assert {line.what for line in lines} >= {
-        *("python", "packages", "settings of gateway", "disk .", "database", "clock", "schema", "rights", "broker"),
+        *(
+            "python",
+            "packages",
+            "settings of gateway",
+            "disk .",
+            "database",
+            "clock",
+            "schema",
+            "rights of gateway",
+            "broker",
+        ),
         *("queue normalizer.raw", "broker rights", "policies", "gateway"),
     }
 
@@ -203,6 +213,7 @@ GAP = """
     INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records)
     VALUES ('che168', 'page', 7, 'r', 'm', 'gap', 0)
 """
+TOO_MANY = "GRANT DELETE ON quarantine TO feedmill_gateway"
 OLD = "INSERT INTO operations_log (operation_type, platform, started_at, duration, status) VALUES"
 NO_RUN = f"{OLD} ('data_fetch', 'che168', now() - interval '3 days', 1, 'OK')"
 FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
@@ -216,6 +227,13 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
     "wrong clock": (_state(late_s=600), Level.ERROR, "clock", "s apart from"),
     "old schema": (_sql("UPDATE alembic_version SET version_num = '0005'"), Level.ERROR, "schema", f"0005, {HEAD} is"),
     "new schema": (_sql("UPDATE alembic_version SET version_num = '9999'"), Level.ERROR, "schema", "newer"),
+    "no grant": (
+        _sql("REVOKE INSERT ON feed_pages FROM feedmill_fetcher"),
+        Level.ERROR,
+        "rights of fetcher",
+        "missing: INSERT feed_pages",
+    ),
+    "too many grants": (_sql(TOO_MANY), Level.WARNING, "rights of gateway", "too many: DELETE quarantine"),
     "gap": (_sql(GAP), Level.WARNING, "gaps", "1 pages"),
     "silent feed": (_sql(NO_RUN), Level.WARNING, "feed che168", "no_run"),
     "no broker": (_environment(RABBITMQ_URL="amqp://u:p@127.0.0.1:1/v"), Level.ERROR, "broker", "127.0.0.1:1/v as u"),

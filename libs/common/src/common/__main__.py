@@ -39,7 +39,14 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("migrate", help="bring the database to the newest revision").set_defaults(run=_migrate)
     commands.add_parser("health", help="fail unless database and broker answer").set_defaults(run=_health)
     doctor = "say of everything that is needed whether it is well, and what helps where it is not"
-    commands.add_parser("doctor", help=doctor, description="Exit code 1: there is an error.").set_defaults(run=_doctor)
+    look = commands.add_parser("doctor", help=doctor, description="Exit code 1: there is an error.")
+    look.add_argument(
+        "--definitions",
+        type=Path,
+        default=definitions.TEMPLATE,
+        help="what the broker should hold; default: %(default)s",
+    )
+    look.set_defaults(run=_doctor)
     _add_moving(commands)
     fill = commands.add_parser(
         "definitions",
@@ -95,12 +102,12 @@ def _health(_options: argparse.Namespace) -> str:
     return "database and broker answer"
 
 
-def _doctor(_options: argparse.Namespace) -> str:
+def _doctor(options: argparse.Namespace) -> str:
     # Loaded here: a container's health check, which is this program too, need not load an HTTP client.
     from common.doctor.report import is_well, summary, written  # noqa: PLC0415 - as above
     from common.doctor.visit import Surroundings, examine  # noqa: PLC0415 - as above
 
-    lines = asyncio.run(examine(Surroundings(), SystemClock()))
+    lines = asyncio.run(examine(Surroundings(template=options.definitions), SystemClock()))
     sys.stdout.write(written(lines))
     if not is_well(lines):
         raise FeedmillError(summary(lines))

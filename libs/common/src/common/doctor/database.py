@@ -1,7 +1,7 @@
 """PostgreSQL: that it answers, its version, schema, rights and clock, and what the feeds have left behind."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,22 +10,27 @@ import asyncpg
 from common.clock import Clock
 from common.db import migrate
 from common.db.revision import HEAD
+from common.db.rights import RIGHTS, SERVICES
 from common.db.session import AWAY, server_settings
-from common.db.tables import metadata
 from common.doctor.report import Line, error, ok, said, warning
-from common.settings import DatabaseSettings
+from common.settings import DatabaseSettings, role_of
 
 OLDEST: Final = 150000
 """The least `server_version_num`: Debian 12's."""
 SKEW_S: Final = 5.0
 WRONG_CLOCK_S: Final = 60.0
+_VERBS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_SHOWN: Final = 3
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
-MISSING_RIGHTS: Final = """
-    SELECT t.name FROM unnest($1::text[]) AS t(name)
-    WHERE to_regclass(t.name) IS NULL OR NOT has_table_privilege(t.name, 'SELECT')
-    ORDER BY t.name
+GRANTED: Final = """
+    SELECT r.name AS role, t.name AS "table", v.name AS verb,
+           CASE WHEN v.name <> 'DELETE' THEN has_any_column_privilege(r.name, to_regclass(t.name), v.name) END AS "any",
+           has_table_privilege(r.name, to_regclass(t.name), v.name) AS "all"
+    FROM unnest($1::text[]) AS r(name), unnest($2::text[]) AS t(name), unnest($3::text[]) AS v(name)
+    WHERE to_regclass(t.name) IS NOT NULL AND EXISTS (SELECT FROM pg_roles WHERE rolname = r.name)
 """
+"""What the services' roles may do with each table; `any`: with some of its columns at least."""
 OWNED: Final = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('raw_data')"
 FINDINGS: Final = "SELECT platform, finding, detail FROM feed_findings(now()) ORDER BY platform, finding"
 OPEN: Final = """
@@ -93,14 +98,40 @@ async def _schema(connection: "asyncpg.Connection[Any]") -> Line:
     return error("schema", f"at {revision}, which is newer than this version", "install the newer feedmill, or restore")
 
 
+async def _rights(connection: "asyncpg.Connection[Any]") -> AsyncIterator[Line]:
+    names = [role_of(service) for service in SERVICES]
+    rows = await connection.fetch(GRANTED, names, list(RIGHTS), list(_VERBS))
+    if not await connection.fetchval(OWNED):
+        yield warning("rights", "this user does not own the tables", "migrations need the owner: DB_USER, DB_PASSWORD")
+    if not rows:
+        yield ok("rights", "no roles of services: all work as one user")
+    for place, service in enumerate(SERVICES):
+        mine = [row for row in rows if row["role"] == role_of(service)]
+        lacking = [f"{row['verb']} {row['table']}" for row in mine if _is_missing(row, RIGHTS[row["table"]][place])]
+        needless = [f"{row['verb']} {row['table']}" for row in mine if _is_too_much(row, RIGHTS[row["table"]][place])]
+        if lacking:
+            yield error(f"rights of {service}", f"missing: {_some(lacking)}", "feedmill migrate grants them")
+        elif needless:
+            yield warning(f"rights of {service}", f"too many: {_some(needless)}", "feedmill migrate takes them away")
+        elif mine:
+            yield ok(f"rights of {service}", f"as {role_of(service)} needs them")
+
+
+def _is_missing(row: Mapping[str, Any], verbs: Sequence[str]) -> bool:
+    return any(not row["any" if "(" in verb else "all"] for verb in verbs if verb.split(" ")[0] == row["verb"])
+
+
+def _is_too_much(row: Mapping[str, Any], verbs: Sequence[str]) -> bool:
+    return bool(row["all"]) and row["verb"] not in verbs
+
+
+def _some(words: Sequence[str]) -> str:
+    return ", ".join(words[:_SHOWN]) + (f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else "")
+
+
 async def _contents(connection: "asyncpg.Connection[Any]") -> AsyncIterator[Line]:
-    closed = [row["name"] for row in await connection.fetch(MISSING_RIGHTS, sorted(metadata.tables))]
-    if await connection.fetchval(OWNED):
-        yield ok("rights", "this user owns the tables")
-    elif closed:
-        yield ok(
-            "rights", f"narrow: {len(metadata.tables) - len(closed)} of {len(metadata.tables)} tables are readable"
-        )
+    async for line in _rights(connection):
+        yield line
     try:
         for row in await connection.fetch(FINDINGS):
             advice = f"docs/deployment.md, runbook, {row['finding']}"
