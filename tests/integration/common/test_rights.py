@@ -20,7 +20,7 @@ SPECIFIED: Final = """
     table               fetcher  normalizer  gateway
     raw_data            r        raw         r
     processed_data      -        raw         r
-    catalog_changes     -        ra          r
+    catalog_changes     rd       ra          r
     feed_pages          rawd     raw         r
     fetch_runs          raw      r           r
     sync_state          raw      -           r
@@ -28,8 +28,9 @@ SPECIFIED: Final = """
     filters_reference   raw      -           r
     lookups             rawd     -           -
     sweep_sights        rad      -           -
-    operations_log      ra       ra          r
-    quarantine          -        ra          *
+    operations_log      rad      ra          r
+    quarantine          d*       ra          *
+    retention           raw      -           r
     drift               -        raw         r
     replays             -        rawd        -
     api_tokens          -        -           r*
@@ -55,6 +56,7 @@ SPECIFIED: Final = """
 """As PostgreSQL writes it: r SELECT, a INSERT, w UPDATE, d DELETE; * some columns, below."""
 
 COLUMNS: Final = {
+    ("quarantine", "fetcher"): {(name, "SELECT") for name in ("id", "created_at")},
     ("quarantine", "gateway"): {(name, "SELECT") for name in ("id", "platform", "reason", "created_at")},
     ("api_tokens", "gateway"): {("last_used_at", "UPDATE")},
 }
@@ -110,7 +112,7 @@ async def test_every_cell_is_as_specified_and_every_table_has_its_line(migrated:
         for table, service, verbs in await held(migrated, query, list(rights.SERVICES), list(ALL_VERBS))
     }
     assert found == CELLS
-    assert len(found) == 99
+    assert len(found) == 102
 
 
 async def test_columns_are_given_only_where_that_is_specified(migrated: DatabaseSettings) -> None:
