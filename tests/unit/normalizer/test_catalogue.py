@@ -76,8 +76,9 @@ def test_what_readers_see_change(
 
 
 def test_a_difference_names_every_field_with_what_was_and_what_is() -> None:
-    old, new = {"a": 1, "b": [1], "c": None}, {"b": [2], "a": 1, "d": 0}
-    assert difference(old, new) == {"b": [[1], [2]], "d": [None, 0]}
+    old = b'{"a": 1, "b": [1], "c": null, "e": {"x": [1, 2]}, "f": 1}'
+    new = b'{"b":[2],"a":1,"d":0,"e":{"x":[1,2]},"f":null}'
+    assert difference(old, new) == {"b": [[1], [2]], "d": [None, 0], "f": [1, None]}
 
 
 async def test_a_row_of_a_platform_that_is_not_configured_is_poison_and_not_a_crash() -> None:

@@ -1,7 +1,7 @@
 """From landed rows to the catalogue, and what the downstream feed says of it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from common.events import ChangeType
 from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError
-from normalizer.core.merge import RawRow
+from normalizer.core.merge import RawRow, fields_of
 from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, Listed, Transaction
@@ -18,7 +18,8 @@ from normalizer.core.products.record import ShopProfile
 from normalizer.core.profiles import Profiles
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_decode: Final = msgspec.json.Decoder().decode
+_NULL: Final = msgspec.Raw(b"null")
 
 
 async def write_catalogue(
@@ -66,7 +67,7 @@ def _is_held(row: CatalogueRow, old: Listed | None) -> bool:
     is_visible = row.raw.active and row.raw.is_complete
     if old is None or old.is_visible != is_visible:
         return False
-    return old.document == row.document or _decode(old.document) == _decode(row.document)
+    return not difference(old.document, row.document)
 
 
 def change_of(row: CatalogueRow, old: Listed | None) -> CatalogueChange | None:
@@ -78,16 +79,24 @@ def change_of(row: CatalogueRow, old: Listed | None) -> CatalogueChange | None:
         return CatalogueChange(key, ChangeType.ADDED.value, b"{}")
     if was_visible and not is_visible:
         return CatalogueChange(key, ChangeType.REMOVED.value, b"{}")
-    if not is_visible or old is None or old.document == row.document:
-        return None
-    diff = difference(_decode(old.document), _decode(row.document))
+    diff = difference(old.document, row.document) if is_visible and old is not None else {}
     return CatalogueChange(key, ChangeType.CHANGED.value, _encode(diff)) if diff else None
 
 
-def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return `{field: [old, new]}`; a field that is not there is null."""
-    names = dict.fromkeys([*old, *new])
-    return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
+def difference(old: bytes, new: bytes) -> dict[str, list[Any]]:
+    """Return `{field: [old, new]}` of two JSON objects; a field that is not there is null.
+
+    What PostgreSQL gives back has its own spaces, so values of other bytes may still say the same.
+    """
+    if old == new:
+        return {}
+    before, after = fields_of(old), fields_of(new)
+    found = {}
+    for name in dict.fromkeys([*before, *after]):
+        was, is_now = bytes(before.get(name, _NULL)), bytes(after.get(name, _NULL))
+        if was != is_now and (values := [_decode(was), _decode(is_now)])[0] != values[1]:
+            found[name] = values
+    return found
 
 
 def _catalogue_row(row: RawRow, profiles: Profiles, counts: Counter[str], drift: Counter[Drift]) -> CatalogueRow:

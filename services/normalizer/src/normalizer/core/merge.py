@@ -120,7 +120,7 @@ def split(data: bytes) -> Document:
 
 def join(document: Document) -> bytes:
     """Write a document; values byte for byte."""
-    return b"{" + b",".join(msgspec.json.encode(name) + b":" + value for name, value in document.items()) + b"}"
+    return msgspec.json.encode({name: msgspec.Raw(value) for name, value in document.items()})
 
 
 def is_shell(fields: Mapping[str, bytes | msgspec.Raw]) -> bool:
