@@ -1,6 +1,7 @@
 """The composition root: a command and settings in, an exit code out."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Sequence
 from typing import Final
@@ -25,6 +26,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     shop_sync.COMMAND,
     run.COMMAND,
 )
+GC_THRESHOLD: Final = (10_000, 10, 10)
+"""A page makes thousands of short-lived objects; the default threshold would look for cycles several times a page."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,4 +57,7 @@ def _perform(command: Command, options: Options) -> Exit:
 async def _stoppable(command: Command, settings: FetcherServiceSettings, options: Options) -> Exit:
     stop = asyncio.Event()
     StopSignals(stop).install(asyncio.get_running_loop())
+    gc.collect()
+    gc.freeze()  # modules and settings stay as long as the process: no collection need look at them
+    gc.set_threshold(*GC_THRESHOLD)
     return await command.call(settings, options, stop)
