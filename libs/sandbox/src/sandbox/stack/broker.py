@@ -139,8 +139,9 @@ class Broker:
             # With these two the script becomes the node instead of staying its parent: one process, one pid.
             "RABBITMQ_ALLOW_INPUT": "1",
             "RABBITMQ_SERVER_START_ARGS": "-noinput",
-            # Without any spinning each of the 50,000 file look-ups of a start costs a sleep and a wake-up; the
-            # shortest spin halves the start (10 s to 5 s) and costs 0.2 % of a core when idle.
+            # The cores are shared: a scheduler that waits shall sleep, not spin, which took a quarter of the broker's
+            # time. Only the threads of file access spin a little: a start looks up 50,000 files, and without it each
+            # costs a sleep and a wake-up (7 s instead of 5 s).
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 f"+S {cores}:{cores} +sbwt none +sbwtdcpu none +sbwtdio very_short"
                 " -kernel inet_dist_use_interface {127,0,0,1}"
