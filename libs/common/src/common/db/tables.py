@@ -113,7 +113,7 @@ raw_data: Final = Table(
     UniqueConstraint("platform", "inner_id"),
     CheckConstraint("active_status IN (0, 1)", name="active_status"),
     CheckConstraint("jsonb_typeof(data) = 'object'", name="data_object"),
-    postgresql_with=_VACUUMED_SOON,
+    postgresql_with={**_VACUUMED_SOON, "fillfactor": "90"},
 )
 Index("raw_data_unprocessed_idx", raw_data.c.platform, raw_data.c.id, postgresql_where=text("NOT is_processed"))
 Index(
@@ -168,7 +168,7 @@ processed_data: Final = Table(
     _moment("created_at", now=True),
     _moment("updated_at", now=True),
     UniqueConstraint("platform", "inner_id"),
-    postgresql_with=_VACUUMED_SOON,
+    postgresql_with={**_VACUUMED_SOON, "fillfactor": "90"},
 )
 _LISTED: Final = text("active_status = 0 AND is_complete")
 for _name, _columns in {
