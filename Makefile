@@ -79,6 +79,10 @@ replay-dead: ## land dead letters that can be landed now (REASON=..., MESSAGE=..
 tokens: ## make COUNT (1) access tokens and show them once
 	@$(LOCAL) run gateway tokens create --count $(COUNT)
 
+.PHONY: doctor
+doctor: ## look at everything that is needed, and say what is wrong and what helps
+	@$(LOCAL) run feedmill doctor
+
 .PHONY: migrate
 migrate: ## bring the database to the newest revision
 	@$(LOCAL) run feedmill migrate

@@ -183,3 +183,4 @@ def test_commands_run_in_the_container_of_their_service(
     ((words, _),) = calls("initial-load")
     assert words == ["run", "--rm", "fetcher", "fetcher", "initial-load"]
     assert list(runtime.command(["feedmill", "migrate"]).words[2:]) == ["run", "--rm", "migrate", "feedmill", "migrate"]
+    assert list(runtime.command(["feedmill", "doctor"]).words[2:]) == ["run", "--rm", "doctor", "feedmill", "doctor"]

@@ -27,7 +27,7 @@ SHOP_URL: Final = f"{_UPSTREAM}{SHOP_PATH}"
 USERS: Final = ("FETCHER", "NORMALIZER", "GATEWAY", "OPERATOR")
 SERVICES: Final = ("fetcher", "normalizer", "gateway")
 ALL_PROFILES: Final = ("postgres", "rabbitmq", "sandbox")
-_CONTAINER_OF: Final = {"feedmill": "migrate"}
+_CONTAINER_OF: Final = {"feedmill": "migrate", "feedmill doctor": "doctor"}
 _TOKEN: Final = re.compile(r"^[A-Za-z0-9]{16}$", re.MULTILINE)
 
 
@@ -113,7 +113,7 @@ class ComposeRuntime:
 
     def command(self, words: Sequence[str]) -> Invocation:
         """See Runtime."""
-        container = _CONTAINER_OF.get(words[0], words[0])
+        container = _CONTAINER_OF.get(" ".join(words[:2])) or _CONTAINER_OF.get(words[0], words[0])
         return self._invocation("run", "--rm", container, *words)
 
     def psql(self) -> Invocation:

@@ -2,13 +2,14 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from common import topology
 from common.clock import Clock
+from common.definitions import password_name
 from common.settings import SERVICE_PASSWORDS, role_of
 from sandbox.local.children import Children
 from sandbox.local.console import last_error, say
@@ -247,7 +248,18 @@ class NativeRuntime:
             environment["SECRET_KEY"] = self._folder.secret("SECRET_KEY")
         if command == "fetcher" and not self._around.brings_upstream:
             environment |= upstream_variables(self._around, self._port("upstream"))
-        return environment
+        return environment | self._known_to_the_doctor(ours) if verb == "doctor" else environment
+
+    def _known_to_the_doctor(self, ours: Mapping[str, str]) -> dict[str, str]:
+        """Return what each service knows, and whom the broker's console lets look."""
+        known = {**self._environment("fetcher"), **self._environment("gateway")}
+        names = ("SECRET_KEY", *(name for name in known if name.startswith(("CHE168_", "SHOP_"))))
+        found = {name: known[name] for name in names if name in known} | {"API_PORT": str(self._port("gateway"))}
+        if "broker" in self._servers:
+            found["RABBITMQ_URL"] = ours["RABBITMQ_URL_GATEWAY"]
+            found[password_name("operator")] = self._stack.state.passwords["operator"]
+            found["RABBITMQ_CONSOLE_PORT"] = str(self._stack.state.ports["management"])
+        return found
 
     def _call(self, *words: str) -> None:
         """Run one of our commands to its end.
