@@ -121,6 +121,14 @@ async def test_every_service_works_as_its_own_role(machine: Machine) -> None:
 
 
 @pytest.mark.usefixtures("said")
+def test_the_doctor_finds_no_error(machine: Machine) -> None:
+    done = machine.local("run", "feedmill", "doctor")
+    assert done.returncode == 0, done.stdout
+    seen = ("settings of gateway", "source bot_igor", "schema", "rights of fetcher", "queue normalizer.raw", "gateway")
+    assert [what for what in seen if f"ok       {what} " not in done.stdout] == []
+
+
+@pytest.mark.usefixtures("said")
 def test_status_shows_what_died_and_the_next_up_starts_only_that(machine: Machine) -> None:
     before = machine.processes()
     assert machine.local("status").returncode == 0
