@@ -23,6 +23,7 @@ def _as_written(value: object) -> object:
     return value
 
 
+KeepDays = Annotated[int, Field(ge=7, le=36_500)] | None
 TimeOfDay = Annotated[str, BeforeValidator(_as_written), Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 """`HH:MM`."""
 
@@ -72,6 +73,24 @@ class FetcherSettings(Section):
     """Seconds between two calls of a broker or database that is away."""
     stop_grace_s: Annotated[float, Field(gt=0, le=600)] = 6.0
     """Seconds to finish the page in hand after SIGTERM."""
+    keep_changes_days: KeepDays = 90
+    """Days for which changes of the catalogue can be read; None, of each of these: for ever."""
+    keep_pages_days: KeepDays = 90
+    """Days for which the ledger keeps pages that have landed."""
+    keep_operations_days: KeepDays = 365
+    """Days of operations_log."""
+    keep_quarantine_days: KeepDays = 180
+    """Days for which refused and repaired records are kept as they came."""
+
+    @property
+    def keep_days(self) -> dict[str, int | None]:
+        """Table → days for which its rows are kept."""
+        return {
+            "catalog_changes": self.keep_changes_days,
+            "feed_pages": self.keep_pages_days,
+            "operations_log": self.keep_operations_days,
+            "quarantine": self.keep_quarantine_days,
+        }
 
     @model_validator(mode="after")
     def _window_holds_the_retries(self) -> Self:
