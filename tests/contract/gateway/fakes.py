@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any, Final
@@ -27,6 +27,7 @@ from common.testing.clock import VirtualClock
 from gateway.core import tokens
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.as_of import DataAsOf
 from gateway.core.autoapi import Dialect, Event
 from gateway.core.change_feed import ChangeFeed, StoredChange
 from gateway.core.cursor import CursorSigner
@@ -339,6 +340,11 @@ async def some_tokens(clock: Clock, *plain: str) -> FakeTokens:
     return store
 
 
+async def some_moments() -> dict[str, datetime | None]:
+    """Return up to when a platform and a shop are complete."""
+    return {"che168": MOMENT, "bot_igor": MOMENT - timedelta(days=1)}
+
+
 async def some_parts(**known: Any) -> Parts:
     """Return the parts of an application on fakes, with `TOKEN` valid, apart from what `known` says."""
     clock = known.get("clock") or VirtualClock()
@@ -356,6 +362,7 @@ async def some_parts(**known: Any) -> Parts:
         "sources": (FakeSource("1", [1, 31]), FakeSource("2", [11]), FakeSource("3", [21])),
         "fan_out": FanOut(clock=clock, timeout_s=2),
         "status": FakeStatus(),
+        "as_of": DataAsOf(some_moments, clock=clock, platforms=("che168",), shops=("bot_igor",)),
         "access": access,
         "limiter": a_limiter(clock),
         "cursors": CursorSigner(KEY),

@@ -14,6 +14,7 @@ from common.clock import SystemClock
 from common.db.revision import HEAD
 from common.settings import DatabaseSettings
 from common.testing.clock import VirtualClock
+from gateway.adapters.as_of import PostgresAsOf
 from gateway.adapters.autoapi import PostgresRecords
 from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.database import Database
@@ -24,6 +25,7 @@ from gateway.adapters.status import PostgresStatus
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.as_of import DataAsOf
 from gateway.core.autoapi import Dialect
 from gateway.core.tokens import digest
 
@@ -125,6 +127,12 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
             dialects=DIALECTS,
             fan_out=FanOut(clock=SystemClock(), timeout_s=2),
             status=PostgresStatus(pool, followed={"che168"}),
+            as_of=DataAsOf(
+                PostgresAsOf(pool, followed=["che168", "bot_igor"]).moments,
+                clock=SystemClock(),
+                platforms=["che168"],
+                shops=["bot_igor"],
+            ),
             access=access,
             clock=SystemClock(),
             schema_head=HEAD,

@@ -24,6 +24,7 @@ from common.db.engine import create_engine
 from common.db.revision import HEAD
 from common.errors import ConfigurationError, FeedmillError
 from common.settings import DatabaseSettings
+from gateway.adapters.as_of import PostgresAsOf
 from gateway.adapters.autoapi import PostgresRecords
 from gateway.adapters.catalog_events import CatalogEvents
 from gateway.adapters.changes import PostgresChanges
@@ -40,6 +41,7 @@ from gateway.adapters.token_file import TokenFile
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.as_of import DataAsOf
 from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
 from gateway.core.issue_tokens import issue_tokens
@@ -147,6 +149,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 sources=await stack.enter_async_context(sources_opened(settings)),
                 fan_out=FanOut(clock=clock, timeout_s=settings.sources.timeout_s),
                 status=PostgresStatus(database, followed=settings.followed),
+                as_of=_as_of(settings, database, clock),
                 access=access,
                 limiter=RateLimiter(
                     PostgresQuota(await stack.enter_async_context(_quota_pool(settings))),
@@ -234,6 +237,12 @@ def _quota_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Databa
     """Open connections for limits alone, so that no slow read delays them, and given up soon."""
     names = ("statement_timeout_s", "lock_timeout_s", "connect_timeout_s")
     return _pool(settings.database.model_copy(update={"pool_size": 2, **dict.fromkeys(names, QUOTA_TIMEOUT_S)}))
+
+
+def _as_of(settings: GatewaySettings, database: Database, clock: Clock) -> DataAsOf:
+    platforms, shops = settings.followed_platforms, settings.followed_shops
+    moments = PostgresAsOf(database, followed=settings.followed).moments
+    return DataAsOf(moments, clock=clock, platforms=platforms, shops=shops)
 
 
 def _news(settings: GatewaySettings, feed: ChangeFeed, clock: Clock) -> CatalogEvents:

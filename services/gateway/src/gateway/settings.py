@@ -131,9 +131,17 @@ class GatewaySettings(Settings):
     @property
     def followed(self) -> frozenset[str]:
         """The platforms and shops that are enabled. Where they are is for the fetcher alone to know."""
-        platforms = (name for name, platform in self.platforms.items() if platform.enabled)
-        shops = (name for name, shop in self.shops.items() if shop.enabled)
-        return frozenset([*platforms, *shops])
+        return self.followed_platforms | self.followed_shops
+
+    @property
+    def followed_platforms(self) -> frozenset[str]:
+        """The platforms that are enabled."""
+        return frozenset(name for name, platform in self.platforms.items() if platform.enabled)
+
+    @property
+    def followed_shops(self) -> frozenset[str]:
+        """The shops that are enabled."""
+        return frozenset(name for name, shop in self.shops.items() if shop.enabled)
 
 
 class _OperatorSettings(GatewaySettings):

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from common.clock import Clock
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
+from gateway.core.as_of import DataAsOf
 from gateway.core.autoapi import Dialect
 from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
@@ -29,6 +30,7 @@ from gateway.entrypoints.http.autoapi_v2 import add_autoapi
 from gateway.entrypoints.http.changes import add_changes
 from gateway.entrypoints.http.collect import add_collect
 from gateway.entrypoints.http.cors import Cors
+from gateway.entrypoints.http.data_age import DataAge
 from gateway.entrypoints.http.dispatch import Dispatch
 from gateway.entrypoints.http.docs import DOCS_PATHS, add_docs
 from gateway.entrypoints.http.export import add_export
@@ -58,6 +60,7 @@ class Parts:
     sources: Sequence[RecordSource]
     fan_out: FanOut
     status: StatusReader
+    as_of: DataAsOf
     access: Access
     limiter: RateLimiter
     cursors: CursorSigner
@@ -111,6 +114,7 @@ def build_api(parts: Parts) -> FastAPI:
     open_paths |= DOCS_PATHS if parts.docs_open else set()
     open_paths |= {INFO_PATH} if parts.info_open else set()
     app.add_middleware(Dispatch, routes=app.routes)
+    app.add_middleware(DataAge, as_of=parts.as_of)
     app.add_middleware(RequireToken, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
     app.add_middleware(Frame, clock=parts.clock, new_id=parts.new_id, policy=parts.limiter.quota.policy)
     if parts.cors_origins:

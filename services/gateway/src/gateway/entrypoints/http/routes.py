@@ -12,9 +12,11 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from gateway.core.as_of import AREAS
 from gateway.core.autoapi import PREFIX
 from gateway.core.errors import Fault, InvalidParametersError
 from gateway.core.parameters import NO_PARAMETERS, Parameter, Words, printable
+from gateway.entrypoints.http.data_age import DATED, area_of
 from gateway.entrypoints.http.error_map import (
     BODY_REFUSED,
     HEADERS_TOO_LARGE,
@@ -95,7 +97,7 @@ def add_route(
             response_class=answer if issubclass(answer, Response) else JSONResponse,
             status_code=OK,
             response_description="Done",
-            responses={**_answered(answer), **documented(ordered)},
+            responses={**_answered(answer, path), **documented(ordered)},
             operation_id=getattr(handler, "__name__", path),
             tags=[tag],
             openapi_extra=extra,
@@ -168,8 +170,8 @@ def _in_headers(parameters: Sequence[Parameter]) -> list[dict[str, Any]]:
     return [_described(parameter, "header") for parameter in parameters]
 
 
-def _answered(answer: type[BaseModel | Response]) -> dict[int | str, dict[str, Any]]:
-    described = _with_headers(getattr(answer, "HEADERS", {}))
+def _answered(answer: type[BaseModel | Response], path: str) -> dict[int | str, dict[str, Any]]:
+    described = _with_headers({**getattr(answer, "HEADERS", {}), **(DATED if area_of(path) in AREAS else {})})
     if content := getattr(answer, "CONTENT", None):
         described.setdefault(OK, {})["content"] = content
     return described

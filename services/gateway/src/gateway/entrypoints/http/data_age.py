@@ -1,0 +1,53 @@
+"""`X-Data-As-Of` on every answer that shows the catalogue."""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.core.as_of import AREAS, DataAsOf
+from gateway.entrypoints.http.error_map import MALFORMED
+
+DATED: Final[Mapping[str, str]] = {
+    "X-Data-As-Of": "The moment (RFC 3339, UTC) up to which all that the sources said is in the catalogue: when the"
+    " last complete run began, the earliest where several platforms are shown. Some of it may be newer. Absent until"
+    " a first load is complete."
+}
+_NAME: Final = b"x-data-as-of"
+
+
+class DataAge:
+    """ASGI middleware that says as of when the catalogue is complete; errors say nothing."""
+
+    def __init__(self, app: ASGIApp, *, as_of: DataAsOf) -> None:
+        self._app = app
+        self._as_of = as_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        area = area_of(scope["path"]) if scope["type"] == "http" else ""
+        if area not in AREAS:
+            await self._app(scope, receive, send)
+            return
+        moment = await self._as_of.of(area, _platform(scope["query_string"]))
+
+        async def dated(message: Message) -> None:
+            is_start = message["type"] == "http.response.start"
+            if is_start and moment is not None and message["status"] < MALFORMED.status:
+                value = moment.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+                message = {**message, "headers": [*message["headers"], (_NAME, value)]}
+            await send(message)
+
+        await self._app(scope, receive, dated)
+
+
+def area_of(path: str) -> str:
+    """Return the first part of a path: `offers` of `/offers/export`."""
+    return path[1:].split("/", 1)[0]
+
+
+def _platform(query: bytes) -> str | None:
+    if b"platform" not in query:
+        return None
+    return parse_qs(query.decode("latin-1")).get("platform", [None])[0]
