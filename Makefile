@@ -159,6 +159,11 @@ chaos: ## the long forms: 200 kills, 10,000 histories in any order, 1,000 batche
 	@$(BIN)/pytest tests/unit/normalizer/test_merge_laws.py --merge-examples 10000
 	@$(BIN)/pytest tests/integration/normalizer/test_concurrency.py --hot-batches 1000
 
+.PHONY: fuzz
+fuzz: ## attack the API by its description: 200 examples of each operation, with, without and with an expired token
+	@deploy/install.sh development native-servers
+	@$(BIN)/pytest tests/integration/gateway/test_schemathesis.py --api-examples 200 -s
+
 .PHONY: requirements
 requirements: development ## pin requirements*.txt anew from requirements*.in
 	@$(COMPILE) --output-file requirements.txt requirements.in

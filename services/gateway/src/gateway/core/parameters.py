@@ -20,6 +20,8 @@ Value = str | int | Decimal
 MAX_SHOWN_NAME: Final = 40
 EARLIEST: Final = date(2000, 1, 1)
 LATEST: Final = date(2200, 12, 31)
+PLAIN: Final = r"[^\u0000-\u001f\u007f-\u009f]"
+"""A character that is no control character, in the words of regular expressions of Python and of JSON schemas."""
 _FLAGS: Final = frozenset({"true", "false"})
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _MONEY = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
@@ -60,8 +62,8 @@ class Words:
     @property
     def schema(self) -> dict[str, object]:
         """The JSON schema of the text."""
-        bounds: dict[str, object] = {"type": "string", "minLength": 1, "maxLength": self.longest}
-        return bounds if self.pattern is None else bounds | {"pattern": f"^{self.pattern}$"}
+        pattern = f"{PLAIN}*" if self.pattern is None else self.pattern
+        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": f"^{pattern}$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +102,32 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """A day such as 2026-11-20."""
+class EntityTags:
+    """What `If-None-Match` holds (RFC 9110 §13.1.2); what is no tag there names nothing."""
 
     def read(self, text: str) -> str:
-        """Return the day as it is."""
+        """Return the text as it is."""
+        return text
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the text."""
+        return {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day such as 2026-11-20; one before `EARLIEST` counts as that, one after `LATEST` likewise."""
+
+    def read(self, text: str) -> str:
+        """Return the day."""
         try:
             day = date.fromisoformat(text)
         except ValueError as error:
             raise ValueError("a day such as 2026-11-20 is expected") from error
-        if day.isoformat() != text or not EARLIEST <= day <= LATEST:
-            raise ValueError(f"a day such as 2026-11-20 is expected, from {EARLIEST} to {LATEST}")
-        return text
+        if day.isoformat() != text:
+            raise ValueError("a day such as 2026-11-20 is expected")
+        return min(max(day, EARLIEST), LATEST).isoformat()
 
     @property
     def schema(self) -> dict[str, object]:

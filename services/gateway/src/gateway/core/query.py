@@ -85,8 +85,8 @@ class SearchWords:
 
     @property
     def schema(self) -> dict[str, object]:
-        """The JSON schema of the text."""
-        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": r"[^\W_]"}
+        """The JSON schema of the text; it has no words for letters of all languages."""
+        return Words(self.longest).schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.core import parameters
-from gateway.core.parameters import Parameter, Whole, Words
+from gateway.core.parameters import PLAIN, Parameter, Whole, Words
 from gateway.core.query import FILTERS, Condition, Match, OfferQuery, words
 from gateway.core.reference import ReferenceRecord
 
@@ -17,7 +17,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
     for parameter in (
         Parameter(
             "q",
-            Words(pattern=r".*\S.*"),
+            Words(pattern=rf"{PLAIN}*[^\s\u0000-\u001f\u007f-\u009f]{PLAIN}*"),
             "Words that all must occur, in any order and any case: in offers as beginnings of words, like `q` of"
             f" `/offers`, elsewhere as any part of the name; the first {MAX_WORDS} count.",
             "bmw 125i",

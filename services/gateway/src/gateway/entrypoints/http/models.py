@@ -6,12 +6,12 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from gateway.core.parameters import Parameter, Words
+from gateway.core.parameters import EntityTags, Parameter
 
 NAMED_SOURCES: Final = {"X-Sources": "Each source with `ok`, or `missing` and why: `1;ok, 2;missing;reason=timeout`"}
 TAGGED: Final = {"ETag": "Strong: the same for the same bytes only"}
 IF_NONE_MATCH: Final = Parameter(
-    "If-None-Match", Words(4096), "`ETag` of what the client has, or `*`.", '"5f36b2ea290645ee"'
+    "If-None-Match", EntityTags(), "`ETag` of what the client has, or `*`.", '"5f36b2ea290645ee"'
 )
 
 
