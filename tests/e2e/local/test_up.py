@@ -216,7 +216,8 @@ def test_down_ends_everything_even_with_wrong_settings_and_leaves_the_data(machi
 
 @pytest.mark.usefixtures("said")
 def test_an_interrupted_up_is_cleaned_by_down(machine: Machine) -> None:
-    driver = [program("sandbox"), "local", "--root", str(machine.root), "up"]
+    # A shell's background job, as which the tests may run, has SIGINT ignored, and every child of it as well.
+    driver = ["env", "--default-signal=INT", program("sandbox"), "local", "--root", str(machine.root), "up"]
     with subprocess.Popen(driver, stdout=subprocess.PIPE, text=True, env=machine.environment) as up:  # noqa: S603 - own words
         assert up.stdout is not None
         for line in up.stdout:
