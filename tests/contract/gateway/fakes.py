@@ -31,6 +31,7 @@ from gateway.core.as_of import DataAsOf
 from gateway.core.autoapi import Dialect, Event
 from gateway.core.change_feed import ChangeFeed, StoredChange
 from gateway.core.cursor import CursorSigner
+from gateway.core.errors import PositionGoneError
 from gateway.core.facets import FACETS, Facets, ValueCount, most_frequent
 from gateway.core.metrics import FeedNumbers
 from gateway.core.ports import KnownToken, OfferPage, StoredItem, TokenListing, Total
@@ -181,6 +182,7 @@ class FakeChanges:
         self.moments: dict[int, datetime] = {}
         self.failure: FeedmillError | None = None
         self.reads = 0
+        self.removed_to = 0
 
     def add(
         self, change_id: int, platform: str = "che168", *, moment: datetime = MOMENT, kind: str = "changed"
@@ -196,17 +198,30 @@ class FakeChanges:
         self.reads += 1
         if self.failure is not None:
             raise self.failure
+        await self.ensure_kept(start)
         met = [row for row in self.rows if row.change_id >= start and platform in {None, row.platform}]
         return met[:limit]
+
+    def remove_to(self, change_id: int) -> None:
+        """Keep no change up to an id."""
+        self.removed_to = change_id
+        self.rows = [row for row in self.rows if row.change_id > change_id]
+
+    async def ensure_kept(self, start: int) -> None:
+        """Refuse a position before which changes are kept no longer."""
+        if 0 < start <= self.removed_to:
+            raise PositionGoneError(f"changes are kept from {self.removed_to + 1} on")
 
     async def last_id(self) -> int:
         """Return the newest id."""
         if self.failure is not None:
             raise self.failure
-        return self.rows[-1].change_id if self.rows else 0
+        return self.rows[-1].change_id if self.rows else self.removed_to
 
     async def first_id_since(self, moment: datetime, platform: str | None) -> int | None:
         """Return the least id since a moment."""
+        if any(self.moments[number] >= moment for number in self.moments if number <= self.removed_to):
+            await self.ensure_kept(self.removed_to)
         met = (r for r in self.rows if self.moments[r.change_id] >= moment and platform in {None, r.platform})
         return min((row.change_id for row in met), default=None)
 

@@ -10,13 +10,14 @@ from tests.contract.gateway.fakes import FakeChanges
 from common.settings import DatabaseSettings
 from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.database import Database
+from gateway.core.errors import PositionGoneError
 from gateway.core.ports import ChangeReader
 from gateway.entrypoints.http.models import Change
 
 pytestmark = pytest.mark.contract
 
 Rows = Sequence[tuple[int, str, datetime]]
-Filled = Callable[[Rows], Awaitable[ChangeReader]]
+Filled = Callable[..., Awaitable[ChangeReader]]
 INSERT = """
     INSERT INTO catalog_changes (change_id, platform, inner_id, change_type, changed_at, diff)
     OVERRIDING SYSTEM VALUE VALUES ($1, $2, 'offer ' || $1, 'changed', $3, '{"price": [1, 2]}')
@@ -29,10 +30,18 @@ async def real_reader(module_database: DatabaseSettings) -> AsyncIterator[Filled
     opened = Database(module_database, application="test")
     await opened.open()
 
-    async def filled(rows: Rows) -> ChangeReader:
-        await opened.fetch("TRUNCATE catalog_changes")
+    async def filled(rows: Rows, *, removed_to: int = 0) -> ChangeReader:
+        await opened.fetch("TRUNCATE catalog_changes, retention")
         for row in rows:
             await opened.fetch(INSERT.replace("|| $1,", "|| $1::bigint::text,"), *row)
+        if removed_to:
+            await opened.fetch(
+                """
+                WITH gone AS (DELETE FROM catalog_changes WHERE change_id <= $1 RETURNING changed_at)
+                INSERT INTO retention SELECT 'catalog_changes', count(*), $1, max(changed_at), now() FROM gone
+                """,
+                removed_to,
+            )
         return PostgresChanges(opened)
 
     yield filled
@@ -46,10 +55,11 @@ def reader_of(request: pytest.FixtureRequest) -> Filled:
         real: Filled = request.getfixturevalue("real_reader")
         return real
 
-    async def filled(rows: Rows) -> ChangeReader:
+    async def filled(rows: Rows, *, removed_to: int = 0) -> ChangeReader:
         changes = FakeChanges()
         for number, platform, moment in rows:
             changes.add(number, platform, moment=moment)
+        changes.remove_to(removed_to)
         return changes
 
     return filled
@@ -106,3 +116,40 @@ async def test_a_moment_leads_to_the_least_id_since(
 async def test_the_last_id_is_nought_before_anything_happened(reader_of: Filled) -> None:
     assert await (await reader_of([])).last_id() == 0
     assert await (await reader_of(ROWS)).last_id() == 2**53
+
+
+@pytest.mark.parametrize(("start", "platform"), [(1, None), (3, None), (4, None), (4, "a"), (1, "c")])
+async def test_a_position_before_which_changes_are_gone_is_refused(
+    reader_of: Filled, start: int, platform: str | None
+) -> None:
+    reader = await reader_of(ROWS, removed_to=4)
+    with pytest.raises(PositionGoneError, match="kept from 5 on"):
+        await reader.changes(start, limit=9, platform=platform)
+    with pytest.raises(PositionGoneError, match="kept from 5 on"):
+        await reader.ensure_kept(start)
+
+
+@pytest.mark.parametrize(
+    ("start", "platform", "expected"),
+    [(0, None, [8, 9, 2**53]), (5, None, [8, 9, 2**53]), (9, "b", [2**53]), (2**53 + 1, None, [])],
+)
+async def test_a_position_after_that_is_as_good_as_ever(
+    reader_of: Filled, start: int, platform: str | None, expected: list[int]
+) -> None:
+    reader = await reader_of(ROWS, removed_to=4)
+    assert [change.change_id for change in await reader.changes(start, limit=9, platform=platform)] == expected
+    await reader.ensure_kept(start)
+
+
+async def test_a_day_that_is_not_kept_whole_is_refused_and_a_later_one_is_not(reader_of: Filled) -> None:
+    reader = await reader_of(ROWS, removed_to=4)
+    for moment in (day(1), day(2, 5)):
+        with pytest.raises(PositionGoneError, match="kept from 5 on"):
+            await reader.first_id_since(moment, None)
+    assert await reader.first_id_since(day(2, 6), None) == 8
+
+
+async def test_ids_that_were_given_are_not_forgotten_when_every_change_is_gone(reader_of: Filled) -> None:
+    reader = await reader_of(ROWS[:2], removed_to=4)
+    assert await reader.last_id() == 4
+    assert await reader.changes(5, limit=9, platform=None) == []

@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.adapters.database import Database
 from gateway.core.change_feed import StoredChange
+from gateway.core.errors import PositionGoneError
 
 _BODY: Final = """
     SELECT c.change_id, c.platform, c.change_type, row_to_json(item)::text AS body
@@ -19,7 +20,14 @@ CHANGES: Final = f"{_BODY} WHERE c.change_id >= $1 ORDER BY c.change_id LIMIT $2
 CHANGES_OF: Final = f"{_BODY} WHERE c.platform = $3 AND c.change_id >= $1 ORDER BY c.change_id LIMIT $2"
 """Changes of one platform, by `catalog_changes_platform_idx`."""
 
-LAST: Final = "SELECT coalesce(max(change_id), 0) AS id FROM catalog_changes"
+KEPT: Final = "SELECT removed_to, removed_until FROM retention WHERE table_name = 'catalog_changes'"
+"""How far the beginning was removed: rows go in the order of their ids, in one transaction with this note."""
+
+LAST: Final = """
+    SELECT greatest((SELECT max(change_id) FROM catalog_changes),
+                    (SELECT removed_to FROM retention WHERE table_name = 'catalog_changes'), 0) AS id
+"""
+"""The newest id that was ever given, also when its change is kept no longer."""
 
 FIRST_SINCE: Final = """
     SELECT min(change_id) AS id FROM catalog_changes
@@ -43,7 +51,15 @@ class PostgresChanges:
             rows = await self._database.fetch(CHANGES, start, limit)
         else:
             rows = await self._database.fetch(CHANGES_OF, start, limit, platform)
+        if not rows or rows[0]["change_id"] != start:
+            await self.ensure_kept(start)  # after the rows: what goes in between is noticed
         return [StoredChange(row["change_id"], row["platform"], row["change_type"], row["body"]) for row in rows]
+
+    async def ensure_kept(self, start: int) -> None:
+        """Return if every change from an id on is kept."""
+        for row in await self._database.fetch(KEPT):
+            if 0 < start <= row["removed_to"]:
+                raise _gone(row["removed_to"])
 
     async def last_id(self) -> int:
         """Return the newest id."""
@@ -52,8 +68,15 @@ class PostgresChanges:
 
     async def first_id_since(self, moment: datetime, platform: str | None) -> int | None:
         """Return the least id since a moment: most days have changes, so a day is looked at first."""
+        for row in await self._database.fetch(KEPT):
+            if moment <= row["removed_until"]:
+                raise _gone(row["removed_to"])
         for start, end in ((moment, moment + _DAY), (moment + _DAY, _END)):
             first: int | None = (await self._database.fetch(FIRST_SINCE, start, end, platform))[0]["id"]
             if first is not None:
                 return first
         return None
+
+
+def _gone(removed_to: int) -> PositionGoneError:
+    return PositionGoneError(f"changes are kept from {removed_to + 1} on")

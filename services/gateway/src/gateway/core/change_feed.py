@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from common.clock import Clock
 from common.errors import FeedmillError
 from common.log import fields
-from gateway.core.errors import TooManyStreamsError
+from gateway.core.errors import PositionGoneError, TooManyStreamsError
 
 POLL_INTERVAL_S: Final = 1.0
 BREATH_S: Final = 0.1
@@ -127,11 +127,17 @@ class ChangeFeed:
             self.listeners -= 1
 
     async def listen(self, start: int) -> AsyncIterator[Sequence[StoredChange]]:
-        """Yield changes from the id `start` on, in order and each once; an empty list for every second without any."""
+        """Yield changes from the id `start` on, in order and each once; an empty list for every second without any.
+
+        It ends for a listener so slow that what it wants next is kept no longer.
+        """
         position = start
         while not self._stopped:
             tick = self._tick
-            batch = await self._from(position)
+            try:
+                batch = await self._from(position)
+            except PositionGoneError:
+                return
             if batch:
                 position = batch[-1].change_id + 1
                 yield batch
@@ -144,6 +150,8 @@ class ChangeFeed:
             return [change for change in self._tail if change.change_id >= position]
         try:
             return await self._reader.changes(position, limit=PAGE, platform=None)
+        except PositionGoneError:
+            raise
         except FeedmillError:
             return ()
 

@@ -12,6 +12,7 @@ FeedmillError (common)
     ├── UnauthorizedError       no token, or none that is valid now
     ├── InvalidParametersError  parameters are unknown, repeated or out of bounds; names each
     ├── InvalidCursorError      the cursor is damaged or belongs to another query
+    ├── PositionGoneError       changes from a position on were wanted that are kept no longer
     ├── NotFoundError           no such offer or product
     ├── AmbiguousIdError        the id exists on several platforms; names them
     ├── QueryTimeoutError       the query took longer than it may
@@ -83,6 +84,10 @@ class InvalidParametersError(GatewayError):
 
 class InvalidCursorError(GatewayError):
     """The cursor is damaged, or was given for other filters or another order."""
+
+
+class PositionGoneError(GatewayError):
+    """Changes are wanted from a position on before which they are kept no longer; the text says from where on."""
 
 
 class NotFoundError(GatewayError):

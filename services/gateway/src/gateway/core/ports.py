@@ -127,7 +127,19 @@ class ChangeReader(Protocol):
     """Reads what changed in the catalogue; ids become visible in their order."""
 
     async def changes(self, start: int, *, limit: int, platform: str | None) -> Sequence[StoredChange]:
-        """Return changes from the id `start` on, in order, of one platform or of all."""
+        """Return changes from the id `start` on, in order, of one platform or of all; 0: from the oldest that is kept.
+
+        Raises:
+            PositionGoneError: From `start` on, some are kept no longer.
+        """
+        ...
+
+    async def ensure_kept(self, start: int) -> None:
+        """Return if every change from the id `start` on is kept; of 0 nothing is promised.
+
+        Raises:
+            PositionGoneError: Some are not.
+        """
         ...
 
     async def last_id(self) -> int:
@@ -135,7 +147,11 @@ class ChangeReader(Protocol):
         ...
 
     async def first_id_since(self, moment: datetime, platform: str | None) -> int | None:
-        """Return the least id of what changed at `moment` or later; None: nothing did."""
+        """Return the least id of what changed at `moment` or later; None: nothing did.
+
+        Raises:
+            PositionGoneError: Some of that is kept no longer.
+        """
         ...
 
 

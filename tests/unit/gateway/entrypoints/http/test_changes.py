@@ -10,6 +10,7 @@ from tests.contract.gateway.fakes import TOKEN, FakeChanges, a_client, some_part
 
 from common.testing.clock import VirtualClock
 from gateway.core.access import Access
+from gateway.core.change_feed import ChangeFeed
 from gateway.entrypoints.http.api import Parts
 from gateway.entrypoints.http.models import ChangeList
 
@@ -154,3 +155,36 @@ async def test_a_stream_ends_with_its_token() -> None:
             parts.feed._wake()  # noqa: SLF001 - the second that has passed
         assert answer.done()
         assert ids_of(await answer) == [1]
+
+
+@pytest.mark.parametrize(
+    "path", ["/changes?change_id=4", "/offers/stream?change_id=4", "/change_id?date=2026-11-18", "/changes?change_id=1"]
+)
+async def test_a_reader_whose_position_is_kept_no_longer_is_told_so(path: str) -> None:
+    changes = FakeChanges()
+    for number in (3, 4, 7):
+        changes.add(number, moment=datetime(2026, 11, 15 + number, tzinfo=UTC))
+    changes.remove_to(4)
+    answer = await get(path, changes)
+    assert answer.status_code == 410
+    assert answer.json()["type"].endswith("position-gone")
+    assert answer.json()["detail"] == "changes are kept from 5 on"
+    assert [item["change_id"] for item in (await get("/changes", changes)).json()["items"]] == [7]
+    assert (await get("/changes?change_id=5", changes)).status_code == 200
+
+
+async def test_a_browser_that_was_away_too_long_is_told_so() -> None:
+    changes = some_changes(1, 2, 5)
+    changes.remove_to(2)
+    async with a_client(await some_parts(changes=changes)) as client:
+        answer = await client.get("/offers/stream", headers={"Last-Event-ID": "1"})
+    assert answer.status_code == 410
+
+
+async def test_a_listener_that_is_overtaken_is_let_go() -> None:
+    changes, clock = some_changes(1, 2, 5), VirtualClock()
+    feed = ChangeFeed(changes, clock=clock, most_listeners=1)
+    listening = feed.listen(1)
+    assert [change.change_id for change in await anext(listening)] == [1, 2, 5]
+    changes.remove_to(9)
+    assert [batch async for batch in listening] == []

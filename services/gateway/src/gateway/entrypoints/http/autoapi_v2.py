@@ -18,7 +18,7 @@ from gateway.entrypoints.http.autoapi_models import (
     AutoApiRecord,
 )
 from gateway.entrypoints.http.changes import first_of_day
-from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, MALFORMED, NOT_FOUND, TIMEOUT, UNAVAILABLE
+from gateway.entrypoints.http.error_map import GONE, INVALID_PARAMETERS, MALFORMED, NOT_FOUND, TIMEOUT, UNAVAILABLE
 from gateway.entrypoints.http.routes import add_route, json_response, query_pairs
 
 NO_REFERENCE: Final = '{"mark":{},"transmission_type":[],"color":[],"body_type":[],"engine_type":[],"drive_type":[]}'
@@ -71,10 +71,11 @@ def add_autoapi(app: FastAPI, records: RecordReader, changes: ChangeReader, *, d
         platform, values = platform_of(request), autoapi.read(query_pairs(request), autoapi.CHANGES)
         start = int(str(values["change_id"]))
         found = await records.changes(platform, start)
+        await changes.ensure_kept(start)  # after the events: what goes in between is noticed
         following = found[-1].id + 1 if found else None
         return _answer(found, {"cur_change_id": start, "next_change_id": following, "limit": PAGE})
 
-    problems = (MALFORMED, NOT_FOUND, INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
+    problems = (MALFORMED, NOT_FOUND, GONE, INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
     for name, handler, answer, known in (
         ("filters", autoapi_filters, AutoApiFilters, autoapi.NOTHING),
         ("offers", autoapi_offers, AutoApiOffers, autoapi.OFFERS),

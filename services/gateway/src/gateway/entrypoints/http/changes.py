@@ -13,7 +13,14 @@ from gateway.core.errors import Fault, InvalidParametersError
 from gateway.core.parameters import Day, Parameter, Whole
 from gateway.core.ports import ChangeReader
 from gateway.core.query import PARAMETERS as OFFER_PARAMETERS
-from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, MALFORMED, TIMEOUT, TOO_MANY_STREAMS, UNAVAILABLE
+from gateway.entrypoints.http.error_map import (
+    GONE,
+    INVALID_PARAMETERS,
+    MALFORMED,
+    TIMEOUT,
+    TOO_MANY_STREAMS,
+    UNAVAILABLE,
+)
 from gateway.entrypoints.http.event_stream import BEAT, LAST_EVENT_ID, EventStream, event
 from gateway.entrypoints.http.frame import ADMIT_AGAIN
 from gateway.entrypoints.http.models import ChangeList, ChangePosition
@@ -40,6 +47,8 @@ def add_changes(app: FastAPI, reader: ChangeReader, feed: ChangeFeed) -> None:
 
         Ask again with `next_change_id`. It is never null; a page without items means that nothing has happened since.
         Ids grow and have gaps. Products of shops are among them; `_catalogue` stands for a shop's categories and marks.
+        What the operator keeps no longer (after 90 days by default) is gone: a position before that is answered with
+        410, and 0 begins with the oldest change that is kept.
         """
         values = parameters.read(query_pairs(request), LIST_PARAMETERS)
         start, limit = int(str(values.get("change_id", 0))), int(str(values.get("limit", 100)))
@@ -67,9 +76,11 @@ def add_changes(app: FastAPI, reader: ChangeReader, feed: ChangeFeed) -> None:
         start = _start(request, values.get("change_id"))
         if start is None:
             start = await reader.last_id() + 1
+        else:
+            await reader.ensure_kept(start)
         return EventStream(_events(feed, request, start, _text(values.get("platform"))), place=feed.place())
 
-    shared = (MALFORMED, INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
+    shared = (MALFORMED, GONE, INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
     add_route(
         app, "/changes", list_changes, answer=ChangeList, problems=shared, parameters=LIST_PARAMETERS, tag="changes"
     )

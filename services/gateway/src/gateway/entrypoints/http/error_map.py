@@ -20,6 +20,7 @@ from gateway.core.errors import (
     LimitedError,
     MalformedRequestError,
     NotFoundError,
+    PositionGoneError,
     QueryTimeoutError,
     SlowRequestError,
     TooLongError,
@@ -102,6 +103,12 @@ AMBIGUOUS: Final = ProblemKind(
     "The id exists on several platforms",
     "Ask again with `?platform=`, one of the listed `platforms`.",
 )
+GONE: Final = ProblemKind(
+    HTTPStatus.GONE,
+    "position-gone",
+    "These changes are kept no longer",
+    "Read the whole catalogue anew (`/offers`), and then the changes from the id on that `detail` names.",
+)
 TOO_LONG: Final = ProblemKind(
     HTTPStatus.REQUEST_URI_TOO_LONG, "uri-too-long", "Address too long", "Shorten the address to 4,096 bytes."
 )
@@ -170,6 +177,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     LimitedError: QUOTA_EXCEEDED,
     InvalidParametersError: INVALID_PARAMETERS,
     InvalidCursorError: INVALID_CURSOR,
+    PositionGoneError: GONE,
     NotFoundError: NOT_FOUND,
     AmbiguousIdError: AMBIGUOUS,
     QueryTimeoutError: TIMEOUT,
