@@ -70,7 +70,7 @@ async def _loaded(
 ) -> tuple[int, float]:
     """Load for a while; return how many events streams got, and how many answers were given."""
     end = now() + seconds
-    followers = [asyncio.create_task(_follow(served.port, token, place, end)) for place in range(FOLLOWERS)]
+    followers = [asyncio.create_task(follow(served.port, token, place, end)) for place in range(FOLLOWERS)]
     load = asyncio.create_task(
         asyncio.to_thread(wrk.load, served.port, script, seconds=seconds, connections=8, token=token)
     )
@@ -80,7 +80,7 @@ async def _loaded(
     return sum(await asyncio.gather(*followers)), (await load).per_s * seconds
 
 
-async def _follow(port: int, token: str, place: int, end: float) -> int:
+async def follow(port: int, token: str, place: int, end: float) -> int:
     """Follow the stream for a while and hang up without a word, again and again; return how many events came."""
     chance, events = random.Random(place), 0  # noqa: S311 - how long one stays
     request = f"GET /offers/stream HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
@@ -97,17 +97,18 @@ async def _follow(port: int, token: str, place: int, end: float) -> int:
     return events
 
 
+async def state(served: Served, connection: "asyncpg.Connection[asyncpg.Record]") -> State:
+    """Return what a watched gateway holds now."""
+    tasks = await asyncio.to_thread(served.tasks)
+    return State(tasks, served.open_files(), await connection.fetchval(SESSIONS), served.resident_mb())
+
+
 async def _settled(served: Served, connection: "asyncpg.Connection[asyncpg.Record]", wanted: State | None) -> State:
     """Return what it holds when it is no more than wanted, or after a while."""
     end = now() + (SETTLED_WITHIN_S if wanted else WARM_S)
     while True:
         await asyncio.sleep(1)  # noqa: TID251 - as above
-        found = State(
-            await asyncio.to_thread(served.tasks),
-            served.open_files(),
-            await connection.fetchval(SESSIONS),
-            served.resident_mb(),
-        )
+        found = await state(served, connection)
         calm = wanted is not None and found.tasks <= wanted.tasks and found.files <= wanted.files
         if calm or now() > end:
             return found

@@ -1,7 +1,10 @@
 """Who passes, for how long without a question, and when last uses are written."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from operator import itemgetter
 
 import pytest
 from tests.contract.gateway.fakes import KEY, OTHER_TOKEN, TOKEN, FakeTokens, some_tokens
@@ -14,6 +17,18 @@ from gateway.core.errors import UnauthorizedError
 from gateway.core.ports import KnownToken
 
 pytestmark = pytest.mark.unit
+
+
+@dataclass
+class CountingTokens(FakeTokens):
+    """Tokens that note how many rows each statement writes."""
+
+    written: list[int] = field(default_factory=list)
+
+    async def mark_used(self, used_at: Mapping[int, datetime]) -> None:
+        """Write when each token was last used."""
+        self.written.append(len(used_at))
+        await super().mark_used(used_at)
 
 
 async def access_and_store(clock: VirtualClock) -> tuple[Access, FakeTokens]:
@@ -138,6 +153,19 @@ async def test_last_uses_are_written_every_thirty_seconds_in_one_go() -> None:
     flushing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await flushing
+
+
+async def test_thirty_thousand_requests_with_twenty_tokens_write_twenty_rows() -> None:
+    clock = VirtualClock()
+    tokens_made = [tokens.new_token(itemgetter(n)) for n in range(20)]
+    store = CountingTokens(clock)
+    await store.add([tokens.digest(token, KEY) for token in tokens_made], description=None, expires_at=None)
+    access = Access(store, key=KEY, clock=clock, cache_ttl_s=4)
+    for number in range(30_000):
+        await access.admit(tokens_made[number % 20])
+    await access.flush()
+    await access.flush()
+    assert store.written == [20]
 
 
 async def test_a_use_that_could_not_be_written_is_written_later() -> None:

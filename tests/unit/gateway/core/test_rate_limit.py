@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 
 import pytest
 from hypothesis import given
@@ -83,6 +84,20 @@ async def test_a_client_below_the_rate_is_never_refused(processes: int, turns: l
         elif number % 50 == 0:
             gateways.clock._elapsed += 50 * QUOTA.interval_s  # noqa: SLF001 - as above
         assert await gateways.allowed(turn % processes)
+
+
+async def test_four_processes_at_three_times_the_quota_allow_the_quota_and_spare_who_keeps_it() -> None:
+    quota = Quota(burst=200, interval_s=0.05)
+    gateways, chance = Gateways(4, quota), random.Random(3)  # noqa: S311 - which process is asked
+    greedy = modest = 0
+    for tick in range(20 * 60):
+        gateways.clock._elapsed = tick / 60  # noqa: SLF001 - as above
+        greedy += await gateways.allowed(tick % 4, token=1)
+        if tick % 3 == 0:
+            assert await gateways.allowed(chance.randrange(4), token=2)
+            modest += 1
+    assert modest == 20 / quota.interval_s
+    assert quota.burst + 20 / quota.interval_s - 4 * 10 <= greedy <= quota.burst + 20 / quota.interval_s
 
 
 async def test_a_refusal_says_when_to_come_back_and_that_is_right() -> None:
