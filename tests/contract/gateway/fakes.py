@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx
 from tests.contract.gateway.exports import FakeExports
 from tests.contract.gateway.limits import a_limiter
+from tests.contract.gateway.operation import MOMENT, FakeQueues, FakeStats, some_moments
 from tests.contract.gateway.shop import FakeProducts
 
 from common.clock import Clock
@@ -44,7 +45,6 @@ from gateway.entrypoints.http.models import OfferDetail, OfferItem
 KEY: Final = b"0123456789abcdef0123456789abcdef"
 TOKEN: Final = tokens.new_token(lambda alphabet: alphabet[7])
 OTHER_TOKEN: Final = tokens.new_token(lambda alphabet: alphabet[8])
-MOMENT: Final = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 class FakeOffers:
@@ -331,7 +331,7 @@ class FakeStatus:
 
     async def status(self) -> str:
         """Return an empty installation."""
-        names = ("offers", "gaps", "sync_state", "findings", "days", "runs", "operations")
+        names = ("sources", "offers", "gaps", "sync_state", "findings", "days", "runs", "operations")
         empty: dict[str, list[object]] = {name: [] for name in names}
         zero = dict.fromkeys(("unprocessed", "quarantined", "pages_open", "gaps_open"), 0)
         return json.dumps({"now": MOMENT.isoformat(), **empty, **zero})
@@ -355,11 +355,6 @@ async def some_tokens(clock: Clock, *plain: str) -> FakeTokens:
     return store
 
 
-async def some_moments() -> dict[str, datetime | None]:
-    """Return up to when a platform and a shop are complete."""
-    return {"che168": MOMENT, "bot_igor": MOMENT - timedelta(days=1)}
-
-
 async def some_parts(**known: Any) -> Parts:
     """Return the parts of an application on fakes, with `TOKEN` valid, apart from what `known` says."""
     clock = known.get("clock") or VirtualClock()
@@ -377,6 +372,8 @@ async def some_parts(**known: Any) -> Parts:
         "sources": (FakeSource("1", [1, 31]), FakeSource("2", [11]), FakeSource("3", [21])),
         "fan_out": FanOut(clock=clock, timeout_s=2),
         "status": FakeStatus(),
+        "stats": FakeStats(),
+        "queues": FakeQueues({"normalizer.raw": 3}),
         "as_of": DataAsOf(some_moments, clock=clock, platforms=("che168",), shops=("bot_igor",)),
         "access": access,
         "limiter": a_limiter(clock),

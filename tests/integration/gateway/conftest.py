@@ -21,6 +21,7 @@ from gateway.adapters.database import Database
 from gateway.adapters.export import PostgresExports
 from gateway.adapters.offers import PostgresOffers
 from gateway.adapters.products import PostgresProducts
+from gateway.adapters.stats import PostgresStats
 from gateway.adapters.status import PostgresStatus
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.access import Access
@@ -127,6 +128,7 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
             dialects=DIALECTS,
             fan_out=FanOut(clock=SystemClock(), timeout_s=2),
             status=PostgresStatus(pool, followed={"che168"}),
+            stats=PostgresStats(pool),
             as_of=DataAsOf(
                 PostgresAsOf(pool, followed=["che168", "bot_igor"]).moments,
                 clock=SystemClock(),

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 RUN = """
     INSERT INTO fetch_runs (run_id, platform, kind, status, started_at, finished_at)
-    VALUES ($1 || $2, $1, $2, $3, $4::text::timestamptz,
+    VALUES ($1 || $2 || $4, $1, $2, $3, $4::text::timestamptz,
             CASE WHEN $3 = 'done' THEN $4::text::timestamptz + interval '10 min' END)
 """
 PAGE = """

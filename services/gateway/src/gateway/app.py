@@ -36,6 +36,7 @@ from gateway.adapters.orm_source import OrmSource
 from gateway.adapters.products import PostgresProducts
 from gateway.adapters.quota import PostgresQuota
 from gateway.adapters.sql_source import SqlSource
+from gateway.adapters.stats import PostgresStats
 from gateway.adapters.status import PostgresStatus
 from gateway.adapters.token_file import TokenFile
 from gateway.adapters.tokens import PostgresTokens
@@ -149,6 +150,8 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 sources=await stack.enter_async_context(sources_opened(settings)),
                 fan_out=FanOut(clock=clock, timeout_s=settings.sources.timeout_s),
                 status=PostgresStatus(database, followed=settings.followed),
+                stats=PostgresStats(database),
+                queues=news,
                 as_of=_as_of(settings, database, clock),
                 access=access,
                 limiter=RateLimiter(

@@ -3,14 +3,39 @@
 from collections.abc import Collection
 from typing import Final
 
+from gateway.adapters.as_of import AS_OF
 from gateway.adapters.database import Database
 from gateway.core.metrics import FeedNumbers
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
 
-STATUS: Final = """
+STATUS: Final = f"""
+    WITH complete AS ({AS_OF})
     SELECT json_build_object(
         'now', now(),
+        'sources', (
+            SELECT coalesce(json_agg(s ORDER BY s.platform), '[]') FROM (
+                SELECT feed.platform, (
+                        SELECT max(last.finished_at)
+                        FROM (VALUES ('initial_load'), ('daily_update'), ('snapshot')) AS known (kind)
+                        CROSS JOIN LATERAL (
+                            SELECT run.finished_at FROM fetch_runs AS run
+                            WHERE run.platform = feed.platform AND run.kind = known.kind AND run.status = 'done'
+                            ORDER BY run.started_at DESC LIMIT 1
+                        ) AS last
+                    ) AS last_success_at,
+                    complete.as_of AS data_as_of,
+                    extract(epoch FROM now() - complete.as_of)::bigint AS lag_s,
+                    ledger.pages_open, ledger.gaps_open, state.paused_at
+                FROM unnest($1::text[]) AS feed (platform)
+                LEFT JOIN complete USING (platform)
+                LEFT JOIN sync_state AS state USING (platform)
+                CROSS JOIN LATERAL (
+                    SELECT count(*) FILTER (WHERE page.status = 'fetched') AS pages_open,
+                        count(*) FILTER (WHERE page.status = 'gap') AS gaps_open
+                    FROM feed_pages AS page WHERE page.platform = feed.platform AND page.status <> 'landed'
+                ) AS ledger
+            ) AS s),
         'offers', (
             SELECT coalesce(json_agg(o ORDER BY o.platform), '[]') FROM (
                 SELECT total.platform, coalesce(listed.active, 0) AS active, total.total
@@ -54,11 +79,12 @@ STATUS: Final = """
                 FROM operations_log ORDER BY started_at DESC LIMIT 10
             ) AS l)
     )::text AS body
-"""
-"""Counts, the last run of each kind, open gaps, positions, findings of the watchdog and the last operations.
+"""  # noqa: S608 - made of constants
+"""Counts, how far each source has come, gaps, positions, the watchdog's findings, the last runs and operations.
 
 Offers are counted from indexes alone: all from the unique (platform, inner_id), active ones from
-`processed_data_listed_idx (id) INCLUDE (platform)`; open pages and gaps from `feed_pages_open_idx`.
+`processed_data_listed_idx (id) INCLUDE (platform)`; open pages and gaps from `feed_pages_open_idx`; last runs from
+`fetch_runs_platform_idx` backwards.
 """
 
 FINDINGS: Final = "SELECT DISTINCT platform, finding FROM feed_findings(now()) WHERE platform = ANY ($1::text[])"

@@ -208,6 +208,22 @@ class StatusReader(Protocol):
         ...
 
 
+class StatsReader(Protocol):
+    """Counts what went through the pipeline."""
+
+    async def stats(self) -> str:
+        """Return counts by platform and by operation as one JSON object."""
+        ...
+
+
+class QueueReader(Protocol):
+    """Asks the broker."""
+
+    async def depths(self) -> Mapping[str, int] | None:
+        """Return how many messages wait in each queue of interest; None: the broker cannot be asked. Never raises."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class KnownToken:
     """A token that is valid now by the database's clock."""

@@ -53,6 +53,7 @@ async def test_operations_have_stable_names() -> None:
         "/api/v2/{platform}/change_id": "autoapi_change_id",
         "/api/v2/{platform}/changes": "autoapi_changes",
         "/info": "info",
+        "/stats": "stats",
         "/status": "status",
         "/metrics": "metrics",
         "/health/live": "live",

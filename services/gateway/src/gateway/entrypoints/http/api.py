@@ -20,8 +20,10 @@ from gateway.core.ports import (
     OfferExporter,
     OfferReader,
     ProductReader,
+    QueueReader,
     RecordReader,
     RecordSource,
+    StatsReader,
     StatusReader,
 )
 from gateway.core.rate_limit import RateLimiter
@@ -41,6 +43,7 @@ from gateway.entrypoints.http.info import INFO_PATH, add_info
 from gateway.entrypoints.http.offers import add_offers
 from gateway.entrypoints.http.products import add_products
 from gateway.entrypoints.http.search import add_search
+from gateway.entrypoints.http.stats import add_stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Parts:
     sources: Sequence[RecordSource]
     fan_out: FanOut
     status: StatusReader
+    stats: StatsReader
+    queues: QueueReader
     as_of: DataAsOf
     access: Access
     limiter: RateLimiter
@@ -106,7 +111,8 @@ def build_api(parts: Parts) -> FastAPI:
         needs_token=not parts.info_open,
     )
     add_autoapi(app, parts.records, parts.changes, dialects=parts.dialects)
-    add_status(app, parts.status, version=parts.version)
+    add_stats(app, parts.stats, parts.clock)
+    add_status(app, parts.status, parts.queues, version=parts.version)
     add_health(app, parts.status, schema_head=parts.schema_head)
     add_metrics(app, parts.status, followed=parts.followed, asked=parts.fan_out.counts)
     add_docs(app)

@@ -10,7 +10,7 @@ from common.errors import UnavailableError
 from gateway.core import parameters
 from gateway.core.metrics import CONTENT_TYPE, exposition
 from gateway.core.parameters import NO_PARAMETERS
-from gateway.core.ports import StatusReader
+from gateway.core.ports import QueueReader, StatusReader
 from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE
 from gateway.entrypoints.http.models import Health, Status
 from gateway.entrypoints.http.routes import add_route, json_response, query_pairs
@@ -40,14 +40,18 @@ def add_health(app: FastAPI, reader: StatusReader, *, schema_head: str) -> None:
     add_route(app, "/health/ready", ready, answer=Health, problems=ready_problems, tag="health", needs_token=False)
 
 
-def add_status(app: FastAPI, reader: StatusReader, *, version: str) -> None:
+def add_status(app: FastAPI, reader: StatusReader, queues: QueueReader, *, version: str) -> None:
     """Serve the status."""
 
     async def status(request: Request) -> Response:
-        """Tell how the installation is doing: offers, pages, gaps, runs, positions and the last operations."""
+        """Tell how the installation is doing: sources and their lag, pages, gaps, queues, runs and operations.
+
+        What the watchdog finds stands in `findings`: feeds that answer well and bring nothing.
+        """
         parameters.read(query_pairs(request), NO_PARAMETERS)
         body = await reader.status()
-        return json_response(f'{{"version":{json.dumps(version)},{body.removeprefix("{")}')
+        own = json.dumps({"version": version, "queues": await queues.depths()})
+        return json_response(f"{own.removesuffix('}')},{body.removeprefix('{')}")
 
     problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
     add_route(app, "/status", status, answer=Status, problems=problems, tag="status")

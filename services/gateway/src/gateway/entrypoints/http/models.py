@@ -172,6 +172,20 @@ class PlatformCount(Answer):
     total: int
 
 
+class SourceState(Answer):
+    """How far one platform or shop that is followed has come."""
+
+    platform: Annotated[str, Field(examples=["che168"])]
+    last_success_at: Annotated[datetime | None, Field(description="When its last complete run ended; null: none has")]
+    data_as_of: Annotated[
+        datetime | None, Field(description="Up to when all that it said is in the catalogue; null: not known")
+    ]
+    lag_s: Annotated[int | None, Field(description="Seconds since then", examples=[5120])]
+    pages_open: Annotated[int, Field(description="Pages that were published and are not landed yet", examples=[0])]
+    gaps_open: Annotated[int, Field(description="Pages that could not be fetched", examples=[0])]
+    paused_at: Annotated[datetime | None, Field(description="Since when it is paused; null: it is not")]
+
+
 class Gap(Answer):
     """A page that could not be fetched and will be tried again."""
 
@@ -245,7 +259,15 @@ class Status(Answer):
     """How the installation is doing, as of `now`."""
 
     version: Annotated[str, Field(examples=["0.1.0"])]
+    queues: Annotated[
+        dict[str, int] | None,
+        Field(
+            description="Messages that wait, by queue; null: the broker cannot be asked now",
+            examples=[{"normalizer.raw": 0, "normalizer.raw.dead": 0, "feedmill.unrouted": 0}],
+        ),
+    ]
     now: datetime
+    sources: Annotated[list[SourceState], Field(description="Every platform and shop that is followed")]
     offers: list[PlatformCount]
     unprocessed: Annotated[int, Field(description="Landed records that are not normalised")]
     quarantined: Annotated[int, Field(description="Records that could not be landed")]
