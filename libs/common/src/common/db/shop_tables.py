@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import SchemaItem
 
-from common.db.tables import metadata
+from common.db.access_tables import metadata
 
 __all__ = [
     "categories",

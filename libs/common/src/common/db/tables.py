@@ -35,7 +35,6 @@ from common.db.states import ACTIVE, INACTIVE
 __all__ = [
     "ACTIVE",
     "INACTIVE",
-    "api_tokens",
     "catalog_changes",
     "drift",
     "feed_days",
@@ -47,7 +46,6 @@ __all__ = [
     "operations_log",
     "processed_data",
     "quarantine",
-    "rate_limits",
     "raw_data",
     "replays",
     "retention",
@@ -383,28 +381,6 @@ operations_log: Final = Table(
     CheckConstraint("status IN ('OK', 'ERROR')", name="status"),
 )
 Index("operations_log_started_at_idx", operations_log.c.started_at)
-
-api_tokens: Final = Table(
-    "api_tokens",
-    metadata,
-    _id(),
-    Column("token", String(64), nullable=False, unique=True, comment="HMAC-SHA-256 of the token, hex; never the token"),
-    _moment("created_at", now=True),
-    _moment("expires_at", nullable=True),
-    Column("description", Text),
-    _moment("last_used_at", nullable=True),
-    postgresql_with={"fillfactor": "70"},
-)
-
-rate_limits: Final = Table(
-    "rate_limits",
-    metadata,
-    Column("token_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("full_at", DateTime(timezone=True), nullable=False, comment="when all that was spent is earned back"),
-    prefixes=["UNLOGGED"],
-    postgresql_with={"fillfactor": "50"},
-    comment="Of each token, for all gateways; only take_quota() writes it",
-)
 
 
 def _source(name: str) -> Table:

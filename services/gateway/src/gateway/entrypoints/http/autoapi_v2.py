@@ -21,6 +21,7 @@ from gateway.entrypoints.http.changes import first_of_day
 from gateway.entrypoints.http.error_map import GONE, INVALID_PARAMETERS, MALFORMED, NOT_FOUND, TIMEOUT, UNAVAILABLE
 from gateway.entrypoints.http.routes import add_route, json_response, query_pairs
 
+PROBLEMS: Final = (MALFORMED, NOT_FOUND, GONE, INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
 NO_REFERENCE: Final = '{"mark":{},"transmission_type":[],"color":[],"body_type":[],"engine_type":[],"drive_type":[]}'
 
 
@@ -75,7 +76,6 @@ def add_autoapi(app: FastAPI, records: RecordReader, changes: ChangeReader, *, d
         following = found[-1].id + 1 if found else None
         return _answer(found, {"cur_change_id": start, "next_change_id": following, "limit": PAGE})
 
-    problems = (MALFORMED, NOT_FOUND, GONE, INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
     for name, handler, answer, known in (
         ("filters", autoapi_filters, AutoApiFilters, autoapi.NOTHING),
         ("offers", autoapi_offers, AutoApiOffers, autoapi.OFFERS),
@@ -84,7 +84,7 @@ def add_autoapi(app: FastAPI, records: RecordReader, changes: ChangeReader, *, d
         ("changes", autoapi_changes, AutoApiChanges, autoapi.CHANGES),
     ):
         path = f"{PREFIX}{{platform}}/{name}"
-        add_route(app, path, handler, answer=answer, problems=problems, parameters=known, tag="auto-api")
+        add_route(app, path, handler, answer=answer, problems=PROBLEMS, parameters=known, tag="auto-api")
 
 
 def _answer(events: Sequence[Event], meta: Mapping[str, int | None]) -> Response:
