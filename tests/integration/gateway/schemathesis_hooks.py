@@ -1,5 +1,6 @@
 """What schemathesis has to know besides the OpenAPI description; it imports this file itself (SCHEMATHESIS_HOOKS)."""
 
+import math
 import os
 import re
 from itertools import count
@@ -33,14 +34,19 @@ def _make_consistent(query: Any, number: int) -> None:
     """Undo what schemas cannot forbid: parameters that exclude or contradict each other, words without letters."""
     if "page" in query and "cursor" in query:
         del query["page" if number % 2 else "cursor"]
-    page, limit = query.get("page"), query.get("limit", 20)
-    if isinstance(page, int) and isinstance(limit, int) and (page - 1) * limit > MAX_SKIPPED:
+    if (_number(query.get("page", 1)) - 1) * _number(query.get("limit", 20)) > MAX_SKIPPED:
         query["limit"] = 1
-    least, most = query.get("price_from"), query.get("price_to")
-    if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+    if _number(query.get("price_from", 0)) > _number(query.get("price_to", math.inf)):
         del query["price_to"]
     if query.get("q") and not re.search(r"[^\W_]", str(query["q"])):
         query["q"] = "bmw"
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return math.nan  # which no comparison holds for
 
 
 @schemathesis.check

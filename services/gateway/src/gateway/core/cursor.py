@@ -39,7 +39,7 @@ class CursorSigner:
     def seal(self, identity: str, position: str) -> str:
         """Return the cursor of a position in the list with this identity."""
         body = position.encode()
-        return base64.urlsafe_b64encode(self._mac(identity, body) + body).decode().rstrip("=")
+        return _text(self._mac(identity, body) + body)
 
     def unseal(self, identity: str, cursor: str) -> str:
         """Return the position of a cursor.
@@ -52,10 +52,15 @@ class CursorSigner:
         except (binascii.Error, ValueError) as error:
             raise InvalidCursorError(_REFUSED) from error
         mac, body = raw[:MAC_BYTES], raw[MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(identity, body)):
+        if not hmac.compare_digest(mac, self._mac(identity, body)) or _text(raw) != cursor:
             raise InvalidCursorError(_REFUSED)
         return body.decode()
 
     def _mac(self, identity: str, body: bytes) -> bytes:
         message = b"\x00".join((_PURPOSE, identity.encode(), body))
         return hmac.digest(self._key, message, "sha256")[:MAC_BYTES]
+
+
+def _text(raw: bytes) -> str:
+    """Return the one text of these bytes: base64 would read others, which differ in bits that mean nothing."""
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

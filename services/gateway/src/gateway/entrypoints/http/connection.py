@@ -144,15 +144,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self.refuse(MalformedRequestError("this is not HTTP/1.1 by the book"))
 
     def refuse(self, error: GatewayError) -> None:
-        """Send a problem, unless an answer is under way that it would be mixed with, and close the connection."""
+        """Send a problem and close the connection; no problem where it would be taken for another request's answer."""
         self._drop_deadline()
-        if not self._is_answering:
+        if not self._is_answering or self._can_still_refuse:
+            if self._is_answering:
+                self.cycle.disconnected = True  # what is answered meanwhile comes too late
             self.transport.write(_answer(error, self.url, self._guard, self.server_state.default_headers))
         self.transport.close()
 
     @property
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr] # uvicorn has None
+
+    @property
+    def _can_still_refuse(self) -> bool:
+        """Whether the one request that is being answered is the one that is being read, and nothing is sent yet."""
+        return not (self._reads_head or self.pipeline or self.cycle.response_started)
 
     def _set_deadline(self) -> None:
         self._deadline = self.loop.call_later(self._guard.receive_timeout_s, self._too_late)
