@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -139,7 +140,7 @@ class Replay:
     async def _replayed(self, rows: Sequence[LandedRow], after: int, last: int) -> None:
         news = await self._news(rows)
 
-        async def attempt(part: Sequence[Key]) -> None:
+        async def attempt(part: Sequence[LandedRow]) -> None:
             found: Counter[str] = Counter()
             async with self._store.transaction() as transaction:
                 changes = await self._normalised(transaction, part, found)
@@ -150,13 +151,12 @@ class Replay:
         if not news:
             async with self._store.transaction() as transaction:
                 await transaction.save_replay(self._wanted, last)
-        for key, error in await culprits(news, attempt):
-            who = {"platform": key.platform, "inner_id": key.inner_id}
-            _log.error(fields("record cannot be normalised", **who, error=error))
+        for row, error in await culprits(news, attempt):
+            _log.error(fields("record cannot be normalised", **_who(row), error=error))
             self.counts["errors"] += 1
 
     async def _rehearsed(self, rows: Sequence[LandedRow], rehearsal: Rehearsal) -> None:
-        async def attempt(part: Sequence[Key]) -> None:
+        async def attempt(part: Sequence[LandedRow]) -> None:
             found: Counter[str] = Counter()
             changes: list[CatalogueChange] = []
             with suppress(_RolledBack):
@@ -166,20 +166,18 @@ class Replay:
             rehearsal.note(changes)
             self.counts.update(found)
 
-        for key, error in await culprits(await self._news(rows), attempt):
-            _log.warning(
-                fields("record could not be normalised", platform=key.platform, inner_id=key.inner_id, error=error)
-            )
+        for row, error in await culprits(await self._news(rows), attempt):
+            _log.warning(fields("record could not be normalised", **_who(row), error=error))
             self.counts["errors"] += 1
 
-    async def _news(self, rows: Sequence[LandedRow]) -> list[Key]:
-        """Return, in the order of locks, the keys of rows that the catalogue does not hold as the mapping has them."""
-        news = []
+    async def _news(self, rows: Sequence[LandedRow]) -> list[LandedRow]:
+        """Return, in the order of locks, the rows that the catalogue does not hold as the mapping has them."""
+        news: list[LandedRow] = []
         for place in range(0, len(rows), SLICE):
-            news += [row.key for row in rows[place : place + SLICE] if not self._is_held(row)]
+            news += [row for row in rows[place : place + SLICE] if not self._is_held(row)]
             await asyncio.sleep(0)  # noqa: TID251 - takes no time: what was read ahead is taken from the socket
         self.counts["records"] += len(rows) - len(news)
-        return sorted(news)
+        return sorted(news, key=attrgetter("key"))
 
     def _is_held(self, row: LandedRow) -> bool:
         profile, shown = self._profiles.get(row.key.platform), row.listed
@@ -198,20 +196,25 @@ class Replay:
         return True
 
     async def _normalised(
-        self, transaction: Transaction, part: Sequence[Key], found: Counter[str]
+        self, transaction: Transaction, part: Sequence[LandedRow], found: Counter[str]
     ) -> list[CatalogueChange]:
-        stored = await transaction.lock_rows(part)
-        known = [stored[key].row for key in part if key in stored]
+        stored = await transaction.lock_rows([row.key for row in part])
+        known = [stored[row.key].row for row in part if row.key in stored]
         # What a replay meets was counted when it landed.
         changes = await write_catalogue(
             transaction, self._profiles, new=[], known=known, counts=found, drift=Counter(), only_news=True
         )
-        waiting = await transaction.lock_unprocessed(part)  # flagged culprits among them, which are healed now
+        # Flagged culprits are among them, which are healed now.
+        waiting = [row.key for row in part if not row.is_processed and row.key in stored]
         if waiting:
-            await transaction.mark_processed(list(waiting))
+            await transaction.mark_processed(waiting)
         found["records"] += len(known)
         found["changed"] += len(changes)
         return changes
+
+
+def _who(row: LandedRow) -> dict[str, str]:
+    return {"platform": row.key.platform, "inner_id": row.key.inner_id}
 
 
 def _pairs(diff: bytes) -> Mapping[str, list[Any]]:
