@@ -36,7 +36,7 @@ PIXEL: Final = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c63f8cfc0500f0004850180844f7ad90000000049454e44ae426082"
 )
-"""A picture of one grey point, PNG."""
+"""A picture of one point, PNG."""
 
 
 @pytest.fixture(scope="module")
