@@ -10,7 +10,7 @@ import uvloop
 
 from common import log
 from common.settings import load
-from fetcher.commands import daily_update, initial_load, reconcile, retry_gaps, run, shop_sync
+from fetcher.commands import daily_update, housekeeping, initial_load, reconcile, retry_gaps, run, shop_sync
 from fetcher.commands.command import Command, Options
 from fetcher.commands.parts import SERVICE
 from fetcher.entrypoints import cli
@@ -24,6 +24,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     retry_gaps.COMMAND,
     reconcile.COMMAND,
     shop_sync.COMMAND,
+    housekeeping.COMMAND,
     run.COMMAND,
 )
 GC_THRESHOLD: Final = (10_000, 10, 10)

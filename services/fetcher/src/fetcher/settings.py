@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 from pydantic import BeforeValidator, Field, model_validator
 
 from common.errors import ConfigurationError
-from common.settings import PlatformSettings, Section, Settings, ShopSettings
+from common.settings import PlatformSettings, Port, Section, Settings, ShopSettings
 
 SLOT_TOLERANCE_S = 1.0
 ASKED_OF_A_SHOP: Final = frozenset({"on_main", "page"})
@@ -81,6 +81,10 @@ class FetcherSettings(Section):
     """Days of operations_log."""
     keep_quarantine_days: KeepDays = 180
     """Days for which refused and repaired records are kept as they came."""
+    metrics_host: str = "127.0.0.1"
+    """Address on which `fetcher run` serves `/metrics`."""
+    metrics_port: Port | None = None
+    """Its port; None: it is not served."""
 
     @property
     def keep_days(self) -> dict[str, int | None]:

@@ -38,7 +38,8 @@ class Grumbling(FakeAttic):
 async def kept_for(attic: FakeAttic, keep_days: Mapping[str, int | None], *, days: float) -> VirtualClock:
     """Keep house for some virtual days, and a moment more."""
     clock = VirtualClock(START, auto_advance=False)
-    work = asyncio.create_task(Housekeeping(attic, keep_days=keep_days, clock=clock, pause_s=1).keep())
+    stop = asyncio.Event()
+    work = asyncio.create_task(Housekeeping(attic, keep_days=keep_days, clock=clock, pause_s=1, stop=stop).keep())
     await clock.advance(days * DAY_S + 60)
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
@@ -73,6 +74,20 @@ async def test_many_rows_go_in_steps_with_pauses_between() -> None:
     assert attic.rows["feed_pages"] == []
     assert attic.most == [BATCH] * 3
     assert clock.slept == [PAUSE_S, PAUSE_S, INTERVAL_S]
+
+
+async def test_a_stop_ends_it_after_the_step_in_hand() -> None:
+    attic, stop = Grumbling(), asyncio.Event()
+    attic.rows["feed_pages"] = [START - timedelta(days=99)] * (3 * BATCH)
+    house = Housekeeping(attic, keep_days={"feed_pages": 90}, clock=VirtualClock(START), pause_s=1, stop=stop)
+    stop_soon = asyncio.create_task(_set(stop))
+    assert await house.tidy()
+    await stop_soon
+    assert attic.rows["feed_pages"]
+
+
+async def _set(stop: asyncio.Event) -> None:
+    stop.set()
 
 
 async def test_a_database_that_is_away_is_waited_for() -> None:

@@ -14,15 +14,13 @@ from zoneinfo import ZoneInfo
 from common import topology
 from common.clock import Clock, SystemClock
 from common.errors import FeedmillError, UnavailableError
-from fetcher.adapters.attic import PostgresAttic
 from fetcher.adapters.notices import RabbitNotices
 from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.service_store import PostgresServiceStore
-from fetcher.commands import daily_update, initial_load, reconcile, retry_gaps, shop_sync
+from fetcher.commands import daily_update, housekeeping, initial_load, reconcile, retry_gaps, shop_sync
 from fetcher.commands.command import Command, Options
 from fetcher.commands.parts import SERVICE, session_of
 from fetcher.core.errors import AlreadyRunningError
-from fetcher.core.housekeeping import Housekeeping
 from fetcher.core.orders import CommandName
 from fetcher.core.patience import until_available
 from fetcher.core.schedule import Daily, Every
@@ -155,13 +153,11 @@ async def serve(settings: FetcherServiceSettings, stop: asyncio.Event) -> Exit:
             connect_timeout_s=settings.rabbitmq.publish_timeout_s,
             pause_s=settings.rabbitmq.reconnect_interval_s,
         )
-        housekeeping = Housekeeping(
-            PostgresAttic(session), keep_days=own.keep_days, clock=clock, pause_s=own.server_retry_interval_s
-        )
+        tidying = housekeeping.over(settings, session, stop)
         exits.push_async_callback(service.stop)
         await _until(stop, service.prepare())
         if not stop.is_set():
-            await _until(stop, service.keep_schedule(), orders.keep_consuming(), housekeeping.keep())
+            await _until(stop, service.keep_schedule(), orders.keep_consuming(), tidying.keep())
     _log.info("stopped")
     return Exit.DONE
 

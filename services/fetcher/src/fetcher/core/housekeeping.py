@@ -1,5 +1,6 @@
 """Removing what is older than it need be: a few rows at a time, so that nobody waits, and as often as it takes."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -38,34 +39,53 @@ class Attic(Protocol):
 class Housekeeping:
     """Keeps each table of `keep_days` for its days; a table with None is kept for ever."""
 
-    def __init__(self, attic: Attic, *, keep_days: Mapping[str, int | None], clock: Clock, pause_s: float) -> None:
+    def __init__(
+        self,
+        attic: Attic,
+        *,
+        keep_days: Mapping[str, int | None],
+        clock: Clock,
+        pause_s: float,
+        stop: asyncio.Event,
+    ) -> None:
         self._attic = attic
         self._keep_days = keep_days
         self._clock = clock
         self._pause_s = pause_s
+        self._stop = stop
 
     async def keep(self) -> None:
-        """Remove what has become too old, for ever; a database that is away is waited for."""
+        """Remove what has become too old, for ever."""
         while True:
-            for table, days in self._keep_days.items():
-                if days is None:
-                    continue
-                try:
-                    await self._clear(table, days)
-                except FeedmillError as error:
-                    _log.error(fields("old rows cannot be removed", table=table, error=error))
+            await self.tidy()
             await self._clock.sleep(INTERVAL_S)
+
+    async def tidy(self) -> bool:
+        """Remove what is too old now, or until `stop` is set; a database that is away is waited for.
+
+        Returns:
+            Whether every table could be cleared.
+        """
+        all_well = True
+        for table, days in self._keep_days.items():
+            if days is None or self._stop.is_set():
+                continue
+            try:
+                await self._clear(table, days)
+            except FeedmillError as error:
+                _log.error(fields("old rows cannot be removed", table=table, error=error))
+                all_well = False
+        return all_well
 
     async def _clear(self, table: str, days: int) -> None:
         moment = self._clock.now() - timedelta(days=days)
-        total = 0
-        while True:
+        removed, total = BATCH, 0
+        while removed == BATCH and not self._stop.is_set():
             removed = await until_available(
                 lambda: self._attic.remove_older(table, moment, most=BATCH), clock=self._clock, pause_s=self._pause_s
             )
             total += removed
-            if removed < BATCH:
-                break
-            await self._clock.sleep(PAUSE_S)
+            if removed == BATCH:
+                await self._clock.sleep(PAUSE_S)
         if total:
             _log.info(fields("old rows removed", table=table, rows=total, kept_days=days))
