@@ -175,6 +175,22 @@ async def test_a_stream_hears_of_a_change_at_once_and_without_the_broker_within_
     assert max(without) < 2.5
 
 
+async def test_a_gateway_without_a_broker_is_ready_and_says_so_once(environment: Mapping[str, str]) -> None:
+    away = {"RABBITMQ_URL": "amqp://127.0.0.1:1/feedmill", "FEEDMILL__RABBITMQ__RECONNECT_INTERVAL_S": "0.02"}
+    async with running({**environment, **away}) as (process, client):
+        assert (await client.get("/health/ready")).status_code == 200
+        await SystemClock().sleep(0.7)  # five attempts
+        process.terminate()
+        _, log = await process.communicate()
+    lines = [line for line in log.decode().splitlines() if "request" not in line]
+    assert [line.split(" error=")[0].split(" host=")[0] for line in lines] == [
+        "[INFO] listening",
+        "[WARNING] broker away, changes are looked for every second",
+        "[INFO] stopped",
+    ]
+    assert process.returncode == 0
+
+
 @asynccontextmanager
 async def live(client: httpx.AsyncClient) -> AsyncIterator[AsyncIterator[int]]:
     """Follow the changes from now on."""

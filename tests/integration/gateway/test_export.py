@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 __all__ = ["environment"]
 
-OFFERS = 40_000
+OFFERS = 15_000
 FILL = f"""
     INSERT INTO processed_data (platform, inner_id, mark, title, price, normalized_data, active_status, is_complete,
         max_seq)
@@ -70,7 +70,7 @@ async def soon(pool: Database, sql: str, fits: Callable[[int], bool]) -> None:
 
 
 async def test_exports_hold_up_nobody_and_leave_nothing_behind(environment: Mapping[str, str], pool: Database) -> None:
-    async with running(environment) as (_, client):
+    async with running({**environment, "FEEDMILL__DATABASE__POOL_SIZE": "1"}) as (_, client):
         whole = (await client.get("/offers/export", headers=BEARER, timeout=20)).content.splitlines()
         assert [int(json.loads(line)["inner_id"]) for line in whole] == list(range(1, OFFERS + 1))
         async with exporting(client), exporting(client):  # neither is read on: both wait for their clients

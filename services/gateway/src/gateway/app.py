@@ -249,6 +249,7 @@ def _as_of(settings: GatewaySettings, database: Database, clock: Clock) -> DataA
 
 
 def _news(settings: GatewaySettings, feed: ChangeFeed, clock: Clock) -> CatalogEvents:
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # at each attempt it says what CatalogEvents says once
     return CatalogEvents(
         settings.rabbitmq.url.get_secret_value(),
         name=_application(),
