@@ -28,21 +28,38 @@ _COMPARED: Final[dict[Match, str]] = {
 
 def where(conditions: Sequence[Condition], bound: Callable[[object], str]) -> list[str]:
     """Return the conditions that together mean these; `bound` takes a value and returns its placeholder."""
-    marked = any(condition.filter.field == "mark" for condition in conditions)
     found = [LISTED]
     tags = []
-    for condition in conditions:
-        column = condition.filter.field
+    for condition, value in zip(conditions, values_of(conditions), strict=True):
         if condition.filter.match is Match.WORDS:
-            found.append(f"{WORDS} @@ lower({bound(_beginnings(str(condition.value)))}::text)::tsquery")
-        elif column in _TAGGED and not (column == "model" and marked):
-            tags.append(f"lower({bound(f'{column} {condition.value}')}::text)")
+            found.append(f"{WORDS} @@ lower({bound(value)}::text)::tsquery")
+        elif _is_tag(condition, conditions):
+            tags.append(f"lower({bound(value)}::text)")
         else:
             compared = _COMPARED[condition.filter.match]
-            found.append(compared.format(column=f"p.{column}", value=bound(condition.value)))
+            found.append(compared.format(column=f"p.{condition.filter.field}", value=bound(value)))
     if tags:
         found.append(f"{TAGS} @> ARRAY[{', '.join(tags)}]")
     return found
+
+
+def values_of(conditions: Sequence[Condition]) -> list[object]:
+    """Return what `where` binds for these conditions, in the same order."""
+    return [_value(condition, conditions) for condition in conditions]
+
+
+def _value(condition: Condition, conditions: Sequence[Condition]) -> object:
+    if condition.filter.match is Match.WORDS:
+        return _beginnings(str(condition.value))
+    if _is_tag(condition, conditions):
+        return f"{condition.filter.field} {condition.value}"
+    return condition.value
+
+
+def _is_tag(condition: Condition, conditions: Sequence[Condition]) -> bool:
+    """Return whether the tags are asked; for a model with its mark another index is better."""
+    field = condition.filter.field
+    return field in _TAGGED and not (field == "model" and any(other.filter.field == "mark" for other in conditions))
 
 
 def depends_on_values(conditions: Sequence[Condition]) -> bool:

@@ -15,15 +15,15 @@ Those indexes keep missing values at the end of ascending order, thus at the sta
 both, a list is two stretches, offers with the value and offers without, and a page may span both.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from gateway.adapters.offer_filters import depends_on_values, where
+from gateway.adapters.offer_filters import depends_on_values, values_of, where
 from gateway.core.facets import FACETS
-from gateway.core.query import FIELDS, Condition, OfferQuery, Position, Sort
+from gateway.core.query import FIELDS, FILTERS, Condition, OfferQuery, Position, Sort
 
 _LINK: Final = "CASE WHEN p.url LIKE 'http://%' OR p.url LIKE 'https://%' THEN p.url END"
 _EXPRESSIONS: Final[dict[str, str]] = {
@@ -84,6 +84,9 @@ FILTERS_OF_SOURCES: Final = """
 """The filters that the sources offer: a row for each platform."""
 
 EXPLAIN: Final = "EXPLAIN (FORMAT JSON) "
+
+_ANY_VALUE: Final = {known.parameter.name: Condition(known, "") for known in FILTERS}
+"""A condition of each filter, to write its text from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,25 +167,31 @@ def _parts(query: OfferQuery, after: Position | None) -> Sequence[tuple[str | No
 
 
 def _stretch(query: OfferQuery, presence: str | None, after: Position | None) -> Statement:
+    start = () if after is None else _start(query.sort, after)
+    filters = tuple(condition.filter.parameter.name for condition in query.conditions)
+    sql = _walk(filters, presence, query.sort, len(start), query.fields)
+    return Statement(sql, (*values_of(query.conditions), *start), depends_on_values(query.conditions))
+
+
+@lru_cache(maxsize=256)
+def _walk(filters: tuple[str, ...], presence: str | None, sort: Sort, start: int, fields: tuple[str, ...]) -> str:
+    """Return the text of a walk, which is the same for all values; `start`: how many values say where it begins."""
     values = _Values()
-    conditions = _conditions(query, presence, values)
-    if after is not None:
-        conditions.append(_beyond(query.sort, after, values.bound))
-    order = _order(query.sort)
-    sql = f"""
-        SELECT row_to_json(item)::text AS body, p.{query.sort.field or "id"} AS key, p.id
+    conditions = where([_ANY_VALUE[name] for name in filters], values.bound)
+    if presence is not None:
+        conditions.append(presence)
+    if start:
+        conditions.append(_beyond(sort, [values.bound(None) for _ in range(start)]))
+    order = _order(sort)
+    chosen = selected({name: LIST_FIELDS[name] for name in fields})
+    return f"""
+        SELECT row_to_json(item)::text AS body, p.{sort.field or "id"} AS key, p.id
         FROM (
             SELECT p.* FROM processed_data AS p WHERE {" AND ".join(conditions)} ORDER BY {order}
             LIMIT ${len(values.taken) + 1}
-        ) AS p CROSS JOIN LATERAL (SELECT {_listed(query.fields)}) AS item
+        ) AS p CROSS JOIN LATERAL (SELECT {chosen}) AS item
         ORDER BY {order}
     """  # noqa: S608 - names come from FILTERS, FIELDS and Sort, values are bound
-    return Statement(sql, tuple(values.taken), depends_on_values(query.conditions))
-
-
-@lru_cache(maxsize=64)
-def _listed(fields: tuple[str, ...]) -> str:
-    return selected({name: LIST_FIELDS[name] for name in fields})
 
 
 def _skip(query: OfferQuery, presence: str | None) -> Statement:
@@ -203,12 +212,16 @@ def _conditions(query: OfferQuery, presence: str | None, values: _Values) -> lis
     return conditions if presence is None else [*conditions, presence]
 
 
-def _beyond(sort: Sort, after: Position, bound: Callable[[object], str]) -> str:
-    sign = "<" if sort.descending else ">"
+def _start(sort: Sort, after: Position) -> tuple[object, ...]:
     if after.key is None or sort.field is None:
-        return f"p.id {sign} {bound(after.id)}"
-    key: object = Decimal(after.key) if sort.field == "price" else int(after.key)
-    return f"(p.{sort.field}, p.id) {sign} ({bound(key)}, {bound(after.id)})"
+        return (after.id,)
+    return (Decimal(after.key) if sort.field == "price" else int(after.key), after.id)
+
+
+def _beyond(sort: Sort, start: Sequence[str]) -> str:
+    """Return what holds behind a start: the id, or the sort field's value and the id, as placeholders."""
+    sign = "<" if sort.descending else ">"
+    return f"p.id {sign} {start[0]}" if len(start) == 1 else f"(p.{sort.field}, p.id) {sign} ({', '.join(start)})"
 
 
 def _order(sort: Sort) -> str:

@@ -4,9 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from common.clock import Clock
 from gateway.core.access import Access
@@ -93,7 +91,6 @@ def build_api(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for at every request otherwise
-        exception_handlers={HTTPException: _hand_up},
     )
     add_changes(app, parts.changes, parts.feed)  # before /offers/{inner_id}, of which /offers/stream is one
     add_facets(app, parts.offers, parts.clock)
@@ -119,15 +116,13 @@ def build_api(parts: Parts) -> FastAPI:
     open_paths = set(PROBES)
     open_paths |= DOCS_PATHS if parts.docs_open else set()
     open_paths |= {INFO_PATH} if parts.info_open else set()
-    app.add_middleware(Dispatch, routes=app.routes)
-    app.add_middleware(DataAge, as_of=parts.as_of)
-    app.add_middleware(RequireToken, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
-    app.add_middleware(Frame, clock=parts.clock, new_id=parts.new_id, policy=parts.limiter.quota.policy)
-    if parts.cors_origins:
-        app.add_middleware(Cors, origins=parts.cors_origins)
+    app.middleware_stack = _around(app, parts, open_paths)
     return app
 
 
-async def _hand_up(_request: Request, error: Exception) -> Response:
-    """Leave every error to the frame, which knows the one map to HTTP."""
-    raise error
+def _around(app: FastAPI, parts: Parts, open_paths: Collection[str]) -> ASGIApp:
+    """Return the routes and what is around them, in place of what FastAPI puts there: the frame knows all errors."""
+    dated = DataAge(Dispatch(app.router, routes=app.routes), as_of=parts.as_of)
+    guarded = RequireToken(dated, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
+    framed = Frame(guarded, clock=parts.clock, new_id=parts.new_id, policy=parts.limiter.quota.policy)
+    return Cors(framed, origins=parts.cors_origins) if parts.cors_origins else framed
