@@ -66,6 +66,13 @@ async def catalogue(road: Road) -> Mapping[str, Mapping[str, Any]]:
     return {row["inner_id"]: {name: row[name] for name in row if name not in OWN} for row in rows}
 
 
+async def contacts(road: Road) -> int:
+    """Return how many records hold a telephone number."""
+    async with road.connection() as connection:
+        found: int = await connection.fetchval("SELECT count(*) FROM raw_data WHERE data::text LIKE '%400-000-0000%'")
+        return found
+
+
 async def test_the_second_equals_the_first_after_the_load_and_after_three_days(
     make_road: MakeRoad, second_road: Road, port: int
 ) -> None:
@@ -97,6 +104,8 @@ async def test_the_second_equals_the_first_after_the_load_and_after_three_days(
     assert changed != loaded
     assert await catalogue(second_road) == changed
     assert second_road.upstream.api_key not in gateway.said()
+    assert await contacts(first) > 0
+    assert await contacts(second_road) == 0, "numbers of inspectors do not leave"
 
 
 async def _answers(port: int) -> bool:

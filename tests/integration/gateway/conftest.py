@@ -30,7 +30,7 @@ from gateway.core.as_of import DataAsOf
 from gateway.core.autoapi import Dialect
 from gateway.core.tokens import digest
 
-DIALECTS = {"che168": Dialect(ZoneInfo("Europe/Moscow"), {"new_price": "price"})}
+DIALECTS = {"che168": Dialect(ZoneInfo("Europe/Moscow"), {"new_price": "price"}, "extra")}
 
 
 class Wire:

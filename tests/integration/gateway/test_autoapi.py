@@ -1,6 +1,6 @@
 """auto-api's contract on PostgreSQL: records as they came, pages, events in the words of the platform."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
@@ -46,6 +46,19 @@ async def test_every_listed_offer_is_on_one_page_as_its_platform_gave_it(client:
     first = pages[0]["result"][0]
     assert (first["change_type"], first["created_at"]) == ("added", "2025-08-05T08:18:10.679Z")
     assert first["data"] == {"inner_id": "1", "price": "98000.50", "x": 12345678901234567890}
+
+
+async def test_contacts_of_persons_are_not_given_out(
+    client: httpx.AsyncClient, run_sql: Callable[[str], Awaitable[None]]
+) -> None:
+    inspection = """'{"extra": {"inspection": {"phone": "400-000-0000", "level": "A"}}}'"""
+    await run_sql(f"UPDATE raw_data SET data = data || {inspection}")  # noqa: S608 - a constant
+    expected = {"inspection": {"level": "A"}}
+    assert (await client.get("/api/v2/che168/offer?inner_id=3")).json()["extra"] == expected
+    for path in ("/offers?page=1", "/changes?change_id=0"):
+        answer = await client.get(f"/api/v2/che168{path}")
+        assert "400-000-0000" not in answer.text
+        assert answer.json()["result"][0]["data"]["extra"] == expected
 
 
 async def test_filters_hold_as_in_the_original(client: httpx.AsyncClient) -> None:

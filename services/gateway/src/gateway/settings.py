@@ -45,6 +45,8 @@ class GatewaySection(Section):
     """Proxies whose X-Forwarded-For names the client."""
     cors_origins: list[Annotated[str, Field(pattern=ORIGIN_PATTERN)]] = Field(default_factory=list)
     """Origins whose pages may read answers, such as `https://cars.example`; exact, without a slash at the end."""
+    autoapi_contacts: bool = False
+    """Whether `/api/v2` gives out contacts of persons that a platform's extras hold, such as inspectors."""
     receive_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     """How long a request may take to come, counted from the connection or its first byte."""
     send_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
@@ -124,7 +126,11 @@ class GatewaySettings(Settings):
     def dialects(self) -> dict[str, Dialect]:
         """The platforms that are known, asked or not, by what of auto-api's contract is their own."""
         return {
-            name: Dialect(ZoneInfo(platform.day_zone), platform.changed_fields)
+            name: Dialect(
+                ZoneInfo(platform.day_zone),
+                platform.changed_fields,
+                None if self.gateway.autoapi_contacts else platform.extras_field,
+            )
             for name, platform in self.platforms.items()
         }
 

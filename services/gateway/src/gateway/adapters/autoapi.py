@@ -4,11 +4,13 @@ Offers are those of our catalogue; their `data` comes from `raw_data`, by its un
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from gateway.adapters.database import Database
 from gateway.adapters.offer_filters import LISTED, where
 from gateway.core.autoapi import PAGE, Dialect, Event
+from gateway.core.contacts import without_contacts
 from gateway.core.query import Condition
 
 _MOMENT: Final = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
@@ -67,23 +69,31 @@ class PostgresRecords:
     async def offers(self, platform: str, page: int, conditions: Sequence[Condition]) -> Sequence[Event]:
         """Return one page and, where others follow, one row more."""
         sql, values = _offers(conditions)
-        return [_event(row) for row in await self._database.fetch(sql, platform, (page - 1) * PAGE, *values)]
+        rows = await self._database.fetch(sql, platform, (page - 1) * PAGE, *values)
+        return [self._shown(platform, _event(row)) for row in rows]
 
     async def offer(self, platform: str, inner_id: str) -> str | None:
         """Return the record of a listed offer."""
         rows = await self._database.fetch(OFFER, platform, inner_id)
-        return rows[0]["data"] if rows else None
+        return self._record(platform, rows[0]["data"]) if rows else None
 
     async def changes(self, platform: str, start: int) -> Sequence[Event]:
         """Return one page of events."""
         named = self._dialects[platform].changed_fields
         rows = await self._database.fetch(CHANGES, platform, start, list(named), list(named.values()))
-        return [_change(row) for row in rows]
+        return [self._shown(platform, _change(row)) for row in rows]
 
     async def filters(self, platform: str) -> str | None:
         """Return the platform's own reference."""
         rows = await self._database.fetch(FILTERS, platform)
         return rows[0]["data"] if rows else None
+
+    def _shown(self, platform: str, event: Event) -> Event:
+        return event if event.data is None else replace(event, data=self._record(platform, event.data))
+
+    def _record(self, platform: str, record: str) -> str:
+        field = self._dialects[platform].extras_field
+        return record if field is None else without_contacts(record, field)
 
 
 def _event(row: Any) -> Event:

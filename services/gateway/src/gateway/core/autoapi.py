@@ -30,10 +30,17 @@ NOTHING: Final[Mapping[str, Parameter]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs by platform: where its days begin, and names in a `changed` event → names in the full record."""
+    """What differs by platform.
+
+    Attributes:
+        zone: Where its days begin.
+        changed_fields: Names in a `changed` event → names in the full record.
+        extras_field: The field of a record from which contacts of persons are left out; None: from none.
+    """
 
     zone: tzinfo
     changed_fields: Mapping[str, str]
+    extras_field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

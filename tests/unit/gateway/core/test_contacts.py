@@ -1,0 +1,59 @@
+"""What leads to a person is left out of a record, and nothing else is touched."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.core.contacts import CONTACT, without_contacts
+from normalizer.core.offers import extras as catalogue
+
+pytestmark = pytest.mark.unit
+
+NUMBER = "400-000-0000"
+INSPECTION = {"phone": NUMBER, "level": "A", "by": [{"Contact_Tel": NUMBER, "name": "Li"}]}
+KEPT = {"level": "A", "by": [{"name": "Li"}]}
+TABLE = {"paramtypeitems": [{"name": "手机互联", "手机": 1}]}
+
+
+@pytest.mark.parametrize("wrapped", [lambda value: value, json.dumps], ids=["object", "string"])
+def test_contacts_are_left_out_of_the_extras_wherever_they_stand(wrapped: Any) -> None:
+    record = {"inner_id": "1", "extra": wrapped({"inspection": INSPECTION, "电话": NUMBER, "configuration": TABLE})}
+    left = json.loads(without_contacts(json.dumps(record, ensure_ascii=False), "extra"))
+    assert left == {"inner_id": "1", "extra": json.loads(json.dumps(left["extra"]))}
+    found = left["extra"] if isinstance(left["extra"], dict) else json.loads(left["extra"])
+    assert found == {"inspection": KEPT, "configuration": TABLE}
+    assert type(left["extra"]) is type(record["extra"])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"a":12345678901234567890,"price":"98000.50","x":1.10}',
+        '{"description":"call me, phone 1","extra":{"inspection":{}}}',
+        '{"phone_holder":true,"extra":null}',
+        '{"mobile":1}',
+        '{"extra":{"configuration":{"a":"手"}}}',
+    ],
+)
+def test_a_record_without_contacts_in_its_extras_stays_as_it_is_to_the_byte(record: str) -> None:
+    assert without_contacts(record, "extra") == record
+
+
+def test_other_fields_stay_as_they_are_to_the_byte() -> None:
+    record = '{"n":12345678901234567890,"f":1.10,"phone":1,"extra":{"phone":1}}'
+    assert without_contacts(record, "extra") == '{"n":12345678901234567890,"f":1.10,"phone":1,"extra":{}}'
+
+
+@pytest.mark.parametrize("text", ["phone: 400-000-0000", '{"phone":"400', "[phone", '{"a":' * 5000 + '"phone"'])
+def test_a_string_that_is_no_json_is_not_given_out(text: str) -> None:
+    assert json.loads(without_contacts(json.dumps({"extra": text}), "extra")) == {"extra": None}
+
+
+def test_what_is_nested_too_deep_to_look_into_is_not_given_out() -> None:
+    deep = '{"a":' * 600 + '{"phone":1}' + "}" * 600
+    assert without_contacts(f'{{"extra":{deep}}}', "extra") == '{"extra":null}'
+
+
+def test_the_catalogue_leaves_out_the_same_keys() -> None:
+    assert CONTACT.pattern == catalogue._CONTACT.pattern  # noqa: SLF001 - services share no code; this keeps both alike
