@@ -10,6 +10,7 @@ from typing import Any
 import aio_pika
 import asyncpg
 from aio_pika.abc import AbstractIncomingMessage
+from prometheus_client import CollectorRegistry
 
 from common import topology
 from common.clock import SystemClock
@@ -20,6 +21,7 @@ from normalizer.adapters.postgres import PostgresStore, prepare
 from normalizer.core.batch import Limits
 from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
+from normalizer.entrypoints.metrics import ConsumerMetrics
 from normalizer.entrypoints.subscriber import Consumption, Landing, RawConsumer
 from sandbox.stack import Vhost
 
@@ -123,7 +125,14 @@ class Consuming:
 
     def __init__(self, how: Consumption, landing: Landing, database: Any) -> None:
         self._stop = asyncio.Event()
-        consumer = RawConsumer(how, landing=landing, database=database, clock=CLOCK, random=Random(0))  # noqa: S311 - jitter
+        consumer = RawConsumer(
+            how,
+            landing=landing,
+            database=database,
+            clock=CLOCK,
+            random=Random(0),  # noqa: S311 - jitter
+            metrics=ConsumerMetrics(CollectorRegistry()),
+        )
         self._task = asyncio.create_task(consumer.run(self._stop))
 
     async def stop(self) -> float:

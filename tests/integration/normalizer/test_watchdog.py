@@ -5,6 +5,7 @@ from functools import partial
 from random import Random
 
 import pytest
+from prometheus_client import CollectorRegistry
 from tests.integration.normalizer.road import (
     CLOCK,
     Queue,
@@ -20,6 +21,7 @@ from tests.integration.normalizer.test_consuming import is_empty, pages
 from common import topology
 from common.settings import DatabaseSettings
 from normalizer.core.errors import StalledError
+from normalizer.entrypoints.metrics import ConsumerMetrics
 from normalizer.entrypoints.subscriber import RawConsumer
 from sandbox.stack import Stack, Vhost
 
@@ -51,7 +53,14 @@ async def test_a_consumer_that_gets_nothing_while_messages_wait_ends(
     await queue.publish(*pages(3))
     how = a_consumption(vhost.urls["normalizer"], stalled_after_s=0.5)
     async with opened_store(database) as store:
-        consumer = RawConsumer(how, landing=a_lander(store), database=store, clock=CLOCK, random=Random(0))  # noqa: S311 - jitter
+        consumer = RawConsumer(
+            how,
+            landing=a_lander(store),
+            database=store,
+            clock=CLOCK,
+            random=Random(0),  # noqa: S311 - jitter
+            metrics=ConsumerMetrics(CollectorRegistry()),
+        )
         with pytest.raises(StalledError, match="holds messages"):
             async with asyncio.timeout(20):
                 await consumer.run(asyncio.Event())

@@ -14,7 +14,7 @@ from typing import Final
 
 from yarl import URL
 
-from common import log, topology
+from common import log, metrics, topology
 from common.clock import Clock, SystemClock
 from common.db.session import create_pool
 from common.errors import ConfigurationError
@@ -32,6 +32,7 @@ from normalizer.core.profiles import Profiles
 from normalizer.core.replay import Rehearsal, Replay
 from normalizer.entrypoints.cli import DONE, FAILED, Renormalizing
 from normalizer.entrypoints.dead_letters import Wish, replay
+from normalizer.entrypoints.metrics import ConsumerMetrics
 from normalizer.entrypoints.subscriber import Consumption, RawConsumer
 from normalizer.settings import NormalizerSettings
 
@@ -81,7 +82,9 @@ class App:
 
     async def run(self) -> int:
         """Consume until SIGTERM or SIGINT; a second signal ends at once, which is as safe as a crash."""
-        stop, clock = _stop_on_signals(), SystemClock()
+        stop, clock, own = _stop_on_signals(), SystemClock(), self._settings.normalizer
+        registry = metrics.new_registry(SERVICE)
+        serving = metrics.served(registry, host=own.metrics_host, port=own.metrics_port)
         async with self._store() as store:
             diary = Diary(store, clock=clock)
             consumer = RawConsumer(
@@ -90,11 +93,13 @@ class App:
                 database=store,
                 clock=clock,
                 random=Random(),  # noqa: S311 - jitter
+                metrics=ConsumerMetrics(registry),
             )
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLD)
-            await kept(diary, asyncio.ensure_future(consumer.run(stop)), last_word_s=LAST_WORD_S)
+            with serving:
+                await kept(diary, asyncio.ensure_future(consumer.run(stop)), last_word_s=LAST_WORD_S)
         _log.info("Stopped")
         return DONE
 

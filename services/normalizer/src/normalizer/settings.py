@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from common.settings import Section, Settings
+from common.settings import Port, Section, Settings
 
 
 class NormalizerSection(Section):
@@ -25,6 +25,10 @@ class NormalizerSection(Section):
     """Seconds that the batches in hand get at shutdown."""
     stalled_after_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     """Seconds without a delivery, though the queue holds messages, after which the process ends with code 1."""
+    metrics_host: str = "127.0.0.1"
+    """Address on which `/metrics` is served."""
+    metrics_port: Port | None = None
+    """Its port; None: it is not served. Each process of a machine needs one of its own."""
 
     @model_validator(mode="after")
     def prefetch_fills_batches(self) -> "NormalizerSection":

@@ -18,6 +18,7 @@ from fetcher.core.changes import ChangeLimits, ChangePorts
 from fetcher.core.daily_update import DailyUpdate, UpdatePlan, UpdatePorts
 from fetcher.core.inquiry import InquiryLimits, OfferInquiry
 from fetcher.core.lookups import Completing, CompletingPlan
+from fetcher.core.reading import UNWATCHED, RequestWatch
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings
 
@@ -45,13 +46,14 @@ async def perform(
     *,
     since: date | None = None,
     max_dates: int | None = None,
+    watch: RequestWatch = UNWATCHED,
 ) -> Exit:
     """Follow a platform's changes to the end of the feed, then complete what is known only in part.
 
     Raises:
         FeedmillError: Why it could not go on.
     """
-    async with opened(settings, name) as parts:
+    async with opened(settings, name, watch) as parts:
         zone = ZoneInfo(settings.platforms[name].day_zone)
         if since is not None and since > parts.clock.now().astimezone(zone).date():
             raise ConfigurationError(f"--since {since}: lies in the future")

@@ -12,6 +12,7 @@ from fetcher.commands.parts import Parts, load_ports_of, opened, policy_of, walk
 from fetcher.commands.reconcile import reconciled
 from fetcher.core.initial_load import InitialLoad, LoadPlan
 from fetcher.core.list_run import Outcome
+from fetcher.core.reading import UNWATCHED, RequestWatch
 from fetcher.core.walk import Ending
 from fetcher.entrypoints import cli
 from fetcher.entrypoints.cli import Exit
@@ -35,13 +36,14 @@ async def perform(
     *,
     max_pages: int | None = None,
     again: bool = False,
+    watch: RequestWatch = UNWATCHED,
 ) -> Exit:
     """Load a platform and reconcile it, or go on with what was interrupted.
 
     Raises:
         FeedmillError: Why it could not go on.
     """
-    async with opened(settings, name) as parts:
+    async with opened(settings, name, watch) as parts:
         plan = _plan(settings, name, max_pages=max_pages, again=again)
         outcome = await InitialLoad(plan, load_ports_of(settings, parts), stop=stop).run()
         code = _told(outcome, name)

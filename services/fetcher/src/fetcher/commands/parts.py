@@ -23,7 +23,7 @@ from fetcher.adapters.sweep_store import PostgresSweepStore
 from fetcher.core.job import Frame
 from fetcher.core.list_run import LoadPorts
 from fetcher.core.ports import ProgressDisplay
-from fetcher.core.reading import PatientReader
+from fetcher.core.reading import UNWATCHED, PatientReader, RequestWatch
 from fetcher.core.reference import Reference
 from fetcher.core.retry import RetryPolicy
 from fetcher.core.walk import WalkLimits
@@ -50,8 +50,8 @@ class Parts:
 
 
 @asynccontextmanager
-async def opened(settings: FetcherServiceSettings, name: str) -> AsyncIterator[Parts]:
-    """Open them for a platform; the lock first, so that a second start disturbs nobody.
+async def opened(settings: FetcherServiceSettings, name: str, watch: RequestWatch = UNWATCHED) -> AsyncIterator[Parts]:
+    """Open them for a platform, whose requests are watched; the lock first, so that a second start disturbs nobody.
 
     Raises:
         AlreadyRunningError: Another fetcher works on this platform.
@@ -76,6 +76,7 @@ async def opened(settings: FetcherServiceSettings, name: str) -> AsyncIterator[P
         min_interval_s=platform.min_interval_s,
         clock=clock,
         chance=chance,
+        watch=watch,
     )
     async with AsyncExitStack() as exits:
         session = await exits.enter_async_context(session_of(settings, name))

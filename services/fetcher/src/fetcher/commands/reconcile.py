@@ -23,6 +23,7 @@ from fetcher.core.change_runs import ChangeRuns
 from fetcher.core.changes import ChangeLimits
 from fetcher.core.job import Frame
 from fetcher.core.list_run import LoadPorts
+from fetcher.core.reading import UNWATCHED, RequestWatch
 from fetcher.core.reconcile import Reconcile, ReconcileParts, ReconcilePlan
 from fetcher.core.retire import RetirePorts, Retiring
 from fetcher.entrypoints.cli import Exit
@@ -34,13 +35,20 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="retire what has gone, however much it is")
 
 
-async def perform(settings: FetcherServiceSettings, name: str, stop: asyncio.Event, *, force: bool = False) -> Exit:
+async def perform(
+    settings: FetcherServiceSettings,
+    name: str,
+    stop: asyncio.Event,
+    *,
+    force: bool = False,
+    watch: RequestWatch = UNWATCHED,
+) -> Exit:
     """Sweep a platform's list until nothing new is found, and retire what has gone.
 
     Raises:
         FeedmillError: Why it could not go on.
     """
-    async with opened(settings, name) as parts:
+    async with opened(settings, name, watch) as parts:
         return await reconciled(settings, name, parts, stop, force=force)
 
 

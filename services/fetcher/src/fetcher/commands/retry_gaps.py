@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from fetcher.commands.command import Command, Options, add_platform_option, chosen_platforms
 from fetcher.commands.parts import load_ports_of, opened, policy_of, walk_limits_of
+from fetcher.core.reading import UNWATCHED, RequestWatch
 from fetcher.core.retry_gaps import RetryGaps, RetryPlan
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings
@@ -14,7 +15,9 @@ from fetcher.settings import FetcherServiceSettings
 _log = logging.getLogger(__name__)
 
 
-async def perform(settings: FetcherServiceSettings, name: str, stop: asyncio.Event) -> Exit:
+async def perform(
+    settings: FetcherServiceSettings, name: str, stop: asyncio.Event, *, watch: RequestWatch = UNWATCHED
+) -> Exit:
     """Ask again for every missing page of a platform.
 
     Raises:
@@ -28,7 +31,7 @@ async def perform(settings: FetcherServiceSettings, name: str, stop: asyncio.Eve
         lost_after=timedelta(seconds=own.lost_after_s),
         stop_grace_s=own.stop_grace_s,
     )
-    async with opened(settings, name) as parts:
+    async with opened(settings, name, watch) as parts:
         outcome = await RetryGaps(plan, load_ports_of(settings, parts), stop=stop).run()
     if not outcome.missing:
         _log.info("no page of %s is missing", name)

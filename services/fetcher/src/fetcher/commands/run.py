@@ -4,16 +4,17 @@ import argparse
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from common import topology
+from common import metrics, topology
 from common.clock import Clock, SystemClock
 from common.errors import FeedmillError, UnavailableError
+from fetcher.adapters.metrics import FetcherMetrics
 from fetcher.adapters.notices import RabbitNotices
 from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.service_store import PostgresServiceStore
@@ -60,6 +61,7 @@ class Jobs:
     settings: FetcherServiceSettings
     store: PostgresServiceStore
     clock: Clock
+    metrics: FetcherMetrics
 
     async def __call__(
         self, command: CommandName, name: str, options: Mapping[str, Any], stop: asyncio.Event
@@ -69,10 +71,17 @@ class Jobs:
         Raises:
             UnavailableError: A server of ours is away and nothing was begun.
         """
+        result = await self._result(command, name, options, stop)
+        self.metrics.job_ended(name, result.happening)
+        return result
+
+    async def _result(
+        self, command: CommandName, name: str, options: Mapping[str, Any], stop: asyncio.Event
+    ) -> JobResult:
         began = self.clock.now()
         perform = {**OF_PLATFORMS, **OF_SHOPS}[command]
         try:
-            code = await perform(self.settings, name, stop, **options)
+            code = await perform(self.settings, name, stop, watch=self.metrics, **options)
         except UnavailableError:
             raise
         except AlreadyRunningError as error:
@@ -134,10 +143,11 @@ async def serve(settings: FetcherServiceSettings, stop: asyncio.Event) -> Exit:
         )
         exits.push_async_exit(publisher)
         store = PostgresServiceStore(session)
+        numbers = exits.enter_context(_served(settings))
         notices = RabbitNotices(publisher, clock=clock, pause_s=own.server_retry_interval_s)
         await exits.enter_async_context(_sent(notices))
         ports = ServicePorts(
-            perform=Jobs(settings, store, clock),
+            perform=Jobs(settings, store, clock, numbers),
             store=store,
             notices=notices,
             clock=clock,
@@ -160,6 +170,15 @@ async def serve(settings: FetcherServiceSettings, stop: asyncio.Event) -> Exit:
             await _until(stop, service.keep_schedule(), orders.keep_consuming(), tidying.keep())
     _log.info("stopped")
     return Exit.DONE
+
+
+@contextmanager
+def _served(settings: FetcherServiceSettings) -> Iterator[FetcherMetrics]:
+    """Serve what is counted meanwhile."""
+    registry, own = metrics.new_registry(SERVICE), settings.fetcher
+    sources = [target.name for target in targets_of(settings) if target.schedule is not None]
+    with metrics.served(registry, host=own.metrics_host, port=own.metrics_port):
+        yield FetcherMetrics(registry, sources=sources)
 
 
 @asynccontextmanager

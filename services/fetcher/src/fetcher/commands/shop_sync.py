@@ -17,7 +17,7 @@ from fetcher.adapters.postgres import PostgresStore
 from fetcher.adapters.shop import HttpShop
 from fetcher.commands.command import Command, Options
 from fetcher.commands.parts import policy_of, publisher_of, session_of
-from fetcher.core.reading import PatientReader
+from fetcher.core.reading import UNWATCHED, PatientReader, RequestWatch
 from fetcher.core.retry import RetryPolicy
 from fetcher.core.snapshot import Snapshot, SnapshotPlan, SnapshotPorts
 from fetcher.entrypoints.cli import Exit
@@ -48,7 +48,14 @@ def chosen_shops(settings: FetcherServiceSettings, options: Options) -> list[str
     return found
 
 
-async def perform(settings: FetcherServiceSettings, name: str, stop: asyncio.Event, *, force: bool = False) -> Exit:
+async def perform(
+    settings: FetcherServiceSettings,
+    name: str,
+    stop: asyncio.Event,
+    *,
+    force: bool = False,
+    watch: RequestWatch = UNWATCHED,
+) -> Exit:
     """Take a snapshot of a shop: publish what both lists show, and remove what neither does.
 
     Raises:
@@ -62,13 +69,15 @@ async def perform(settings: FetcherServiceSettings, name: str, stop: asyncio.Eve
         stop_grace_s=own.stop_grace_s,
         pause_s=own.server_retry_interval_s,
     )
-    async with opened_shop(settings, name) as ports:
+    async with opened_shop(settings, name, watch) as ports:
         outcome = await Snapshot(plan, ports, stop=stop).run()
     return Exit.WITH_ERRORS if outcome.errors else Exit.DONE
 
 
 @asynccontextmanager
-async def opened_shop(settings: FetcherServiceSettings, name: str) -> AsyncIterator[SnapshotPorts]:
+async def opened_shop(
+    settings: FetcherServiceSettings, name: str, watch: RequestWatch = UNWATCHED
+) -> AsyncIterator[SnapshotPorts]:
     """Open what a snapshot talks to; the lock first, so that a second start disturbs nobody.
 
     Raises:
@@ -94,6 +103,7 @@ async def opened_shop(settings: FetcherServiceSettings, name: str) -> AsyncItera
         min_interval_s=MIN_INTERVAL_S,
         clock=clock,
         chance=chance,
+        watch=watch,
     )
     async with AsyncExitStack() as exits:
         session = await exits.enter_async_context(session_of(settings, name))

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar, assert_never
+from typing import Final, Protocol, TypeVar, assert_never
 
 from common.clock import Clock
 from common.events import message_id
@@ -19,7 +19,35 @@ T = TypeVar("T")
 OnWait = Callable[[FailedPage], Awaitable[None]]
 """Called before each long wait, so that a restarted process can go on with the same window."""
 
+OK: Final = "ok"
+"""What came of a request whose answer can be used; otherwise it is the cause."""
+
 _log = logging.getLogger(__name__)
+
+
+class RequestWatch(Protocol):
+    """Hears of every request to an upstream."""
+
+    def asked(self, platform: str, outcome: str, *, took_s: float) -> None:
+        """Hear that a request has ended; `outcome` is `OK` or a `Cause`."""
+        ...
+
+    def tried_again(self, platform: str) -> None:
+        """Hear that a request that failed is going to be repeated."""
+        ...
+
+
+class Unwatched:
+    """RequestWatch of a command that nobody asks for numbers."""
+
+    def asked(self, platform: str, outcome: str, *, took_s: float) -> None:
+        """Forget it."""
+
+    def tried_again(self, platform: str) -> None:
+        """Forget it."""
+
+
+UNWATCHED: Final = Unwatched()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +76,9 @@ class PatientReader:
         min_interval_s: float,
         clock: Clock,
         chance: random.Random,
+        watch: RequestWatch = UNWATCHED,
     ) -> None:
+        self._watch = watch
         self._platform = platform
         self._policy = policy
         self._min_interval_s = min_interval_s
@@ -128,7 +158,7 @@ class PatientReader:
         while True:
             await self._pace()
             try:
-                return await ask(), attempts.failed + 1
+                return await self._watched(ask), attempts.failed + 1
             except UpstreamError as error:
                 failure = error
             elapsed_s = (self._clock.now() - window.first_try_at).total_seconds()
@@ -148,11 +178,22 @@ class PatientReader:
                 case _:
                     assert_never(verdict)
             self.counts.retries += 1
+            self._watch.tried_again(self._platform)
             line = fields(
                 f"{what} failed, trying again", platform=self._platform, error=failure, in_s=round(after_s, 1)
             )
             _log.warning(line)
             await self._clock.sleep(after_s)
+
+    async def _watched(self, ask: Callable[[], Awaitable[T]]) -> T:
+        start_s, outcome = self._clock.monotonic(), OK
+        try:
+            return await ask()
+        except UpstreamError as error:
+            outcome = error.cause
+            raise
+        finally:
+            self._watch.asked(self._platform, outcome, took_s=self._clock.monotonic() - start_s)
 
     async def _pace(self) -> None:
         now_s = self._clock.monotonic()

@@ -1,8 +1,10 @@
-"""Reading a message body as a page of a platform that is configured here."""
+"""Reading a message body as a page of a platform that is configured here, and the copy of what is none."""
 
 from typing import Final
 
 import msgspec
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractIncomingMessage
 
 from common.errors import InvalidEventError
 from common.events import FeedRecord, PageFetched, decode
@@ -43,3 +45,24 @@ def _as_it_came(page: PageFetched, body: bytes, mended: bytes) -> PageFetched:
         else:
             records.append(record)
     return msgspec.structs.replace(page, records=records)
+
+
+def dead_letter(message: AbstractIncomingMessage, error: InvalidEventError) -> Message:
+    """Return a copy of a message that is no event, with the reason and where it came from in its headers."""
+    return Message(
+        message.body,
+        headers={
+            **message.headers,
+            "x-reason": error.reason,
+            "x-detail": error.detail[:500],
+            "x-original-exchange": message.exchange or "",
+            "x-original-routing-key": message.routing_key or "",
+        },
+        delivery_mode=DeliveryMode.PERSISTENT,
+        content_type=message.content_type,
+        message_id=message.message_id,
+        correlation_id=message.correlation_id,
+        timestamp=message.timestamp,
+        type=message.type,
+        app_id=message.app_id,
+    )

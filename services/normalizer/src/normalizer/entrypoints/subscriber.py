@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol
 
-from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from aiormq.exceptions import AMQPError as AiormqError
@@ -30,7 +29,8 @@ from normalizer.core.collector import Collector, CollectorClosedError
 from normalizer.core.errors import StalledError, TransientError, UnfitError
 from normalizer.core.land import TOLD
 from normalizer.core.patience import patiently
-from normalizer.entrypoints.messages import known_page
+from normalizer.entrypoints.messages import dead_letter, known_page
+from normalizer.entrypoints.metrics import ConsumerMetrics
 
 _log = logging.getLogger(__name__)
 
@@ -92,10 +92,21 @@ class RawConsumer:
         database: Asked whether it is back before consuming goes on.
         clock: Time.
         random: Chance, for jitter.
+        metrics: Told of each batch and each dead letter.
     """
 
-    def __init__(self, how: Consumption, *, landing: Landing, database: Database, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        how: Consumption,
+        *,
+        landing: Landing,
+        database: Database,
+        clock: Clock,
+        random: Random,
+        metrics: ConsumerMetrics,
+    ) -> None:
         self._how = how
+        self._metrics = metrics
         self._landing = landing
         self._database = database
         self._clock = clock
@@ -132,7 +143,7 @@ class RawConsumer:
     async def _connected(self, stop: asyncio.Event) -> "_Session | None":
         warned = False
         while not stop.is_set():
-            session = _Session(self._how, self._handle, self._give_back, self._clock)
+            session = _Session(self._how, self._handle, self._give_back, self._clock, self._metrics)
             try:
                 await session.start()
             except ChannelNotFoundEntity as error:
@@ -156,27 +167,36 @@ class RawConsumer:
                 clock=self._clock,
                 random=self._random,
                 give_up_after_s=self._how.give_back_after_s,
-                on_retry=_say_retry,
+                on_retry=self._retried,
             )
         except UnfitError as error:
+            self._metrics.given_back("unfit")
             if not self._give_back.is_set():  # the other batches in hand say the same
                 _log.error(fields("Database does not fit, nothing is landed until it does: migrate?", error=error))
             self._give_back.set()
             raise
         except TransientError as error:
+            self._metrics.given_back("away")
             _log.warning(fields("Database away", after_s=self._how.give_back_after_s, error=error))
             self._give_back.set()
             raise
         except Exception:
             # A defect of ours may neither lose the batch nor hold it unacknowledged for ever. What comes back again
             # and again is dead-lettered by the queue's delivery limit.
+            self._metrics.given_back("failed")
             _log.exception("Batch cannot be landed")
             self._give_back.set()
             raise
         took = self._clock.monotonic() - started
+        self._metrics.landed(batch.items, counts, took_s=took, now=self._clock.now())
         _log.info(fields("Batch landed", **counts, duration_ms=round(took * 1000)))
         if self._session is not None:
             self._session.announce({name.removeprefix(TOLD): n for name, n in counts.items() if name.startswith(TOLD)})
+
+    def _retried(self, error: TransientError, failures: int) -> None:
+        self._metrics.retried()
+        if failures in {1, 10, 100}:
+            _log.warning(fields("Batch is landed again", failures=failures, error=error))
 
     async def _database_is_back(self, stop: asyncio.Event) -> None:
         waited = False
@@ -195,8 +215,11 @@ class RawConsumer:
 class _Session:
     """One connection to the broker with the collector that belongs to its deliveries."""
 
-    def __init__(self, how: Consumption, handle: Any, give_back: asyncio.Event, clock: Clock) -> None:
+    def __init__(
+        self, how: Consumption, handle: Any, give_back: asyncio.Event, clock: Clock, metrics: ConsumerMetrics
+    ) -> None:
         self._how = how
+        self._metrics = metrics
         self._give_back = give_back
         self._is_lost = False
         self._is_closing = False
@@ -331,26 +354,9 @@ class _Session:
 
     async def _dead_lettered(self, message: AbstractIncomingMessage, error: InvalidEventError) -> bool:
         """Publish a copy with its reason; False: it was not confirmed, and the message stays unacknowledged."""
-        copy = Message(
-            message.body,
-            headers={
-                **message.headers,
-                "x-reason": error.reason,
-                "x-detail": error.detail[:500],
-                "x-original-exchange": message.exchange or "",
-                "x-original-routing-key": message.routing_key or "",
-            },
-            delivery_mode=DeliveryMode.PERSISTENT,
-            content_type=message.content_type,
-            message_id=message.message_id,
-            correlation_id=message.correlation_id,
-            timestamp=message.timestamp,
-            type=message.type,
-            app_id=message.app_id,
-        )
         try:
             await self._broker.publish(
-                copy,
+                dead_letter(message, error),
                 topology.DEAD_KEY,
                 self._dead,
                 mandatory=True,
@@ -361,6 +367,7 @@ class _Session:
             _log.warning(fields("Dead letter not confirmed, message given back", error=failure))
             self._give_back.set()
             return False
+        self._metrics.dead_lettered(error.reason)
         _log.error(
             fields("Message dead-lettered", reason=error.reason, detail=error.detail, message_id=message.message_id)
         )
@@ -382,11 +389,6 @@ async def _acknowledge(message: AbstractIncomingMessage) -> None:
     except BROKER_ERRORS as error:
         # The channel that delivered it is gone: the broker delivers it again, and the merge finds nothing new in it.
         _log.debug(fields("Acknowledgement came too late", error=error))
-
-
-def _say_retry(error: TransientError, failures: int) -> None:
-    if failures in {1, 10, 100}:
-        _log.warning(fields("Batch is landed again", failures=failures, error=error))
 
 
 async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
