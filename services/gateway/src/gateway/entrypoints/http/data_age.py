@@ -7,7 +7,6 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.core.as_of import AREAS, DataAsOf
-from gateway.entrypoints.http.error_map import MALFORMED
 
 DATED: Final[Mapping[str, str]] = {
     "X-Data-As-Of": "The moment (RFC 3339, UTC) up to which all that the sources said is in the catalogue: when the"
@@ -18,7 +17,7 @@ _NAME: Final = b"x-data-as-of"
 
 
 class DataAge:
-    """ASGI middleware that says as of when the catalogue is complete; errors say nothing."""
+    """ASGI middleware that says as of when the catalogue is complete; errors are raised past it and say nothing."""
 
     def __init__(self, app: ASGIApp, *, as_of: DataAsOf) -> None:
         self._app = app
@@ -33,8 +32,7 @@ class DataAge:
         moment = await self._as_of.of(area, _platform(scope["query_string"]))
 
         async def dated(message: Message) -> None:
-            is_start = message["type"] == "http.response.start"
-            if is_start and moment is not None and message["status"] < MALFORMED.status:
+            if moment is not None and message["type"] == "http.response.start":
                 value = moment.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
                 message = {**message, "headers": [*message["headers"], (_NAME, value)]}
             await send(message)
