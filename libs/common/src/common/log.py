@@ -133,6 +133,7 @@ def configure(service: str, *, level: str = "INFO", directory: Path | None = Non
         root.removeHandler(handler)
         handler.close()
     root.setLevel(level)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line shows them
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(LineFormatter(with_time=False))
     root.addHandler(console)
