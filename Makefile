@@ -171,6 +171,7 @@ requirements: development ## pin requirements*.txt anew from requirements*.in
 	@$(COMPILE) --output-file tests/bench/peers/requirements.txt tests/bench/peers/requirements.in
 
 .PHONY: docs
-docs: development ## write docs/events.md and docs/openapi.json anew from the code
+docs: development ## write docs/events.md, docs/asyncapi.json and docs/openapi.json anew from the code
 	@$(BIN)/python -m tests.house.events_page
+	@$(BIN)/python -m tests.house.asyncapi_page
 	@$(BIN)/python -m tests.house.openapi_page

@@ -26,6 +26,16 @@ TYPES: Final[dict[object, str]] = {
     list[FeedRecord]: "list of records",
 }
 
+REASONS: Final = {
+    "not_json": "the body is no JSON text; escaped lone surrogates alone cost only the records that have them",
+    "not_an_event": "JSON, but a field is missing, of another type or out of bounds; `x-detail` names it",
+    "unknown_version": f"`schema_version` is another than {events.SCHEMA_VERSION}",
+    "too_many_records": f"more than {events.MAX_RECORDS} records",
+    "too_large": f"more than {events.MAX_BODY_BYTES // 1024**2} MB",
+    "unknown_platform": "the normalizer has no settings for this platform",
+}
+"""`x-reason` of a dead letter, with its meaning."""
+
 TEMPLATE: Final = """\
 # Events
 
@@ -77,12 +87,7 @@ A message that cannot be read is moved to `{dead}` with its body as it was and t
 
 | `x-reason` | meaning |
 |---|---|
-| `not_json` | the body is no JSON text; escaped lone surrogates alone cost only the records that have them |
-| `not_an_event` | JSON, but a field is missing, of another type or out of bounds; `x-detail` names it |
-| `unknown_version` | `schema_version` is another than {version} |
-| `too_many_records` | more than {records} records |
-| `too_large` | more than {most} MB |
-| `unknown_platform` | the normalizer has no settings for this platform |
+{reasons}
 """
 
 
@@ -99,12 +104,12 @@ def render() -> str:
         bytes=events.MAX_MESSAGE_BYTES // 1024,
         most=events.MAX_BODY_BYTES // 1024**2,
         records=events.MAX_RECORDS,
-        version=events.SCHEMA_VERSION,
+        reasons="\n".join(f"| `{reason}` | {meaning} |" for reason, meaning in REASONS.items()),
         page="\n".join(_fields(PageFetched)),
         record="\n".join(_fields(FeedRecord)),
         kinds="\n".join(_kinds()),
         changes="\n".join(_values(ChangeType)),
-        example=_example(),
+        example=msgspec.json.format(events.encode(example()), indent=2).decode(),
     )
 
 
@@ -159,7 +164,8 @@ def _plain(value: object) -> str:
     return bytes(value).decode() if isinstance(value, msgspec.Raw) else msgspec.json.encode(value).decode()
 
 
-def _example() -> str:
+def example() -> PageFetched:
+    """Return the page that the documents show."""
     record = FeedRecord(
         inner_id="50417111",
         change_type=ChangeType.ADDED,
@@ -168,7 +174,7 @@ def _example() -> str:
         source_created_at="2026-11-20 08:15:00",
         data=msgspec.Raw(b'{"mark": "Audi", "model": "A4L", "price": "98000", "km_age": 0}'),
     )
-    page = PageFetched(
+    return PageFetched(
         platform="che168",
         kind=PageKind.PAGE,
         run_id="20261121T100000-4f1c22",
@@ -176,7 +182,6 @@ def _example() -> str:
         fetched_at=datetime(2026, 11, 21, 10, 0, 5, tzinfo=UTC),
         records=[record],
     )
-    return msgspec.json.format(events.encode(page), indent=2).decode()
 
 
 if __name__ == "__main__":

@@ -69,12 +69,13 @@ def _day(value: Any) -> date:
     return date.fromisoformat(value)
 
 
-_OPTIONS: Final[dict[CommandName, dict[str, Callable[[Any], Any]]]] = {
+OPTIONS: Final[dict[CommandName, dict[str, Callable[[Any], Any]]]] = {
     CommandName.INITIAL_LOAD: {"max_pages": _number, "again": _flag},
     CommandName.DAILY_UPDATE: {"max_dates": _number, "since": _day},
     CommandName.SHOP_SYNC: {"force": _flag},
     CommandName.RECONCILE: {"force": _flag},
 }
+"""What a command takes beside its platform, and how each is read."""
 _KEY: Final = re.compile(rf"fetcher\.({PLATFORM_PATTERN})")
 _NAMES: Final = ", ".join(CommandName)
 _EXAMPLE: Final = '{"command": "daily-update", "platform": "che168"}'
@@ -89,7 +90,7 @@ def read_order(body: bytes, routing_key: str) -> Order:
     fields = _fields(body)
     command = _command(fields.pop("command", None))
     platform = _platform(fields.pop("platform", None) or fields.pop("shop", None), routing_key)
-    known = _OPTIONS.get(command, {})
+    known = OPTIONS.get(command, {})
     options = {}
     for name, value in fields.items():
         if name not in known:
