@@ -110,15 +110,19 @@ class LineFormatter(logging.Formatter):
 
     def __init__(self, *, with_time: bool) -> None:
         super().__init__("%(asctime)s [%(levelname)s] %(message)s" if with_time else "[%(levelname)s] %(message)s")
+        self._with_time = with_time
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line; a traceback follows it, indented, only when the record carries one."""
-        text = scrub(super().format(record))
-        lines = [_CONTROL.sub(lambda match: repr(match.group())[1:-1], line) for line in text.split("\n")]
-        # Only a traceback may span lines: a line break inside a message is escaped, so nobody can forge a line.
         if record.exc_info or record.stack_info:
-            return "\n    ".join(lines)
-        return "\\n".join(lines)
+            return "\n    ".join(map(_escaped, scrub(super().format(record)).split("\n")))
+        # Only a traceback may span lines: a line break inside a message is escaped, so nobody can forge a line.
+        text = f"[{record.levelname}] {record.getMessage()}"
+        return _escaped(scrub(f"{self.formatTime(record)} {text}" if self._with_time else text))
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() else _CONTROL.sub(lambda match: repr(match.group())[1:-1], text)
 
 
 def configure(service: str, *, level: str = "INFO", directory: Path | None = None) -> None:

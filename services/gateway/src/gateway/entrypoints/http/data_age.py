@@ -1,8 +1,11 @@
 """`X-Data-As-Of` on every answer that shows the catalogue."""
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +17,7 @@ DATED: Final[Mapping[str, str]] = {
     " a first load is complete."
 }
 _NAME: Final = b"x-data-as-of"
+_PLATFORM: Final = re.compile(rb"(?:^|&)platform=([^&]+)")
 
 
 class DataAge:
@@ -33,8 +37,7 @@ class DataAge:
 
         async def dated(message: Message) -> None:
             if moment is not None and message["type"] == "http.response.start":
-                value = moment.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-                message = {**message, "headers": [*message["headers"], (_NAME, value)]}
+                message = {**message, "headers": [*message["headers"], (_NAME, _stamp(moment))]}
             await send(message)
 
         await self._app(scope, receive, dated)
@@ -45,7 +48,11 @@ def area_of(path: str) -> str:
     return path[1:].split("/", 1)[0]
 
 
+@lru_cache(maxsize=32)
+def _stamp(moment: datetime) -> bytes:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+
+
 def _platform(query: bytes) -> str | None:
-    if b"platform" not in query:
-        return None
-    return parse_qs(query.decode("latin-1")).get("platform", [None])[0]
+    found = _PLATFORM.search(query)
+    return None if found is None else unquote_plus(found[1].decode("latin-1"))

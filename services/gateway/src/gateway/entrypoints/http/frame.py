@@ -109,7 +109,7 @@ def _note(scope: Scope, answer: "_Answer", elapsed_ms: float) -> None:
             caller=scope.get(CALLER, "-"),
             id=answer.request_id,
         )
-        _log.log(level, line)
+        _log.handle(_log.makeRecord(_log.name, level, __file__, 0, line, (), None))  # its place need not be looked for
 
 
 class _Answer:
