@@ -55,8 +55,8 @@ TEMPLATE: Final = """\
 | delivery | persistent, `mandatory`, confirmed before the position is saved |
 | bounds | {bytes} KB a message as sent ({most} MB are read), {records} records |
 
-A field that this version does not know is ignored; a new `schema_version` is a new contract. The order of messages
-does not matter: what a record says is decided by its `seq` (docs/adr/0003-the-merge.md).
+The order of messages does not matter: what a record says is decided by its `seq` (docs/adr/0003-the-merge.md).
+All messages, those of orders and notices too, are described for programs in [asyncapi.json](asyncapi.json).
 
 ## `PageFetched`
 
@@ -88,6 +88,35 @@ A message that cannot be read is moved to `{dead}` with its body as it was and t
 | `x-reason` | meaning |
 |---|---|
 {reasons}
+
+## What may change
+
+A message may wait in a queue, or among the dead letters, while feedmill is upgraded, and during an upgrade fetchers and
+normalizers of two releases run side by side. So a release reads what the release before it sends, and, within one
+`schema_version`, the other way round.
+
+| change | within version {version} | why |
+|---|---|---|
+| a new field that may be left out | yes | a field that is not known is ignored; absent, it means what was true before |
+| more that a field may hold (a wider bound, a `change_type`) | readers first | an older reader refuses it |
+| a new `kind` | readers first | as above; the queue's binding `raw.#` and the ledger need nothing new |
+| a narrower bound, a field that must be there now | no | messages that wait would be refused |
+| a field that is gone, renamed, of another type, unit or meaning | no | an older reader would refuse or misread it |
+| the form of `message_id` | no | it is the ledger's key: a page delivered again would be counted as another one |
+| what `data` holds | it is the upstream's | the normalizer takes every form that was ever met |
+
+What is not possible within a version needs the next one, in two releases:
+
+1. The first release reads both versions and still sends {version}. Normalizers are upgraded before fetchers, as always.
+2. The second sends the new version. Once no message of the old one waits in `{queue}` or
+   `{dead}`, a later release may stop reading it.
+
+A normalizer that gets a version from the future moves the message to `{dead}` with `unknown_version`
+and loses nothing: after its upgrade, `make replay-dead` lands it. Going back a release is safe for the same reason.
+
+`tests/data/events_v1` holds messages as the first release sent them, and tests decode and land them with today's code,
+with fields of a later release put in as well; a file there is never changed. Other messages follow the same rules, with
+one exception: an order with a field that its command does not know is refused, because it comes from people.
 """
 
 
@@ -104,6 +133,7 @@ def render() -> str:
         bytes=events.MAX_MESSAGE_BYTES // 1024,
         most=events.MAX_BODY_BYTES // 1024**2,
         records=events.MAX_RECORDS,
+        version=events.SCHEMA_VERSION,
         reasons="\n".join(f"| `{reason}` | {meaning} |" for reason, meaning in REASONS.items()),
         page="\n".join(_fields(PageFetched)),
         record="\n".join(_fields(FeedRecord)),

@@ -12,7 +12,7 @@ import aio_pika
 import jsonschema_rs
 import pytest
 from tests.house import asyncapi_page, events_page
-from tests.house.tree import text
+from tests.house.tree import ROOT, text
 
 from common import events, topology
 from common.errors import InvalidEventError
@@ -183,6 +183,11 @@ def test_the_schema_of_a_page_allows_what_is_read_and_nothing_else(body: dict[st
     except InvalidEventError:
         is_read = False
     assert (allows(MESSAGES["pageFetched"]["payload"], body), is_read) == (good, good)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests/data/events_v1").glob("*.json")), ids=lambda path: path.stem)
+def test_messages_of_the_first_release_are_what_the_document_says(path: Path) -> None:
+    assert allows(MESSAGES["pageFetched"]["payload"], json.loads(path.read_bytes()))
 
 
 ORDERS: list[tuple[dict[str, Any], bool]] = [
