@@ -322,6 +322,12 @@ class FakeTokens:
         return row.expires_at is None or row.expires_at > self.clock.now()
 
 
+def some_numbers(**known: Any) -> FeedNumbers:
+    """Return numbers of an installation in which nothing has happened, apart from what `known` says."""
+    nothing: dict[str, Any] = {"findings": (), "records": {}, "sources": (), "quarantined": {}, "drift": {}}
+    return FeedNumbers(**(nothing | known))
+
+
 class FakeStatus:
     """StatusReader that knows what it is told."""
 
@@ -339,7 +345,9 @@ class FakeStatus:
     async def feed_numbers(self) -> FeedNumbers:
         """Return one finding and a few records."""
         records = {("che168", "change", "added"): 7, ("che168", "change", "removed"): 0}
-        return FeedNumbers(findings=[("che168", "no_added")], records=records)
+        if self.failure is not None:
+            raise self.failure
+        return some_numbers(findings=[("che168", "no_added")], records=records)
 
     async def schema_revision(self) -> str | None:
         """Return the revision."""

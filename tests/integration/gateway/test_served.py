@@ -172,10 +172,10 @@ async def test_the_metrics_tell_what_the_tables_hold(served: Served, database: D
     async with opened(database) as pool, pool.connection() as connection:
         await connection.execute(HISTORY)
     text = (await (await served()).get("/metrics")).text
-    assert 'feedmill_feed_findings{platform="che168",finding="old_gap"} 1\n' in text
-    assert 'feedmill_feed_findings{platform="che168",finding="no_run"} 0\n' in text
-    assert 'feedmill_feed_records_total{platform="che168",kind="change",change_type="added"} 6\n' in text
-    assert 'feedmill_feed_records_total{platform="che168",kind="page",change_type="added"} 20\n' in text
+    assert 'feedmill_feed_findings{finding="old_gap",platform="che168"} 1.0\n' in text
+    assert 'feedmill_feed_findings{finding="no_run",platform="che168"} 0.0\n' in text
+    assert 'feedmill_feed_records_total{change_type="added",kind="change",platform="che168"} 6.0\n' in text
+    assert 'feedmill_feed_records_total{change_type="added",kind="page",platform="che168"} 20.0\n' in text
 
 
 MANY = """

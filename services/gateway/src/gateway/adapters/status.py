@@ -5,7 +5,7 @@ from typing import Final
 
 from gateway.adapters.as_of import AS_OF
 from gateway.adapters.database import Database
-from gateway.core.metrics import FeedNumbers
+from gateway.core.metrics import FeedNumbers, SourceNumbers
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
 
@@ -96,6 +96,33 @@ RECORDS: Final = """
 """
 """Records sent since the beginning; a row a day, platform and kind."""
 
+SOURCES: Final = f"""
+    WITH complete AS ({AS_OF})
+    SELECT feed.platform, ledger.pages_open, ledger.oldest_open_s, ledger.gaps_open,
+        extract(epoch FROM now() - complete.as_of)::float8 AS data_age_s,
+        state.paused_at IS NOT NULL AS is_paused, waiting.unprocessed
+    FROM unnest($1::text[]) AS feed (platform)
+    LEFT JOIN complete USING (platform)
+    LEFT JOIN sync_state AS state USING (platform)
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE page.status = 'fetched') AS pages_open,
+            count(*) FILTER (WHERE page.status = 'gap') AS gaps_open,
+            coalesce(extract(epoch FROM now() - min(page.created_at) FILTER (WHERE page.status = 'fetched')), 0)::float8
+                AS oldest_open_s
+        FROM feed_pages AS page WHERE page.platform = feed.platform AND page.status <> 'landed'
+    ) AS ledger
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS unprocessed FROM raw_data AS raw WHERE raw.platform = feed.platform AND NOT raw.is_processed
+    ) AS waiting
+"""  # noqa: S608 - made of constants
+"""How each source is doing; feed_pages_open_idx, raw_data_unprocessed_idx, fetch_runs_platform_idx backwards."""
+
+QUARANTINED: Final = "SELECT platform, reason, count(*) AS number FROM quarantine GROUP BY platform, reason"
+"""Refused and repaired records; all of the table, which is kept small by age."""
+
+DRIFT: Final = "SELECT platform, reason, count(*) AS number FROM drift GROUP BY platform, reason"
+"""Words that are not known; bounded by field."""
+
 
 class PostgresStatus:
     """StatusReader on all tables of the schema; `followed` are the platforms and shops that are enabled."""
@@ -110,7 +137,7 @@ class PostgresStatus:
         return body
 
     async def feed_numbers(self) -> FeedNumbers:
-        """Return what is wrong with the feeds that are followed, and how much they have brought."""
+        """Return what is wrong with the feeds that are followed, how much they have brought, and what waits."""
         findings = await self._database.fetch(FINDINGS, self._followed)
         records = await self._database.fetch(RECORDS)
         return FeedNumbers(
@@ -120,7 +147,14 @@ class PostgresStatus:
                 for row in records
                 for change_type in ("added", "changed", "removed")
             },
+            sources=[SourceNumbers(**dict(row)) for row in await self._database.fetch(SOURCES, self._followed)],
+            quarantined=await self._by_reason(QUARANTINED),
+            drift=await self._by_reason(DRIFT),
         )
+
+    async def _by_reason(self, query: str) -> dict[tuple[str, str], int]:
+        rows = await self._database.fetch(query)
+        return {(row["platform"], row["reason"]): row["number"] for row in rows}
 
     async def schema_revision(self) -> str | None:
         """Return the revision of the schema; None: the table of revisions is empty."""

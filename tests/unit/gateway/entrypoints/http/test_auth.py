@@ -78,7 +78,7 @@ async def test_metrics_are_open_and_text() -> None:
     async with a_client(await some_parts(docs_open=False), token=None) as client:
         answer = await client.get("/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert 'feedmill_feed_findings{platform="che168",finding="no_added"} 1\n' in answer.text
+    assert 'feedmill_feed_findings{finding="no_added",platform="che168"} 1.0\n' in answer.text
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])

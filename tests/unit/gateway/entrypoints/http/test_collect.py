@@ -46,8 +46,8 @@ async def test_the_metrics_count_what_came_of_it() -> None:
         for _ in range(3):
             await client.get("/collect-data")
         text = (await client.get("/metrics")).text
-    assert 'feedmill_source_requests_total{source="1",outcome="ok"} 3\n' in text
-    assert 'feedmill_source_requests_total{source="2",outcome="error"} 3\n' in text
+    assert 'feedmill_source_requests_total{outcome="ok",source="1"} 3.0\n' in text
+    assert 'feedmill_source_requests_total{outcome="error",source="2"} 3.0\n' in text
 
 
 async def test_it_takes_no_parameters() -> None:

@@ -38,6 +38,7 @@ from gateway.entrypoints.http.facets import add_facets
 from gateway.entrypoints.http.frame import PROBES, Frame
 from gateway.entrypoints.http.health import add_health, add_metrics, add_status
 from gateway.entrypoints.http.info import INFO_PATH, add_info
+from gateway.entrypoints.http.metrics import RequestMetrics
 from gateway.entrypoints.http.offers import add_offers
 from gateway.entrypoints.http.products import add_products
 from gateway.entrypoints.http.search import add_search
@@ -111,18 +112,25 @@ def build_api(parts: Parts) -> FastAPI:
     add_stats(app, parts.stats, parts.clock)
     add_status(app, parts.status, parts.queues, version=parts.version)
     add_health(app, parts.status, schema_head=parts.schema_head)
-    add_metrics(app, parts.status, followed=parts.followed, asked=parts.fan_out.counts)
+    requests = RequestMetrics()
+    add_metrics(app, parts.status, requests, followed=parts.followed, asked=parts.fan_out.counts)
     add_docs(app)
     open_paths = set(PROBES)
     open_paths |= DOCS_PATHS if parts.docs_open else set()
     open_paths |= {INFO_PATH} if parts.info_open else set()
-    app.middleware_stack = _around(app, parts, open_paths)
+    app.middleware_stack = _around(app, parts, open_paths, requests)
     return app
 
 
-def _around(app: FastAPI, parts: Parts, open_paths: Collection[str]) -> ASGIApp:
+def _around(app: FastAPI, parts: Parts, open_paths: Collection[str], requests: RequestMetrics) -> ASGIApp:
     """Return the routes and what is around them, in place of what FastAPI puts there: the frame knows all errors."""
     dated = DataAge(Dispatch(app.router, routes=app.routes), as_of=parts.as_of)
     guarded = RequireToken(dated, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
-    framed = Frame(guarded, clock=parts.clock, new_id=parts.new_id, policy=parts.limiter.quota.policy)
+    framed = Frame(
+        guarded,
+        clock=parts.clock,
+        new_id=parts.new_id,
+        policy=parts.limiter.quota.policy,
+        answered=requests.answered,
+    )
     return Cors(framed, origins=parts.cors_origins) if parts.cors_origins else framed

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,6 +41,14 @@ _log = logging.getLogger("gateway.access")
 _failures = logging.getLogger(__name__)
 
 
+class Answered(Protocol):
+    """Hears of every answer."""
+
+    def __call__(self, route: str, status: int | None, *, took_s: float) -> None:
+        """Hear of an answer; `route` is - where none was found, the status None where the client went before."""
+        ...
+
+
 class Frame:
     """ASGI middleware around everything that the gateway answers.
 
@@ -49,10 +57,14 @@ class Frame:
         clock: For durations.
         new_id: Makes a request id where the client sent none that is fit.
         policy: What RateLimit-Policy says.
+        answered: Told of each answer.
     """
 
-    def __init__(self, app: ASGIApp, *, clock: Clock, new_id: Callable[[], str], policy: str) -> None:
+    def __init__(
+        self, app: ASGIApp, *, clock: Clock, new_id: Callable[[], str], policy: str, answered: Answered
+    ) -> None:
         self._app = app
+        self._answered = answered
         self._policy = policy.encode()
         self._clock = clock
         self._new_id = new_id
@@ -73,8 +85,10 @@ class Frame:
             await self._app(inner, receive, answer.send)
         except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the client gets a problem
             await self._fail(error, answer, scope["path"])
-        elapsed_ms = (self._clock.monotonic() - started) * 1000
-        _note(inner, answer, elapsed_ms)
+        took_s = self._clock.monotonic() - started
+        route = getattr(inner.get("route"), "path", "-")
+        self._answered(route, answer.status, took_s=took_s)
+        _note(inner, route, answer, took_s * 1000)
 
     async def _fail(self, error: Exception, answer: "_Answer", path: str) -> None:
         said = autoapi_problem(error) if path.startswith(PREFIX) else problem(error, request_id=answer.request_id)
@@ -96,8 +110,7 @@ def _check_bounds(scope: Scope, headers: Headers) -> None:
         raise BodyRefusedError("a body is not expected here")
 
 
-def _note(scope: Scope, answer: "_Answer", elapsed_ms: float) -> None:
-    route = getattr(scope.get("route"), "path", "-")
+def _note(scope: Scope, route: str, answer: "_Answer", elapsed_ms: float) -> None:
     level = logging.DEBUG if route in PROBES else logging.INFO
     if _log.isEnabledFor(level):
         line = fields(

@@ -1,21 +1,26 @@
 """Probes and metrics, open without a token, and the status, which needs one."""
 
 import json
+import logging
 from collections.abc import Collection, Mapping
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from common.errors import UnavailableError
+from common.log import fields
+from common.metrics import CONTENT_TYPE
 from gateway.core import parameters
-from gateway.core.metrics import CONTENT_TYPE, exposition
+from gateway.core.errors import QueryTimeoutError
 from gateway.core.parameters import NO_PARAMETERS
 from gateway.core.ports import QueueReader, StatusReader
 from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE
+from gateway.entrypoints.http.metrics import RequestMetrics, Tables, text
 from gateway.entrypoints.http.models import Health, Status
 from gateway.entrypoints.http.routes import add_route, json_response, query_pairs
 
 OK_BODY = '{"status":"ok"}'
+_log = logging.getLogger(__name__)
 
 
 def add_health(app: FastAPI, reader: StatusReader, *, schema_head: str) -> None:
@@ -58,15 +63,28 @@ def add_status(app: FastAPI, reader: StatusReader, queues: QueueReader, *, versi
 
 
 def add_metrics(
-    app: FastAPI, reader: StatusReader, *, followed: Collection[str], asked: Mapping[tuple[str, str], int]
+    app: FastAPI,
+    reader: StatusReader,
+    requests: RequestMetrics,
+    *,
+    followed: Collection[str],
+    asked: Mapping[tuple[str, str], int],
 ) -> None:
-    """Serve the metrics of the platforms and shops that are `followed`, and how often sources were `asked`."""
+    """Serve the metrics of the requests and of the platforms and shops that are `followed`.
+
+    `asked` counts how often sources were asked. Without a database, what the tables say is missing.
+    """
 
     async def metrics(request: Request) -> Response:
-        """Give numbers to Prometheus: what the watchdog finds, records by kind and change type, sources by outcome."""
+        """Give numbers to Prometheus: requests, feeds and their lag, gaps, quarantine, drift, sources by outcome."""
         parameters.read(query_pairs(request), NO_PARAMETERS)
-        text = exposition(followed, await reader.feed_numbers(), asked)
-        return Response(text, headers={"Content-Type": CONTENT_TYPE})
+        try:
+            numbers = await reader.feed_numbers()
+        except (UnavailableError, QueryTimeoutError) as error:
+            _log.warning(fields("metrics without tables", error=error))
+            numbers = None
+        body = text(requests.registry, Tables(followed, numbers, asked))
+        return Response(body, headers={"Content-Type": CONTENT_TYPE})
 
-    problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
+    problems = (INVALID_PARAMETERS,)
     add_route(app, "/metrics", metrics, answer=PlainTextResponse, problems=problems, tag="health", needs_token=False)
