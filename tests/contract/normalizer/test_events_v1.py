@@ -12,13 +12,17 @@ from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Store
 from normalizer.core.products.record import ShopProfile
+from normalizer.core.profiles import Profiles
 from normalizer.entrypoints.messages import known_page
 
 pytestmark = pytest.mark.contract
 
 RECORDED = Path(__file__).parents[2] / "data" / "events_v1"
 ORDER = ("page", "sparse", "change", "lookup", "snapshot")
-PROFILES = {"che168": PlatformProfile(renames={"new_price": "price"}), "bot_igor": ShopProfile(currency="RUB")}
+PROFILES: Profiles = {
+    "che168": PlatformProfile(renames={"new_price": "price"}),
+    "bot_igor": ShopProfile(currency="RUB"),
+}
 ROWS = {
     "71": ((1_763_700_000, "added", "snapshot"), True, None),
     "90000001": ((7_000_011, "changed", "daily_update"), True, 59000),
