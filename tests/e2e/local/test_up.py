@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from common import topology
@@ -118,6 +119,26 @@ async def test_every_service_works_as_its_own_role(machine: Machine) -> None:
     assert {row["service"]: row["usename"] for row in rows} == {
         service: f"feedmill_{service}" for service in ("fetcher", "normalizer", "gateway")
     }
+
+
+ANSWERED = (
+    *("/offers", "/offers/facets", "/filters", "/offers/export", "/products", "/categories", "/collect-data"),
+    *("/search?q=bmw", "/changes", "/change_id?date=2026-11-20", "/stats", "/status", "/metrics", "/info"),
+    *(
+        f"/api/v2/che168/{rest}"
+        for rest in ("filters", "offers?page=1", "changes?change_id=0", "change_id?date=2026-11-20")
+    ),
+)
+"""Whatever reads tables, all of which the gateway's role must be able to read."""
+
+
+@pytest.mark.parametrize("path", ANSWERED)
+def test_the_gateways_role_may_read_whatever_is_asked_of_it(said: str, path: str) -> None:
+    call = re.search(r"Authorization: (Bearer \w{16})' '(http://[^/]+)", said)
+    assert call is not None
+    with httpx.Client(base_url=call[2], headers={"Authorization": call[1]}, timeout=10) as client:
+        answer = client.get(path)
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.usefixtures("said")
