@@ -84,7 +84,6 @@ async def gateway(module_database: DatabaseSettings, tmp_path_factory: pytest.Te
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         assert set(healthy.statuses) == {200}
-        assert healthy.statuses[200] > len(ATTACKS) / 10
         assert healthy.longest_s < LATE_S
         assert resident_kb(running.process.pid) < MAX_RESIDENT_KB
     assert running.process.returncode == 0
