@@ -122,6 +122,12 @@ def test_a_leak_is_seen() -> None:
     assert leaked(Attack("token", (TOKEN.encode(),)), b"you sent " + TOKEN.encode()) == [TOKEN.encode()]
 
 
+async def test_a_request_for_another_protocol_is_answered_and_the_connection_closed(gateway: Live) -> None:
+    head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    reply = await exchange(gateway.port, head + b"HTTP2-Settings: AAMAAABk\r\n\r\n")
+    assert (reply.status, b"\r\nconnection: close" in reply.head) == (200, True), "what follows would not be read"
+
+
 @contextlib.asynccontextmanager
 async def client_of(gateway: Live) -> AsyncIterator[httpx.AsyncClient]:
     """Open a client with a token."""

@@ -44,6 +44,19 @@ def test_a_cursor_with_one_bit_changed_is_refused(position: Position, data: st.D
         SIGNER.verify(OfferQuery(), base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
 
+@pytest.mark.parametrize("number", [1, 12, 123])
+def test_a_cursor_has_one_text_only(number: int) -> None:
+    cursor = SIGNER.sign(OfferQuery(), Position(None, number))
+    same = [
+        text
+        for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+        if base64.urlsafe_b64decode((text := cursor[:-1] + last) + "==") == base64.urlsafe_b64decode(cursor + "==")
+    ]
+    for text in {*same, cursor + "=", cursor + "=="} - {cursor}:
+        with pytest.raises(InvalidCursorError):
+            SIGNER.verify(OfferQuery(), text)
+
+
 @pytest.mark.parametrize("text", ["", "x", "====", "é", "MTIz", "a" * 200, "Zm9v!", "\x00", "AAAA AAAA"], ids=ascii)
 def test_what_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursorError):
