@@ -84,6 +84,9 @@ def words() -> Iterator[Attack]:
     for number, text in enumerate(UNICODE):
         yield _asks(f"unicode in q {number}", f"/offers?q={quote(text)}", frozenset({200, 422}))
         yield _asks(f"unicode in search {number}", f"/search?q={quote(text)}", frozenset({200, 422}))
+    for path in ("/offers?mark=", "/offers?city=", "/products?name=", "/info?name=", "/search?q=a"):
+        yield _asks(f"a NUL in {path}", f"{path}a%00b")
+    yield _asks("a NUL for auto-api", "/api/v2/che168/offers?page=1&mark=a%00b")
     yield _asks("no utf-8", "/offers?mark=%FF%FE")
     yield _asks("overlong utf-8", "/offers?mark=%C0%AE")
     yield _asks("a surrogate", "/offers?mark=%ED%A0%80")
