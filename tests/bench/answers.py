@@ -1,6 +1,7 @@
 """Single answers of the gateway, one after another on one connection: pages far away, counts, facets."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from statistics import median
 from typing import Final
 
@@ -13,6 +14,8 @@ from gateway.core.query import Position, Sort, read_query
 
 PAGE: Final = 10_000
 LIMIT: Final = 20
+TRIES: Final = 5
+"""Of counting all offers live, which a busy machine may not do within the time that a read has."""
 COUNTED: Final = ("", "mark=mark+7", "body_type=sedan&year_from=2010", "q=mark", "color=white&is_dealer=true")
 FAR: Final = """
     SELECT {key} AS key, id FROM processed_data
@@ -63,6 +66,10 @@ def _counted(caller: Caller, times: int) -> Line:
 
 
 def _facets(caller: Caller, times: int) -> Sequence[Line]:
-    live_ms = caller.ms("/offers/facets")
+    for _ in range(TRIES):
+        status, _body = caller.get("/offers/facets")
+        live_ms = caller.elapsed_ms
+        if status == HTTPStatus.OK:
+            break
     (kept_ms,) = _in_turn(caller, "/offers/facets", times=times)
     return [at_most("facets of everything, kept", kept_ms, 5, unit=" ms", more=f" (counted live {live_ms:.0f} ms)")]

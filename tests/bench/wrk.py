@@ -54,7 +54,15 @@ def load(port: int, script_file: Path, *, seconds: float, connections: int, toke
     said = subprocess.run(  # noqa: S603 - fixed arguments
         [
             *("wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:.0f}s"),
-            *("--script", str(script_file), "--header", f"Authorization: Bearer {token}", f"http://127.0.0.1:{port}"),
+            *(
+                "--timeout",
+                "10s",
+                "--script",
+                str(script_file),
+                "--header",
+                f"Authorization: Bearer {token}",
+                f"http://127.0.0.1:{port}",
+            ),
         ],
         capture_output=True,
         text=True,
