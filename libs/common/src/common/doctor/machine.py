@@ -1,10 +1,11 @@
 """This machine: Python, our packages and their settings, free space, and files that hold secrets."""
 
+import contextlib
 import platform
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import entry_points, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from common.settings import Settings, load
 
 SETTINGS_GROUP: Final = "feedmill.settings"
 """Entry points of the services: their settings' class, or what loads and checks them."""
+PACKAGES: Final = tuple(f"feedmill-{name}" for name in ("common", "fetcher", "normalizer", "gateway", "sandbox"))
+"""Those of them that are installed must be of one version."""
 LITTLE_BYTES: Final = 5 * 2**30
 TOO_LITTLE_BYTES: Final = 2**30
 
@@ -28,15 +31,18 @@ def free_bytes(folder: Path) -> int:
 def versions() -> Iterator[Line]:
     """Look at Python and at our packages, which must be of one version."""
     yield ok("python", platform.python_version())
-    names = sorted(
-        {name for names in packages_distributions().values() for name in names if name.startswith("feedmill-")}
-    )
-    found = {name: version(name) for name in names}
+    found = dict(_installed())
     if len(set(found.values())) > 1:
         seen = ", ".join(f"{name} {number}" for name, number in found.items())
         yield error("packages", seen, "install all of them from one checkout: deploy/install.sh runtime")
     else:
         yield ok("packages", f"{', '.join(found)} {next(iter(found.values()), '')}")
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            yield name, version(name)
 
 
 def settings() -> Iterator[Line]:
