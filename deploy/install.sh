@@ -6,6 +6,7 @@
 #   deploy/install.sh servers          RabbitMQ and PostgreSQL, unless .env brings its own or a Docker engine answers
 #   deploy/install.sh native-servers   RabbitMQ and PostgreSQL for the tests, Docker or not
 #   deploy/install.sh browser          Chromium, in which the tests look at /info
+#   deploy/install.sh prometheus       Prometheus and promtool, which try the alert rules
 #
 # Several words may be given. What pip and apt have to say goes to .local/logs/install.log; the console gets a line
 # for each step.
@@ -39,6 +40,7 @@ has_rabbitmq() { [ -d /usr/lib/rabbitmq/lib ]; }
 has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; }
 
 has_browser() { command -v chromium >/dev/null; }
+has_prometheus() { command -v promtool >/dev/null; }
 
 missing_servers() { # print Debian's names of the servers that are not installed
   has_rabbitmq || echo rabbitmq-server
@@ -87,6 +89,7 @@ missing_packages() { # steps
       native-servers) missing_servers ;;
       servers) wanted_servers ;;
       browser) has_browser || echo chromium ;;
+      prometheus) has_prometheus || echo prometheus ;;
       *) die "unknown step: $step" ;;
     esac
   done

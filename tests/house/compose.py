@@ -13,7 +13,7 @@ OURS: Final = frozenset({"feedmill", "fetcher", "normalizer", "gateway", "sandbo
 Service = dict[str, Any]
 
 _VARIABLE = re.compile(r"(?<!\$)\$\{?([A-Za-z_][A-Za-z0-9_]*)")
-_PINNED = re.compile(r"[\w./-]+:\d+\.\d+\.?\d*[\w.-]*")
+_PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+\.?\d*[\w.-]*")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -90,7 +90,7 @@ def mighty(found: Mapping[str, Service]) -> list[str]:
 def missing_sources(found: Mapping[str, Service], root: Path) -> list[str]:
     """Name the files that are mounted from the repository but are not there."""
     mounts = (volume.split(":")[0] for service in found.values() for volume in service.get("volumes", []))
-    return sorted({mount for mount in mounts if mount.startswith(".") and not (root / mount).is_file()})
+    return sorted({mount for mount in mounts if mount.startswith(".") and not (root / mount).exists()})
 
 
 def waits_for_nobody(found: Mapping[str, Service]) -> list[str]:

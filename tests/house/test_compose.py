@@ -21,6 +21,8 @@ FILE = Path("docker-compose.yml")
 SERVICES = compose.services(text(FILE))
 DOCKERFILES = [path for path in tracked() if path.name == "Dockerfile"]
 SERVERS = {"postgres", "rabbitmq"}
+WATCHERS = {"prometheus", "grafana"}
+FOREIGN = SERVERS | WATCHERS
 COMMANDS = list(compose.our_commands(SERVICES))
 
 
@@ -49,7 +51,7 @@ def test_images_are_pinned_and_ours_carry_our_version() -> None:
         "c: x:1",
     ]
     version = tomllib.loads(text(Path("libs/common/pyproject.toml")))["project"]["version"]
-    ours = {image for name, image in images.items() if name not in SERVERS}
+    ours = {image for name, image in images.items() if name not in FOREIGN}
     assert {image.partition(":")[2] for image in ours} == {version}
 
 
@@ -76,6 +78,7 @@ def test_the_bundled_servers_can_be_left_out() -> None:
         for other in SERVERS & set(service.get("depends_on", {})):
             assert service["depends_on"][other]["required"] is False, name
     assert all(SERVICES[name]["profiles"] == [name] for name in SERVERS)
+    assert all(SERVICES[name]["profiles"] == ["observability"] for name in WATCHERS)
 
 
 def test_every_variable_is_known_and_documented() -> None:
@@ -88,7 +91,7 @@ def test_every_variable_is_known_and_documented() -> None:
 
 def test_every_name_set_in_a_container_is_one_that_settings_read() -> None:
     for name, service in SERVICES.items():
-        if name in SERVERS:
+        if name in FOREIGN:
             continue
         allowed = set(settings.FLAT_NAMES) | settings.COMPOSE_NAMES | settings.OTHER_NAMES
         strange = {key for key in service.get("environment", {}) if not key.startswith(settings.OVERRIDE_PREFIX)}
@@ -202,5 +205,5 @@ def test_images_are_built_from_pinned_parts_and_run_without_rights(path: Path) -
 
 
 def test_every_image_of_ours_has_its_dockerfile() -> None:
-    built = {service["build"]["dockerfile"] for name, service in SERVICES.items() if name not in SERVERS}
+    built = {service["build"]["dockerfile"] for name, service in SERVICES.items() if name not in FOREIGN}
     assert built == {str(path) for path in DOCKERFILES}

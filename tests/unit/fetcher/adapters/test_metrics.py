@@ -41,7 +41,7 @@ async def test_each_request_is_counted_by_its_outcome_with_its_time_and_each_rep
         outcome: sample(registry, "feedmill_upstream_requests_total", platform="che168", outcome=outcome)
         for outcome in ("ok", "http_502", "timeout", "connection")
     }
-    assert requests == {"ok": 1, "http_502": 1, "timeout": 1, "connection": None}
+    assert requests == {"ok": 1, "http_502": 1, "timeout": 1, "connection": 0}
     assert sample(registry, "feedmill_upstream_request_seconds_sum", platform="che168") == 6
     assert sample(registry, "feedmill_upstream_retries_total", platform="che168") == 2
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from common.metrics import SECONDS
+from fetcher.core.errors import Cause
 from fetcher.core.reading import OK
 from fetcher.core.service_ports import Happening
 
@@ -39,7 +40,8 @@ class FetcherMetrics:
         )
         self._jobs = Counter("feedmill_jobs_total", "Jobs by platform and end.", ["platform", "end"], registry=registry)
         for name in sources:
-            self._requests.labels(name, OK)
+            for outcome in (OK, *Cause):
+                self._requests.labels(name, outcome)
             self._took.labels(name)
             self._retries.labels(name)
             for end in ENDS:
