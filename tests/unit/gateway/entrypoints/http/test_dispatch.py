@@ -5,6 +5,8 @@ import pytest
 from tests.contract.gateway.fakes import FakeOffers, a_client, some_parts
 
 from gateway.core.ports import StoredItem
+from gateway.entrypoints.http.api import build_api
+from gateway.entrypoints.http.routes import DirectRoute
 
 pytestmark = pytest.mark.unit
 
@@ -46,3 +48,9 @@ async def test_a_path_without_parameters_is_no_id() -> None:
 )
 async def test_what_no_handler_answers_is_refused_as_before(method: str, path: str, status: int) -> None:
     assert (await ask(method, path)).status_code == status
+
+
+async def test_every_route_is_one_that_is_dispatched() -> None:
+    routes = build_api(await some_parts()).routes
+    assert routes
+    assert [route for route in routes if not isinstance(route, DirectRoute)] == []
