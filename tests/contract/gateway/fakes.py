@@ -18,6 +18,7 @@ import httpx
 from tests.contract.gateway.exports import FakeExports
 from tests.contract.gateway.limits import a_limiter
 from tests.contract.gateway.operation import MOMENT, FakeQueues, FakeStats, some_moments
+from tests.contract.gateway.records import FakeProvenance, FakeRecords
 from tests.contract.gateway.shop import FakeProducts
 
 from common.clock import Clock
@@ -29,7 +30,7 @@ from gateway.core import tokens
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
 from gateway.core.as_of import DataAsOf
-from gateway.core.autoapi import Dialect, Event
+from gateway.core.autoapi import Dialect
 from gateway.core.change_feed import ChangeFeed, StoredChange
 from gateway.core.cursor import CursorSigner
 from gateway.core.errors import PositionGoneError
@@ -142,36 +143,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return str(value)
-
-
-class FakeRecords:
-    """RecordReader on lists of events."""
-
-    def __init__(self, offers: Sequence[Event] = (), changes: Sequence[Event] = ()) -> None:
-        self._offers = offers
-        self._changes = changes
-        self.asked: list[Sequence[Condition]] = []
-
-    async def offers(self, platform: str, page: int, conditions: Sequence[Condition]) -> Sequence[Event]:
-        """Return a page and one row more."""
-        del platform
-        self.asked.append(conditions)
-        return self._offers[(page - 1) * 20 : page * 20 + 1]
-
-    async def offer(self, platform: str, inner_id: str) -> str | None:
-        """Return a record."""
-        del platform
-        return next((event.data for event in self._offers if event.inner_id == inner_id), None)
-
-    async def changes(self, platform: str, start: int) -> Sequence[Event]:
-        """Return a page of events."""
-        del platform
-        return [event for event in self._changes if event.id >= start][:20]
-
-    async def filters(self, platform: str) -> str | None:
-        """Return nothing."""
-        del platform
-        return None
 
 
 class FakeChanges:
@@ -370,6 +341,7 @@ async def some_parts(**known: Any) -> Parts:
     changes = known.get("changes") or FakeChanges()
     parts: dict[str, Any] = {
         "offers": FakeOffers(),
+        "provenance": FakeProvenance(),
         "exports": FakeExports(),
         "most_exports": 2,
         "products": FakeProducts(),

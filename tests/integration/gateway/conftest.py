@@ -21,6 +21,7 @@ from gateway.adapters.database import Database
 from gateway.adapters.export import PostgresExports
 from gateway.adapters.offers import PostgresOffers
 from gateway.adapters.products import PostgresProducts
+from gateway.adapters.provenance import PostgresProvenance
 from gateway.adapters.stats import PostgresStats
 from gateway.adapters.status import PostgresStatus
 from gateway.adapters.tokens import PostgresTokens
@@ -121,6 +122,7 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
         access = Access(PostgresTokens(pool), key=KEY, clock=used, cache_ttl_s=4)
         parts = await some_parts(
             offers=PostgresOffers(pool),
+            provenance=PostgresProvenance(pool),
             exports=PostgresExports(pool),
             products=PostgresProducts(pool),
             changes=PostgresChanges(pool),

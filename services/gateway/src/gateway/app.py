@@ -34,6 +34,7 @@ from gateway.adapters.export import PostgresExports
 from gateway.adapters.offers import PostgresOffers
 from gateway.adapters.orm_source import OrmSource
 from gateway.adapters.products import PostgresProducts
+from gateway.adapters.provenance import PostgresProvenance
 from gateway.adapters.quota import PostgresQuota
 from gateway.adapters.sql_source import SqlSource
 from gateway.adapters.stats import PostgresStats
@@ -140,6 +141,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         api = build_api(
             Parts(
                 offers=PostgresOffers(database),
+                provenance=PostgresProvenance(database),
                 exports=PostgresExports(await stack.enter_async_context(_export_pool(settings))),
                 most_exports=section.most_exports,
                 products=PostgresProducts(database),

@@ -307,6 +307,7 @@ catalog_changes: Final = Table(
     Column("change_type", Text, nullable=False, comment="added | changed | removed"),
     _moment("changed_at", now=True),
     Column("diff", JSONB, nullable=False, comment="{field: [old, new]} of processed_data; {} for added"),
+    Index("catalog_changes_inner_id_idx", "inner_id", "change_id"),
     comment="Written under one advisory lock, so that ids become visible in their order",
     postgresql_with=_VACUUMED_SOON,
 )

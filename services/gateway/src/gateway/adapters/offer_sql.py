@@ -60,7 +60,7 @@ FIND: Final = f"""
 """  # noqa: S608 - made of the constants above
 """One offer by its key, by the unique index (platform, inner_id)."""
 
-FIND_ANYWHERE: Final = f"""
+EACH_PLATFORM: Final = """
     WITH RECURSIVE platforms AS (
         (SELECT platform FROM processed_data ORDER BY platform LIMIT 1)
         UNION ALL
@@ -68,13 +68,17 @@ FIND_ANYWHERE: Final = f"""
                 ORDER BY q.platform LIMIT 1)
         FROM platforms WHERE platforms.platform IS NOT NULL
     )
+"""
+"""The beginning of a statement that goes through all platforms, by steps in the unique index, as `platforms`."""
+
+FIND_ANYWHERE: Final = f"""{EACH_PLATFORM}
     SELECT p.platform, row_to_json(item)::text AS body
     FROM platforms
     JOIN processed_data AS p ON p.platform = platforms.platform AND p.inner_id = $1
     CROSS JOIN LATERAL (SELECT {selected(DETAIL_FIELDS)}) AS item
     ORDER BY p.platform
 """  # noqa: S608 - made of the constants above
-"""One id on every platform: steps from platform to platform in the unique index, then looks the id up in each."""
+"""One id on every platform: looked up in each by the unique index."""
 
 
 FILTERS_OF_SOURCES: Final = """

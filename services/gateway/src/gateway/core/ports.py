@@ -69,6 +69,14 @@ class OfferReader(Protocol):
         ...
 
 
+class ProvenanceReader(Protocol):
+    """Reads where offers come from."""
+
+    async def provenance(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:
+        """Return where what has this id comes from, on one platform or on any; ordered by platform."""
+        ...
+
+
 class OfferExporter(Protocol):
     """Writes all offers of a query into one file."""
 

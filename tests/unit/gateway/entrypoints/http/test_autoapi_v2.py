@@ -4,7 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.contract.gateway.fakes import OTHER_TOKEN, TOKEN, FakeRecords, a_client, some_parts
+from tests.contract.gateway.fakes import OTHER_TOKEN, TOKEN, a_client, some_parts
+from tests.contract.gateway.records import FakeRecords
 
 from gateway.core.autoapi import Event
 from gateway.entrypoints.http.autoapi_models import AutoApiChanges, AutoApiOffers

@@ -42,6 +42,7 @@ async def test_operations_have_stable_names() -> None:
         "/offers/export": "export_offers",
         "/filters": "source_filters",
         "/offers/{inner_id}": "get_offer",
+        "/offers/{inner_id}/provenance": "get_provenance",
         "/products": "list_products",
         "/products/{product_id}": "get_product",
         "/categories": "list_categories",

@@ -18,6 +18,7 @@ from gateway.core.ports import (
     OfferExporter,
     OfferReader,
     ProductReader,
+    ProvenanceReader,
     QueueReader,
     RecordReader,
     RecordSource,
@@ -41,6 +42,7 @@ from gateway.entrypoints.http.info import INFO_PATH, add_info
 from gateway.entrypoints.http.metrics import RequestMetrics
 from gateway.entrypoints.http.offers import add_offers
 from gateway.entrypoints.http.products import add_products
+from gateway.entrypoints.http.provenance import add_provenance
 from gateway.entrypoints.http.search import add_search
 from gateway.entrypoints.http.stats import add_stats
 
@@ -50,6 +52,7 @@ class Parts:
     """What the application answers with."""
 
     offers: OfferReader
+    provenance: ProvenanceReader
     exports: OfferExporter
     most_exports: int
     """Exports that run at once."""
@@ -97,6 +100,7 @@ def build_api(parts: Parts) -> FastAPI:
     add_facets(app, parts.offers, parts.clock)
     add_export(app, parts.exports, most=parts.most_exports, clock=parts.clock)
     add_offers(app, parts.offers, parts.cursors)
+    add_provenance(app, parts.provenance)
     add_products(app, parts.products, parts.cursors)
     add_collect(app, parts.sources, parts.fan_out)
     add_search(app, parts.offers, parts.products, parts.sources, fan_out=parts.fan_out)
