@@ -1,6 +1,7 @@
 """The normalizer's store in memory. The contract suite runs on it and on PostgreSQL alike."""
 
 import asyncio
+import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -195,7 +196,10 @@ class FakeTransaction:
         for stored in rows:
             _check(stored)
             old = self._tables.raw[_key(stored)]
-            self._tables.raw[_key(stored)] = FakeRow(old.id, stored, processed, next(self.numbers))
+            if stored.news is not None:
+                patched = json.loads(old.stored.row.data) | json.loads(stored.news)
+                assert patched == json.loads(stored.row.data), "the others are not as the table holds them"
+            self._tables.raw[_key(stored)] = FakeRow(old.id, replace(stored, news=None), processed, next(self.numbers))
 
     async def mark_processed(self, keys: Sequence[Key]) -> None:
         """Flag rows."""

@@ -257,7 +257,7 @@ def _raw_row(stored: StoredRow) -> tuple[Any, ...]:
         row.source_id,
         row.change_type,
         row.created_at,
-        row.data,
+        row.data if stored.news is None else None,
         row.source,
         ACTIVE if row.active else INACTIVE,
         _version(row.base_seq),
@@ -266,6 +266,7 @@ def _raw_row(stored: StoredRow) -> tuple[Any, ...]:
         _version(row.active_seq),
         row.max_seq,
         stored.page_id,
+        stored.news,
     )
 
 

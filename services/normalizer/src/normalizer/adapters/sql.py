@@ -74,12 +74,13 @@ GROUP BY page.platform
 
 UPDATE_RAW: Final = f"""
 UPDATE raw_data
-SET {", ".join(f"{name} = fresh.{name}" for name, _ in RAW_COLUMNS[2:])}, last_updated_at = now(),
+SET {", ".join(f"{name} = fresh.{name}" for name, _ in RAW_COLUMNS[2:] if name != "data")},
+    data = coalesce(fresh.data, raw_data.data || fresh.news), last_updated_at = now(),
     is_processed = $2::boolean, error_count = 0, last_error = NULL
 FROM unnest($1::pg_temp.raw_row[]) AS fresh
 WHERE raw_data.platform = fresh.platform AND raw_data.inner_id = fresh.inner_id
 """  # noqa: S608 - as above
-"""Write rows that this transaction holds locked. Unique (platform, inner_id)."""
+"""Write rows that this transaction holds locked; of a document whole, or what is new. Unique (platform, inner_id)."""
 
 MARK_PROCESSED: Final = """
 UPDATE raw_data SET is_processed = true, error_count = 0, last_error = NULL
@@ -163,7 +164,7 @@ _NAMES: Final = ", ".join(name for name, _ in CATALOGUE_COLUMNS)
 
 ROW_TYPES: Final = "; ".join(
     f"CREATE TYPE pg_temp.{name} AS ({', '.join(' '.join(column) for column in columns)})"
-    for name, columns in (("raw_row", RAW_COLUMNS), ("catalogue_row", CATALOGUE_COLUMNS))
+    for name, columns in (("raw_row", (*RAW_COLUMNS, ("news", "jsonb"))), ("catalogue_row", CATALOGUE_COLUMNS))
 )
 """The rows that are sent whole. Each session names them for itself, so that they are always what this code sends.
 

@@ -145,6 +145,19 @@ def merge(row: RawRow | None, update: Update, *, platform: str) -> RawRow:
     return replace(row, **news) if news else row
 
 
+def news(before: RawRow, after: RawRow) -> bytes | None:
+    """Return the fields in which `after.data` differs from `before.data` as a JSON object; None: it may be in all.
+
+    A partial record says a few of a hundred fields, and PostgreSQL need not read the others again.
+    """
+    has_other_base = (after.base_seq, after.base_sight) != (before.base_seq, before.base_sight)
+    if has_other_base or before.loose or after.loose:
+        return None
+    names = [name for name, seq in after.field_seq.items() if before.field_seq.get(name) != seq]
+    fields = fields_of(after.data) if names else {}
+    return msgspec.json.encode({name: fields[name] for name in names})
+
+
 _News = dict[str, Any]
 """Fields of a row and their new values; empty: nothing new."""
 

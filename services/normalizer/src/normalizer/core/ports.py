@@ -55,11 +55,14 @@ class StoredRow:
         page_id: The page that changed it last.
         waits: Whether it was landed but never normalised, neither well nor with an error: whoever landed it was
             interrupted.
+        news: Fields of `row.data` that the database does not hold yet, as a JSON object, where the others are held as
+            they are; None: `row.data` is written whole.
     """
 
     row: RawRow
     page_id: int
     waits: bool = False
+    news: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
