@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import aio_pika
 import jsonschema_rs
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 from tests.house import asyncapi_page, events_page
 from tests.house.tree import ROOT, text
 
@@ -22,6 +24,7 @@ from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.core.errors import OrderError
 from fetcher.core.orders import CommandName, read_order
 from fetcher.core.service_ports import Happening, Notice
+from normalizer.entrypoints.messages import catalog_news, dead_letter
 
 DOCUMENT: dict[str, Any] = json.loads(text(asyncapi_page.PAGE))
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
@@ -136,6 +139,29 @@ async def test_a_notice_as_it_is_sent_is_what_the_document_says(happening: Happe
     assert set(body) == set(DOCUMENT["components"]["schemas"]["Notice"]["properties"])
     assert MESSAGES["notice"]["bindings"]["amqp"]["messageType"] == sent.type
     assert key == DOCUMENT["channels"]["events"]["address"].format(command="pause", happening=happening)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"platform":"x"}'])
+def test_a_dead_letter_as_it_is_sent_is_what_the_document_says(body: bytes) -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        events.decode(body)
+    message = SimpleNamespace(
+        body=body,
+        headers={"x-run-id": "r1"},
+        exchange=topology.RAW_EXCHANGE,
+        routing_key="raw.che168.page",
+        **dict.fromkeys(("content_type", "message_id", "correlation_id", "timestamp", "type", "app_id")),
+    )
+    sent = dead_letter(cast("AbstractIncomingMessage", message), caught.value)
+    described = DOCUMENT["components"]["schemas"]["DeadLetterHeaders"]
+    assert allows(described, dict(sent.headers))
+    assert set(sent.headers) - {"x-run-id"} == set(described["properties"])
+
+
+def test_news_of_the_catalogue_as_they_are_sent_are_what_the_document_says() -> None:
+    news = catalog_news("che168", 200, datetime(2026, 11, 21, 10, 0, 6, 120_000, tzinfo=UTC))
+    assert MESSAGES["catalogChanged"]["examples"] == [{"payload": news}]
+    assert set(news) == set(DOCUMENT["components"]["schemas"]["CatalogChanged"]["properties"])
 
 
 def a_body(**changes: object) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Reading a message body as a page of a platform that is configured here, and the copy of what is none."""
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 from aio_pika import DeliveryMode, Message
@@ -45,6 +46,11 @@ def _as_it_came(page: PageFetched, body: bytes, mended: bytes) -> PageFetched:
         else:
             records.append(record)
     return msgspec.structs.replace(page, records=records)
+
+
+def catalog_news(platform: str, changes: int, committed_at: datetime) -> dict[str, Any]:
+    """Return what followers of the catalogue are told: so many lines of `catalog_changes` more."""
+    return {"platform": platform, "changes": changes, "committed_at": committed_at.isoformat()}
 
 
 def dead_letter(message: AbstractIncomingMessage, error: InvalidEventError) -> Message:

@@ -29,7 +29,7 @@ from normalizer.core.collector import Collector, CollectorClosedError
 from normalizer.core.errors import StalledError, TransientError, UnfitError
 from normalizer.core.land import TOLD
 from normalizer.core.patience import patiently
-from normalizer.entrypoints.messages import dead_letter, known_page
+from normalizer.entrypoints.messages import catalog_news, dead_letter, known_page
 from normalizer.entrypoints.metrics import ConsumerMetrics
 
 _log = logging.getLogger(__name__)
@@ -286,7 +286,7 @@ class _Session:
     async def _announce(self, platform: str, number: int) -> None:
         try:
             await self._broker.publish(
-                {"platform": platform, "changes": number, "committed_at": self._clock.now().isoformat()},
+                catalog_news(platform, number, self._clock.now()),
                 topology.catalog_key(platform),
                 self._catalog,
                 mandatory=False,  # with no gateway running, nobody needs to know
