@@ -152,6 +152,11 @@ crawl: ## walk 50,000 offers while 5,000 come, go and change: nothing may be mis
 	@deploy/install.sh development native-servers
 	@$(BIN)/pytest tests/e2e/test_crawl_under_change.py --crawl-offers 50000 -s
 
+.PHONY: alarms
+alarms: ## a real Prometheus reads a small system, and alerts fire after faults (about a minute)
+	@deploy/install.sh development native-servers prometheus
+	@$(BIN)/pytest tests/e2e/test_alarms.py --alarms
+
 .PHONY: chaos
 chaos: ## the long forms: 200 kills, 10,000 histories in any order, 1,000 batches on the same rows (about 20 minutes)
 	@deploy/install.sh development native-servers

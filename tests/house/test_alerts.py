@@ -74,6 +74,7 @@ def test_an_alert_says_what_it_means_what_to_do_and_where_to_read_on(rule: dict[
     assert len(said["description"]) > len(said["summary"])
     page, _, anchor = said["runbook"].partition("#")
     assert anchor in anchors(text(Path(page)))
+    assert f"`{rule['alert']}`" in text(Path("docs/deployment.md"))
 
 
 def test_rules_and_dashboard_name_what_is_exported() -> None:
