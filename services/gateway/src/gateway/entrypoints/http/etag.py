@@ -17,16 +17,17 @@ _TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 def tagged_response(request: Request, body: str) -> Response:
     """Return a JSON text with its tag, or 304 where the client has it already."""
-    etag = strong_etag(body)
+    raw = body.encode()
+    etag = strong_etag(raw)
     headers = {"ETag": etag, "Cache-Control": REVALIDATED}
     if is_known(etag, request.headers.get("if-none-match")):
         return Response(status_code=NOT_MODIFIED, headers=headers)
-    return json_response(body, headers)
+    return json_response(raw, headers)
 
 
-def strong_etag(body: str) -> str:
+def strong_etag(body: bytes) -> str:
     """Return a strong tag: the same for the same bytes only."""
-    return f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:

@@ -140,7 +140,7 @@ def path_value(request: Request, name: str) -> str:
         raise InvalidParametersError([Fault(name, str(error))]) from error
 
 
-def json_response(body: str, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(body: str | bytes, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON text as it is."""
     return Response(body, media_type="application/json", headers=headers)
 
