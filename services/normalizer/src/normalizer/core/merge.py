@@ -151,7 +151,7 @@ def news(before: RawRow, after: RawRow) -> bytes | None:
     A partial record says a few of a hundred fields, and PostgreSQL need not read the others again.
     """
     has_other_base = (after.base_seq, after.base_sight) != (before.base_seq, before.base_sight)
-    if has_other_base or before.loose or after.loose:
+    if has_other_base or after.loose:  # without another base, loose fields only grow in number
         return None
     names = [name for name, seq in after.field_seq.items() if before.field_seq.get(name) != seq]
     fields = fields_of(after.data) if names else {}
