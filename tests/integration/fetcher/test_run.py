@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import aio_pika
 import asyncpg
+import httpx
 import pytest
 from aio_pika.abc import AbstractChannel
 from tests.integration.fetcher.command import Command
@@ -318,4 +320,20 @@ async def test_an_order_that_was_not_yet_saved_comes_again_after_kill_9(make: Ma
     process = await started(command)
     assert await console.keys(1) == ["fetcher.pause.done"]
     assert await value(command, "SELECT count(paused_at) FROM sync_state") == 1
+    await ended(process, command)
+
+
+async def test_the_service_counts_its_requests_and_jobs_for_prometheus(make: Make, console: Console) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    command = make(FEEDMILL__FETCHER__METRICS_PORT=port)
+    process = await started(command)
+    await console.order('{"command": "initial-load", "platform": "che168", "max_pages": 3}')
+    await console.answers(3)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(lines['feedmill_upstream_requests_total{outcome="ok",platform="che168"}']) >= 4  # S0 and 3 pages
+    assert lines['feedmill_upstream_requests_total{outcome="http_401",platform="che168"}'] == "0.0"
+    assert lines['feedmill_jobs_total{end="done",platform="che168"}'] == "1.0"
     await ended(process, command)

@@ -125,13 +125,14 @@ class Consuming:
 
     def __init__(self, how: Consumption, landing: Landing, database: Any) -> None:
         self._stop = asyncio.Event()
+        self.registry = CollectorRegistry()
         consumer = RawConsumer(
             how,
             landing=landing,
             database=database,
             clock=CLOCK,
             random=Random(0),  # noqa: S311 - jitter
-            metrics=ConsumerMetrics(CollectorRegistry()),
+            metrics=ConsumerMetrics(self.registry),
         )
         self._task = asyncio.create_task(consumer.run(self._stop))
 

@@ -49,11 +49,16 @@ class RequestMetrics:
             buckets=metrics.SECONDS,
             registry=self.registry,
         )
+        self._known: dict[tuple[str, int | None], tuple[Counter, Histogram]] = {}
 
     def answered(self, route: str, status: int | None, *, took_s: float) -> None:
         """Count an answer; None: the client went before there was one."""
-        self._answers.labels(route, status or "-").inc()
-        self._took.labels(route).observe(took_s)
+        known = self._known.get((route, status))
+        if known is None:  # looking labels up costs more than counting
+            known = self._known[route, status] = self._answers.labels(route, status or "-"), self._took.labels(route)
+        answers, took = known
+        answers.inc()
+        took.observe(took_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
