@@ -131,9 +131,8 @@ async def test_the_last_hundred_changes_are_found_among_many_by_their_index(data
         (found,) = await PostgresProvenance(pool).provenance("1", None)
         plan = "\n".join(row[0] for row in await pool.fetch_planned(f"EXPLAIN {PROVENANCE}", "1", None))
     ids = [change["change_id"] for change in json.loads(found.body)["changes"]]
-    assert len(ids) == CHANGES
-    assert ids == sorted(ids, reverse=True)
-    assert ids[0] == max(ids)
+    own = "SELECT change_id FROM catalog_changes WHERE inner_id = '1' ORDER BY change_id DESC"
+    assert ids == [row["change_id"] for row in await run_sql(database, own)][:CHANGES]
     assert "catalog_changes_inner_id_idx" in plan
     assert "Seq Scan on catalog_changes" not in plan
 
