@@ -174,6 +174,9 @@ async def test_the_metrics_tell_what_the_tables_hold(served: Served, database: D
     text = (await (await served()).get("/metrics")).text
     assert 'feedmill_feed_findings{finding="old_gap",platform="che168"} 1.0\n' in text
     assert 'feedmill_feed_findings{finding="no_run",platform="che168"} 0.0\n' in text
+    assert 'feedmill_gaps_open{platform="che168"} 1.0\n' in text
+    assert 'feedmill_pages_open{platform="che168"} ' in text
+    assert "feedmill_database_up 1.0\n" in text
     assert 'feedmill_feed_records_total{change_type="added",kind="change",platform="che168"} 6.0\n' in text
     assert 'feedmill_feed_records_total{change_type="added",kind="page",platform="che168"} 20.0\n' in text
 
