@@ -9,6 +9,7 @@ import pytest
 
 from common.__main__ import main
 from common.definitions import password_name
+from common.settings import DatabaseSettings
 from common.topology import USERS
 
 
@@ -46,6 +47,26 @@ def test_a_database_that_is_away_is_one_line_and_code_1(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"[ERROR] database 127.0.0.1:{closed_port}/")
     assert "S3cr3t-Value" not in line
+
+
+def test_a_services_health_is_asked_in_its_own_role(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr("common.__main__.probe.servers_answer", lambda settings: _noted(asked, settings.database))
+    monkeypatch.setenv("DB_USER", "owner")
+    monkeypatch.setenv("DB_PASSWORD", "shared-password")
+    monkeypatch.setenv("DB_FETCHER_PASSWORD", "own-password")
+    assert [main(["health", *words]) for words in ([], ["--as", "fetcher"], ["--as", "normalizer"])] == [0, 0, 0]
+    assert asked == [
+        ("owner", "shared-password"),
+        ("feedmill_fetcher", "own-password"),
+        ("owner", "shared-password"),
+    ]
+
+
+async def _noted(asked: list[tuple[str, str]], database: DatabaseSettings) -> None:
+    asked.append((database.user, database.password.get_secret_value()))
 
 
 def test_a_wrong_setting_is_one_line_and_code_1(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from common.db import migrate
 from common.db.dump import dump
 from common.db.restore import restore
 from common.errors import FeedmillError
-from common.settings import Settings, load, service_passwords
+from common.settings import SERVICE_SETTINGS, Settings, load, service_passwords
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="feedmill", description="Administration of a feedmill installation.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate", help="bring the database to the newest revision").set_defaults(run=_migrate)
-    commands.add_parser("health", help="fail unless database and broker answer").set_defaults(run=_health)
+    health = commands.add_parser("health", help="fail unless database and broker answer")
+    health.add_argument(
+        "--as",
+        dest="service",
+        choices=sorted(SERVICE_SETTINGS),
+        help="with the rights of this service, where it has a password of its own; default: as DB_USER",
+    )
+    health.set_defaults(run=_health)
     doctor = "say of everything that is needed whether it is well, and what helps where it is not"
     look = commands.add_parser("doctor", help=doctor, description="Exit code 1: there is an error.")
     look.add_argument(
@@ -97,8 +104,8 @@ def _restore(options: argparse.Namespace) -> str:
     return log.fields("database restored", folder=options.folder, rows=rows, as_of=f"{made.made_at:%Y-%m-%dT%H:%M:%SZ}")
 
 
-def _health(_options: argparse.Namespace) -> str:
-    asyncio.run(probe.servers_answer(load(Settings)))
+def _health(options: argparse.Namespace) -> str:
+    asyncio.run(probe.servers_answer(load(SERVICE_SETTINGS.get(options.service, Settings))))
     return "database and broker answer"
 
 

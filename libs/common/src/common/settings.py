@@ -233,6 +233,17 @@ class Settings(BaseSettings):
         return init_settings, env_settings, short_names, InitSettingsSource(settings_cls, _config_file(settings_cls))
 
 
+def _shared_settings_of(service: str) -> type[Settings]:
+    class SharedSettings(Settings):
+        pass
+
+    SharedSettings.service = service
+    return SharedSettings
+
+
+SERVICE_SETTINGS: Final = {service: _shared_settings_of(service) for service in SERVICE_PASSWORDS}
+"""Service → the shared sections as that service reads them, with its own role in the database."""
+
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
