@@ -96,8 +96,8 @@ async def answered(clock: VirtualClock, asking: "asyncio.Task[httpx.Response]") 
 @pytest.mark.parametrize("row", [*UP_OR_FAILING, *ONE_ODD, *MANY_ODD], ids=" | ".join)
 async def test_what_comes_and_when(row: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = VirtualClock(auto_advance=False)
-    table = zip(ROADS, row, IDS, strict=True)
-    sources = [mocked(*of, clock, monkeypatch) for of in reversed(list(table))][::-1]  # the last session made is used
+    table = reversed(list(zip(ROADS, row, IDS, strict=True)))  # the last session made is used
+    sources = [mocked(road, behaviour, ids, clock, monkeypatch) for road, behaviour, ids in table][::-1]
     parts = await some_parts(sources=sources, fan_out=FanOut(clock=clock, timeout_s=2))
     async with a_client(parts) as client:
         asking = asyncio.create_task(client.get("/collect-data"))
