@@ -16,6 +16,7 @@ import httpx
 from tests.e2e.conftest import MakeRoad
 from tests.e2e.road import Road, until
 
+from common.settings import SERVICE_PASSWORDS
 from sandbox.stack import Stack
 from sandbox.upstream.faults import FaultKind
 
@@ -124,7 +125,7 @@ async def kinds_met(road: Road) -> int:
 def failures(road: Road) -> Iterator[tuple[dict[str, str], str]]:
     """Give settings under which no command can work, and a word of what it must say."""
     broker = urlsplit(road.vhost.urls["fetcher"])
-    yield {"DB_PASSWORD": WRONG[0]}, "InvalidPasswordError"
+    yield {"DB_PASSWORD": WRONG[0], SERVICE_PASSWORDS["fetcher"]: WRONG[0]}, "InvalidPasswordError"
     yield {"DB_PORT": "9"}, "database 127.0.0.1:9"
     yield {"RABBITMQ_URL": f"amqp://fetcher:{WRONG[1]}@127.0.0.1:{broker.port}{broker.path}"}, "broker 127.0.0.1"
     yield {"RABBITMQ_URL": f"amqp://fetcher:{WRONG[1]}@127.0.0.1:9{broker.path}"}, "broker 127.0.0.1:9"
