@@ -40,6 +40,8 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings, *, application: str) -> None:
         self._wait_s = settings.connect_timeout_s
+        self._turns = asyncio.Semaphore(settings.pool_size)
+        """Who waits is served in turn; the pool itself gives a free connection to whoever comes at that moment."""
         self._pool = asyncpg.create_pool(
             host=settings.host,
             port=settings.port,
@@ -94,13 +96,7 @@ class Database:
             UnavailableError: As above; also when no connection became free in time.
             QueryTimeoutError: As above.
         """
-        try:
-            async with asyncio.timeout(self._wait_s):  # the pool's own limit costs a task for each loan
-                lent = await self._pool.acquire()
-        except TimeoutError as error:
-            raise UnavailableError("the database gives no connection in time") from error
-        except _NOT_USABLE as error:
-            raise UnavailableError(_said(error)) from error
+        lent = await self._lent()
         try:
             yield lent
         except asyncpg.QueryCanceledError as error:
@@ -111,7 +107,25 @@ class Database:
         except _NOT_USABLE as error:
             raise UnavailableError(_said(error)) from error
         finally:
-            await self._pool.release(lent)
+            try:
+                await self._pool.release(lent)
+            finally:
+                self._turns.release()
+
+    async def _lent(self) -> Any:
+        has_turn = False
+        try:
+            async with asyncio.timeout(self._wait_s):  # the pool's own limit costs a task for each loan
+                has_turn = await self._turns.acquire()
+                lent, has_turn = await self._pool.acquire(), False
+                return lent
+        except TimeoutError as error:
+            raise UnavailableError("the database gives no connection in time") from error
+        except _NOT_USABLE as error:
+            raise UnavailableError(_said(error)) from error
+        finally:
+            if has_turn:
+                self._turns.release()
 
 
 async def _nothing_to_reset(_connection: Any) -> None:
