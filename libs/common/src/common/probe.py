@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from common.db.session import server_settings
+from common.db.session import address, server_settings
 from common.errors import ConfigurationError, UnavailableError
 from common.settings import BrokerSettings, DatabaseSettings, Settings
 
@@ -28,12 +28,7 @@ async def database_answers(settings: DatabaseSettings) -> None:
     """
     try:
         connection = await asyncpg.connect(
-            host=settings.host,
-            port=settings.port,
-            user=settings.user,
-            password=settings.password.get_secret_value() or None,
-            database=settings.name,
-            timeout=settings.connect_timeout_s,
+            **address(settings),
             command_timeout=settings.connect_timeout_s,
             server_settings=server_settings(settings, application="health"),
         )

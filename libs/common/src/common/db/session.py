@@ -32,6 +32,18 @@ def server_settings(settings: DatabaseSettings, *, application: str) -> dict[str
     }
 
 
+def address(settings: DatabaseSettings) -> dict[str, Any]:
+    """Return what `asyncpg.connect` takes to reach the database as this user, in time."""
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "user": settings.user,
+        "password": settings.password.get_secret_value() or None,
+        "database": settings.name,
+        "timeout": settings.connect_timeout_s,
+    }
+
+
 @asynccontextmanager
 async def connect_patiently(
     settings: DatabaseSettings, *, application: str
@@ -44,13 +56,7 @@ async def connect_patiently(
     unbounded = dict.fromkeys(("statement_timeout", "idle_in_transaction_session_timeout"), "0")
     try:
         connection = await asyncpg.connect(
-            host=settings.host,
-            port=settings.port,
-            user=settings.user,
-            password=settings.password.get_secret_value() or None,
-            database=settings.name,
-            timeout=settings.connect_timeout_s,
-            server_settings=server_settings(settings, application=application) | unbounded,
+            **address(settings), server_settings=server_settings(settings, application=application) | unbounded
         )
         try:
             yield connection

@@ -11,7 +11,7 @@ from common.clock import Clock
 from common.db import migrate
 from common.db.revision import HEAD
 from common.db.rights import RIGHTS, SERVICES
-from common.db.session import AWAY, server_settings
+from common.db.session import AWAY, address, server_settings
 from common.doctor.report import Line, error, ok, said, warning
 from common.settings import DatabaseSettings, role_of
 
@@ -44,12 +44,7 @@ async def lines(settings: DatabaseSettings, clock: Clock) -> AsyncIterator[Line]
     where = f"{settings.host}:{settings.port}/{settings.name}"
     try:
         connection = await asyncpg.connect(
-            host=settings.host,
-            port=settings.port,
-            user=settings.user,
-            password=settings.password.get_secret_value() or None,
-            database=settings.name,
-            timeout=settings.connect_timeout_s,
+            **address(settings),
             server_settings=server_settings(settings, application="doctor"),
         )
     except (*AWAY, asyncpg.PostgresError) as fault:
