@@ -12,7 +12,7 @@ from normalizer.core.bisect import culprits
 from normalizer.core.catalogue import write_catalogue
 from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError, TransientError
-from normalizer.core.merge import RawRow, Update, merge, news
+from normalizer.core.merge import RawRow, Update, changed_fields, merge
 from normalizer.core.ports import Key, LedgerPage, Reject, Store, StoredRow, Transaction
 from normalizer.core.products.record import ShopProfile
 from normalizer.core.products.sameness import says_the_same
@@ -171,7 +171,7 @@ class Lander:
                 late = on_their_way.get(key.platform, ())
                 row = row if any(before.row.max_seq < seq < row.max_seq for seq in late) else before.row
             if row is not before.row:
-                changed.append(StoredRow(row, page_of[key], news=news(before.row, row)))
+                changed.append(StoredRow(row, page_of[key], news=changed_fields(before.row, row)))
             elif before.waits:
                 changed.append(before)
         if changed:

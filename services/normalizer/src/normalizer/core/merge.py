@@ -145,7 +145,7 @@ def merge(row: RawRow | None, update: Update, *, platform: str) -> RawRow:
     return replace(row, **news) if news else row
 
 
-def news(before: RawRow, after: RawRow) -> bytes | None:
+def changed_fields(before: RawRow, after: RawRow) -> bytes | None:
     """Return the fields in which `after.data` differs from `before.data` as a JSON object; None: it may be in all.
 
     A partial record says a few of a hundred fields, and PostgreSQL need not read the others again.
