@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.stack.errors import StackError
-from sandbox.stack.stack import DEFAULT_FOLDER, Stack, shell_lines
+from sandbox.stack.stack import DEFAULT_FOLDER, REPLICA, SERVERS, Stack, shell_lines
 
 _Action = Callable[[argparse.Namespace], int]
 
@@ -22,6 +22,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     ):
         one = actions.add_parser(name, help=meaning, description=meaning)
         one.add_argument("--state", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="default: .local/stack")
+        if name == "up":
+            one.add_argument("--replica", action="store_true", help="and a streaming replica of the PostgreSQL for reads")
         if name == "down":
             one.add_argument("--delete-data", action="store_true", help="remove the data and passwords as well")
         one.set_defaults(run=_told(action))
@@ -41,7 +43,8 @@ def _told(action: _Action) -> _Action:
 
 
 def _up(options: argparse.Namespace) -> int:
-    return _print(Stack(options.state).up())
+    servers = (*SERVERS, REPLICA) if options.replica else SERVERS
+    return _print(Stack(options.state, servers=servers).up())
 
 
 def _down(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from sandbox.stack.errors import StackError
 
 PREFERRED: Final[Mapping[str, int]] = {
     "database": 8432,
+    "replica": 8433,
     "amqp": 8672,
     "management": 18672,
     "prometheus": 18692,

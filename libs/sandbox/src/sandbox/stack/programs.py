@@ -20,6 +20,11 @@ class PostgresPrograms:
     postgres: Path
     psql: Path
 
+    @property
+    def pg_basebackup(self) -> Path:
+        """What copies a running cluster; it comes with the client."""
+        return self.psql.with_name("pg_basebackup")
+
 
 @dataclass(frozen=True, slots=True)
 class RabbitPrograms:

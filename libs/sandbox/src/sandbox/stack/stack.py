@@ -16,11 +16,14 @@ from sandbox.stack.database import DATABASE, Database
 from sandbox.stack.errors import StackError
 from sandbox.stack.ports import HOST, PREFERRED, choose
 from sandbox.stack.programs import find_postgres, find_rabbitmq
+from sandbox.stack.replica import Replica
 from sandbox.stack.state import DATABASE_OWNER, StackState, StateFile
 
 DEFAULT_FOLDER: Final = PROJECT / ".local" / "stack"
 HEARTBEAT_S: Final = 30
 SERVERS: Final = ("database", "broker")
+REPLICA: Final = "replica"
+_ALL: Final = ("database", REPLICA, "broker")
 _BROKER_PORTS: Final = ("amqp", "management", "prometheus", "distribution")
 
 
@@ -42,7 +45,8 @@ class Stack:
     Args:
         folder: Where everything of it lies; made by `up`.
         preferred_ports: What to try first, by name as in `ports.PREFERRED`; for a name that is missing, a random one.
-        servers: Which of `SERVERS` `up` starts; the program of another need not be installed.
+        servers: Which of `SERVERS`, and whether `REPLICA` (of the database, which it needs), `up` starts; the program of
+            another need not be installed.
 
     Raises:
         MissingPackageError: RabbitMQ or PostgreSQL is not installed.
@@ -59,13 +63,18 @@ class Stack:
         self.folder = folder.absolute()
         self._file = StateFile(self.folder)
         self._preferred = preferred_ports
-        self._servers = {name: self._server(name) for name in SERVERS if name in servers}
+        self._servers = {name: self._server(name) for name in _ALL if name in servers}
         self._file.read()
 
     @cached_property
     def database(self) -> Database:
         """The PostgreSQL of this stack."""
         return Database(self._file, find_postgres())
+
+    @cached_property
+    def replica(self) -> Replica:
+        """The replica of this stack's PostgreSQL."""
+        return Replica(self._file, find_postgres(), self.database)
 
     @cached_property
     def broker(self) -> Broker:
@@ -104,7 +113,7 @@ class Stack:
             return []
         with self._file.locked() as state:
             running = [name for name, process in state.processes.items() if process.is_alive()]
-            for name in reversed(SERVERS):
+            for name in reversed(_ALL):
                 if name in self._servers or name in state.processes:
                     self._server(name).stop()
             return running
@@ -113,6 +122,7 @@ class Stack:
         """End everything at once and remove every file and folder of this stack."""
         self.broker.kill()
         self.broker.stop()
+        self.replica.stop("immediate")
         self.database.stop("immediate")
         self.database.delete_data()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -135,6 +145,7 @@ class Stack:
             "DB_PASSWORD": state.passwords[DATABASE_OWNER],
             "DB_NAME": DATABASE,
             **{name: state.passwords.get(role_of(service), "") for service, name in SERVICE_PASSWORDS.items()},
+            **({"DB_READ_HOST": HOST, "DB_READ_PORT": str(state.ports[REPLICA])} if REPLICA in state.processes else {}),
             **urls,
             "RABBITMQ_MANAGEMENT_URL": f"http://{HOST}:{state.ports['management']}",
         }
@@ -179,7 +190,9 @@ class Stack:
         """Remove a database; see `Database.drop_database`."""
         self.database.drop_database(name)
 
-    def _server(self, name: str) -> Database | Broker:
+    def _server(self, name: str) -> Database | Replica | Broker:
+        if name == REPLICA:
+            return self.replica
         return self.database if name == "database" else self.broker
 
     def _choose_ports(self) -> None:
@@ -187,8 +200,9 @@ class Stack:
         running = {name for name, process in self.state.processes.items() if process.is_alive()}
         if "broker" in running:
             running.update(_BROKER_PORTS)
+        unused: set[str] = set() if REPLICA in self._servers else {REPLICA}
         for name in PREFERRED:
-            if name not in running:
+            if name not in running | unused:
                 others = [port for other, port in ports.items() if other != name]
                 ports[name] = choose(ports.get(name, self._preferred.get(name)), others)
         self._file.save()
@@ -202,6 +216,7 @@ class Stack:
 
         lines = {
             "database": [f"PostgreSQL on {HOST}:{said('database')}, pid {{}}"],
+            REPLICA: [f"PostgreSQL replica on {HOST}:{ports.get(REPLICA)}, pid {{}}"],
             "broker": [
                 f"RabbitMQ on {HOST}:{said('amqp')}, pid {{}}",
                 f"RabbitMQ console http://{HOST}:{said('management')}, user operator, password {password}",

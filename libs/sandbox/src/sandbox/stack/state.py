@@ -18,8 +18,12 @@ from sandbox.stack.process import ServerProcess
 BROKER_ADMINISTRATOR: Final = "stack"
 DATABASE_ADMINISTRATOR: Final = "postgres"
 DATABASE_OWNER: Final = "feedmill"
+REPLICATOR: Final = "feedmill_replica"
 DATABASE_ROLES: Final = tuple(map(role_of, SERVICE_PASSWORDS))
-SECRET_NAMES: Final = (*USERS, BROKER_ADMINISTRATOR, DATABASE_ADMINISTRATOR, DATABASE_OWNER, *DATABASE_ROLES)
+SECRET_NAMES: Final = (
+    *(*USERS, BROKER_ADMINISTRATOR, DATABASE_ADMINISTRATOR, DATABASE_OWNER, *DATABASE_ROLES),
+    REPLICATOR,
+)
 _FILE: Final = "stack.json"
 
 
