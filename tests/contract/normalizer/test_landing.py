@@ -14,6 +14,7 @@ from common.events import FeedRecord, PageFetched, PageKind
 from common.testing.pages import a_change, a_page, a_record, a_removal
 from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.land import Lander
+from normalizer.core.offers.fields import Reading
 from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Key, Store, StoredRow
@@ -258,10 +259,10 @@ async def test_normalising_again_heals_a_row_once_the_cause_is_gone(shelf: Shelf
 
 
 async def test_a_defect_of_the_normaliser_costs_its_record_only(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    def defective(data: bytes, profile: PlatformProfile) -> Any:
+    def defective(data: bytes, profile: PlatformProfile, reading: Reading | None) -> Any:
         if b"odd" in data:
             raise ZeroDivisionError("a defect\x00")
-        return normalise(data, profile)
+        return normalise(data, profile, reading)
 
     monkeypatch.setattr("normalizer.core.catalogue.normalise", defective)
     await a_lander(shelf.store).land([a_page([an_offer("1"), an_offer("2", x="odd"), an_offer("3")])])

@@ -10,7 +10,8 @@ import pytest
 
 from normalizer.app import profiles
 from normalizer.core.merge import is_shell, split
-from normalizer.core.offers.normalise import known_keys, normalise
+from normalizer.core.offers.fields import known_keys
+from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import Offer, PlatformProfile
 from normalizer.core.offers.vocabulary import CODES, code
 from normalizer.settings import NormalizerSettings

@@ -1,7 +1,9 @@
 """From landed rows to the catalogue, and what the downstream feed says of it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +12,7 @@ from common.events import ChangeType
 from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError
 from normalizer.core.merge import RawRow, fields_of
+from normalizer.core.offers.fields import Reading
 from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, Listed, Transaction
@@ -20,6 +23,7 @@ from normalizer.core.profiles import Profiles
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 _NULL: Final = msgspec.Raw(b"null")
+_NONE_READ: Final[Mapping[Key, Reading]] = MappingProxyType({})
 
 
 async def write_catalogue(
@@ -30,6 +34,7 @@ async def write_catalogue(
     known: Sequence[RawRow],
     counts: Counter[str],
     drift: Counter[Drift],
+    readings: Mapping[Key, Reading] = _NONE_READ,
     only_news: bool = False,
 ) -> list[CatalogueChange]:
     """Normalise rows of an open transaction, write them to their tables and return what changed for readers.
@@ -43,6 +48,7 @@ async def write_catalogue(
         known: Rows that may be there.
         counts: Gets `odd.<field>:<reason>` for values that could not be read or mapped.
         drift: Gets the same with their words, of offers.
+        readings: What was decoded of their documents on the way here.
         only_news: Leave alone what the catalogue holds just so.
 
     Raises:
@@ -54,7 +60,10 @@ async def write_catalogue(
     if of_shops:
         new, known = ([row for row in rows if row.platform not in shops] for rows in (new, known))
     old = await transaction.listed([_key(row) for row in known]) if known else {}
-    rows = [_catalogue_row(row, profiles, counts, drift) for row in sorted((*new, *known), key=_key)]
+    rows = [
+        _catalogue_row(row, profiles, readings.get(key), counts, drift)
+        for key, row in sorted(((_key(row), row) for row in (*new, *known)), key=itemgetter(0))
+    ]
     if only_news:
         rows = [row for row in rows if not _is_held(row, old.get(_key(row.raw)))]
     if rows:
@@ -99,12 +108,14 @@ def difference(old: bytes, new: bytes) -> dict[str, list[Any]]:
     return found
 
 
-def _catalogue_row(row: RawRow, profiles: Profiles, counts: Counter[str], drift: Counter[Drift]) -> CatalogueRow:
+def _catalogue_row(
+    row: RawRow, profiles: Profiles, reading: Reading | None, counts: Counter[str], drift: Counter[Drift]
+) -> CatalogueRow:
     profile = profiles.get(row.platform)
     if not isinstance(profile, PlatformProfile):
         raise PoisonError(f"{row.platform}/{row.inner_id}: platform is not configured")
     try:
-        offer, odd = normalise(row.data, profile)
+        offer, odd = normalise(row.data, profile, reading)
     except Exception as error:
         # Whatever a value makes our code do, it must cost that one record and never the queue.
         raise PoisonError(f"{row.platform}/{row.inner_id}: {type(error).__name__}: {error}") from error

@@ -13,6 +13,7 @@ from normalizer.core.catalogue import write_catalogue
 from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.merge import RawRow, Update, changed_fields, merge
+from normalizer.core.offers.fields import Reading
 from normalizer.core.ports import Key, LedgerPage, Reject, Store, StoredRow, Transaction
 from normalizer.core.products.record import ShopProfile
 from normalizer.core.products.sameness import says_the_same
@@ -109,7 +110,13 @@ class Lander:
             new, changed = await self._write_rows(transaction, _work(reads), page_ids, processed=True, counts=found)
             await transaction.quarantine([reject for page in reads for reject in page.rejected + page.repaired])
             changes = await write_catalogue(
-                transaction, self._profiles, new=new, known=changed, counts=found, drift=drift
+                transaction,
+                self._profiles,
+                new=new,
+                known=changed,
+                counts=found,
+                drift=drift,
+                readings=_readings(reads),
             )
             await transaction.note_drift(drift)
             await transaction.log_changes(changes)
@@ -187,6 +194,10 @@ def _work(reads: Sequence[ReadPage]) -> _Work:
         for index, update in page.updates
     )
     return sorted(arrivals, key=lambda item: item[0])
+
+
+def _readings(reads: Sequence[ReadPage]) -> dict[Key, Reading]:
+    return {Key(page.page.platform, inner_id): reading for page in reads for inner_id, reading in page.readings.items()}
 
 
 def _drift(reads: Sequence[ReadPage]) -> Counter[Drift]:

@@ -13,7 +13,7 @@ import msgspec
 from common.events import SOURCE_OF_KIND, ChangeType, FeedRecord, InnerId, PageFetched
 from normalizer.core.drift import MAX_WORD, Drift, unknown_keys
 from normalizer.core.merge import PREFIX, Update, fields_of, is_shell
-from normalizer.core.offers.normalise import known_keys
+from normalizer.core.offers.fields import Reading, known_keys, read_usual
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Reject
 from normalizer.core.profiles import Profiles
@@ -35,6 +35,7 @@ class ReadPage:
         updates: Valid records with their places in the page.
         rejected: Records that cannot be rows.
         repaired: Originals of records that were repaired; they are rows as well.
+        readings: What was decoded of full records, by inner_id; of several with one inner_id, of the last.
         drift: Keys that mean nothing to us.
     """
 
@@ -42,6 +43,7 @@ class ReadPage:
     updates: list[tuple[int, Update]]
     rejected: list[Reject]
     repaired: list[Reject]
+    readings: dict[str, Reading] = field(default_factory=dict)
     drift: Counter[Drift] = field(default_factory=Counter)
 
 
@@ -62,22 +64,26 @@ def read(page: PageFetched, profiles: Profiles) -> ReadPage:
     result = ReadPage(page, [], [], [])
     profile = profiles[page.platform]
     source, renames = SOURCE_OF_KIND[page.kind], profile.renames
-    known = known_keys(profile) if isinstance(profile, PlatformProfile) else None
+    offers = profile if isinstance(profile, PlatformProfile) else None
+    known = known_keys(offers) if offers is not None else None
     first_sight = _nanoseconds(page.fetched_at)
     for index, record in enumerate(page.records):
         original = bytes(record.data)
         sight = first_sight + min(999, page.part * len(page.records) + index)
         try:
-            document = _document(record, original)
+            document = _document(record, original, offers)
             update = _update(record, document, sight=sight, source=source, renames=renames)
         except _Unusable as verdict:
             body = msgspec.json.encode(record)
             result.rejected.append(_reject(page, index, record, verdict.reason, verdict.detail, body))
             continue
         result.updates.append((index, update))
-        result.drift.update(Drift(page.platform, *loser) for loser in _overruled(update))
-        if known is not None and not known.issuperset(document.fields):
+        if document.reading is not None:
+            result.readings[update.inner_id] = document.reading
+        elif known is not None and not known.issuperset(document.fields):
             result.drift.update(unknown_keys(page.platform, document.fields.keys() - known))
+        if update.fields:
+            result.drift.update(Drift(page.platform, *loser) for loser in _overruled(update))
         if update.data != original and update.change_type is not ChangeType.REMOVED:
             detail = "NUL or lone surrogate replaced by U+FFFD"
             result.repaired.append(_reject(page, index, record, "repaired", detail, original))
@@ -94,9 +100,11 @@ class _Document(NamedTuple):
     change_type: ChangeType
     data: bytes
     fields: dict[str, msgspec.Raw]
+    """Empty where there is a reading."""
+    reading: Reading | None = None
 
 
-def _document(record: FeedRecord, original: bytes) -> _Document:
+def _document(record: FeedRecord, original: bytes, profile: PlatformProfile | None) -> _Document:
     inner_id = record.inner_id
     if not inner_id:
         raise _Unusable("no_inner_id", "the upstream gave no identity")
@@ -108,6 +116,10 @@ def _document(record: FeedRecord, original: bytes) -> _Document:
     if len(original) > MAX_DATA_BYTES:
         raise _Unusable("too_large", f"{len(original)} bytes")
     data = b"{}" if change_type is ChangeType.REMOVED else repaired(original)
+    if change_type is ChangeType.ADDED and profile is not None:
+        reading = read_usual(data, profile)
+        if reading is not None and reading.fields.inner_id == inner_id:
+            return _Document(inner_id, change_type, data, {}, reading)
     try:
         fields = fields_of(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -118,7 +130,7 @@ def _document(record: FeedRecord, original: bytes) -> _Document:
 
 
 def _update(record: FeedRecord, document: _Document, *, sight: int, source: str, renames: dict[str, str]) -> Update:
-    inner_id, change_type, data, fields = document
+    inner_id, change_type, data, fields, reading = document
     return Update(
         inner_id=InnerId(inner_id),
         change_type=change_type,
@@ -126,7 +138,7 @@ def _update(record: FeedRecord, document: _Document, *, sight: int, source: str,
         sight=sight,
         data=data,
         fields={name: bytes(raw) for name, raw in fields.items()} if change_type is ChangeType.CHANGED else {},
-        is_shell=change_type is ChangeType.ADDED and is_shell(fields),
+        is_shell=change_type is ChangeType.ADDED and reading is None and is_shell(fields),
         source=source,
         source_id=_clean(record.source_id),
         created_at=moment(record.source_created_at),

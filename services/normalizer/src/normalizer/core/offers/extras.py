@@ -38,7 +38,9 @@ class Extras(msgspec.Struct, gc=False):
     details: dict[str, Any] = {}
 
 
-class _Usual(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class Usual(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Extras of which every part is known."""
+
     configuration: msgspec.Raw = _NULL
     option: Any = None
     inspection: msgspec.Raw = _NULL
@@ -46,7 +48,7 @@ class _Usual(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     accidents: msgspec.Raw = _NULL
 
 
-_decode_usual: Final = msgspec.json.Decoder(_Usual).decode
+_decode_usual: Final = msgspec.json.Decoder(Usual).decode
 _decode_parts: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_any: Final = msgspec.json.Decoder().decode
@@ -64,14 +66,17 @@ def read_extras(body: bytes) -> Extras:
 
 def _read(body: bytes) -> Extras:
     try:
-        found = _decode_usual(body)
+        return of_usual(_decode_usual(body))
     except msgspec.ValidationError:
         return _whole(_decode_parts(body))
+
+
+def of_usual(said: Usual) -> Extras:
+    """Return what extras say that were decoded already."""
     details = {}
-    if found.inspection is not _NULL or found.diagnosis is not _NULL or found.accidents is not _NULL:
-        parts = {"inspection": found.inspection, "diagnosis": found.diagnosis, "accidents": found.accidents}
-        details = _details(parts)
-    return Extras(bytes(found.configuration), _options(found.option), {}, details)
+    if said.inspection is not _NULL or said.diagnosis is not _NULL or said.accidents is not _NULL:
+        details = _details({"inspection": said.inspection, "diagnosis": said.diagnosis, "accidents": said.accidents})
+    return Extras(bytes(said.configuration), _options(said.option), {}, details)
 
 
 def _whole(parts: Mapping[str, msgspec.Raw]) -> Extras:

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from normalizer.core.merge import join, split
 from normalizer.core.offers import configuration, extras, places, values, vocabulary
+from normalizer.core.offers.fields import Reading, read_fields
 from normalizer.core.offers.record import Oddity, Offer, PlatformProfile
 
 MAX_PRICE: Final = 9e11
@@ -27,29 +27,27 @@ SAME_POWER: Final = 0.02
 KW_PER_HP: Final = 0.73549875
 """Metric horsepower, DIN 66036."""
 
-_PLAIN: Final = tuple(
-    "mark model title complectation year color km_age engine_type transmission_type body_type drive_type displacement "  # noqa: SIM905 - a list of 40 quoted names reads worse
-    "hybrid_power_ps hybrid_power_kw ice_power_ps ice_power_kw electric_power_ps electric_power_kw address city region "
-    "seller_type is_dealer salon_id section description url offer_created vin specid images generation owners_count "
-    "seller options equipment".split()
-)
-_IDENTITY: Final = frozenset({"id", "inner_id"})
 _TRIM_NAME: Final = re.compile(r"(?P<series>.*?)\s*(?<!\d)(?P<year>(?:19|20)\d\d)款\s*(?P<trim>.*)", re.DOTALL)
 """`{series} {YYYY}款 {trim}`, parameter 93."""
 
 
-def normalise(data: bytes, profile: PlatformProfile) -> tuple[Offer, list[Oddity]]:
+def normalise(data: bytes, profile: PlatformProfile, reading: Reading | None = None) -> tuple[Offer, list[Oddity]]:
     """Return the typed record and what was odd.
 
     Args:
         data: A JSON object.
         profile: What the platform's fields mean.
+        reading: What may have been decoded of it already.
 
     Raises:
         msgspec.DecodeError: `data` is no JSON object; the caller lets no such row through.
     """
-    fields, odd = _fields(data, profile)
-    extra = extras.read_extras(bytes(getattr(fields, profile.extras_field)))
+    if reading is None or reading.data is not data:
+        fields, odd = read_fields(data, profile)
+    else:
+        fields, odd = reading.fields, list[Oddity]()
+    said = getattr(fields, profile.extras_field)
+    extra = extras.of_usual(said) if isinstance(said, extras.Usual) else extras.read_extras(bytes(said))
     specid = values.text(fields.specid)
     # The top-level field is often only the trim, so the table in the extras comes first.
     parameters = configuration.parameters(extra.table, specid=specid)
@@ -109,11 +107,6 @@ def _offer(reader: "_Reader", profile: PlatformProfile, extra: extras.Extras, pa
         electric_power_hp=power.electric,
         details=extra.details,
     )
-
-
-def known_keys(profile: PlatformProfile) -> frozenset[str]:
-    """Return the top-level keys of a record, full or partial, that mean something to us."""
-    return frozenset(_decoder(profile).type.__struct_fields__) | _IDENTITY | profile.renames.keys()
 
 
 class _Reader:
@@ -176,42 +169,6 @@ def _distance(value: Any) -> int | None:
 
 def _owners(value: Any) -> int | None:
     return values.whole(value, low=0, high=MAX_OWNERS)
-
-
-@lru_cache(maxsize=64)
-def _decoder_for(names: tuple[str, ...], extras_field: str) -> msgspec.json.Decoder[Any]:
-    raw = dict.fromkeys(("configuration", extras_field))
-    plain: list[tuple[str, Any, Any]] = [
-        (name, Any, None) for name in dict.fromkeys([*_PLAIN, *filter(None, names)]) if name not in raw
-    ]
-    tables: list[tuple[str, Any, Any]] = [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in raw]
-    return msgspec.json.Decoder(msgspec.defstruct("Fields", plain + tables, gc=False))
-
-
-def _decoder(profile: PlatformProfile) -> msgspec.json.Decoder[Any]:
-    names = (profile.price_field, profile.full_price_field, profile.power_field, profile.registration_field)
-    return _decoder_for(names, profile.extras_field)
-
-
-def _fields(data: bytes, profile: PlatformProfile) -> tuple[Any, list[Oddity]]:
-    """Decode the known fields; those that Python cannot hold, such as `1e400` or 5,000 digits, are left out as odd."""
-    decoder = _decoder(profile)
-    try:
-        return decoder.decode(data), []
-    except (msgspec.ValidationError, RecursionError):
-        found = {name: value for name, value in split(data).items() if name in decoder.type.__struct_fields__}
-        raw = {"configuration", profile.extras_field}
-        readable = {name: value for name, value in found.items() if name in raw or _is_readable(value)}
-        odd = [name for name in found if name not in readable]
-        return decoder.decode(join(readable)), [Oddity(name, "unreadable", "beyond any number") for name in odd]
-
-
-def _is_readable(value: bytes) -> bool:
-    try:
-        msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
 
 
 def _trim(configured: bytes) -> str | None:
