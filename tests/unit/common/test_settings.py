@@ -13,6 +13,7 @@ from common.errors import ConfigurationError
 from common.settings import DatabaseSettings, PlatformSettings, Settings, load
 
 VALUE = "S3cr3t-Value"
+UNLIKE_A_PORT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_SAMPLER_ARG": "0.25"}
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +73,8 @@ def test_an_empty_name_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(("name", "path"), settings.FLAT_NAMES.items(), ids=settings.FLAT_NAMES.keys())
 def test_every_short_name_reaches_its_key(name: str, path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, "6001")
+    given = UNLIKE_A_PORT.get(name, "6001")
+    monkeypatch.setenv(name, given)
     if path[0] not in Settings.model_fields:
         assert load(Settings) is not None
         return
@@ -81,7 +83,7 @@ def test_every_short_name_reaches_its_key(name: str, path: tuple[str, ...], monk
         assert isinstance(value, dict)
         value = value[part]
     plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-    assert str(plain) == "6001"
+    assert str(plain) == given
 
 
 def test_any_key_can_be_overridden_and_wins_over_its_short_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +159,22 @@ def test_every_wrong_key_is_named_at_once() -> None:
 def test_an_unknown_name_in_dot_env_is_refused() -> None:
     Path(".env").write_text(f"DB_HOSTNAME={VALUE}\n")
     assert refusal() == ".env: unknown key DB_HOSTNAME"
+
+
+def test_what_opentelemetry_reads_itself_may_stand_in_dot_env() -> None:
+    Path(".env").write_text("OTEL_EXPORTER_OTLP_TIMEOUT=3\n")
+    assert load(Settings) is not None
+    assert os.environ["OTEL_EXPORTER_OTLP_TIMEOUT"] == "3"
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["127.0.0.1:4318", "grpc://collector:4317", "http://", f"http://user:{VALUE}@host"]
+)
+def test_an_endpoint_of_traces_is_an_address_without_a_password(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    text = refusal()
+    assert text.startswith("tracing.endpoint (OTEL_EXPORTER_OTLP_ENDPOINT)")
+    assert VALUE not in text
 
 
 @pytest.mark.parametrize("name", sorted(settings.COMPOSE_NAMES | settings.OTHER_NAMES - {"FEEDMILL_CONFIG"}))

@@ -6,10 +6,8 @@ A name with an empty value counts as absent.
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -26,6 +24,7 @@ from pydantic_settings import (
 from common.errors import ConfigurationError
 from common.events import PLATFORM_PATTERN
 from common.log import hide
+from common.secret_values import secrets_of
 
 FLAT_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "DB_HOST": ("database", "host"),
@@ -42,18 +41,24 @@ FLAT_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "SECRET_KEY": ("gateway", "secret_key"),
     "API_HOST": ("gateway", "host"),
     "API_PORT": ("gateway", "port"),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("tracing", "endpoint"),
+    "OTEL_TRACES_SAMPLER_ARG": ("tracing", "ratio"),
 }
 SECTIONS: Final = frozenset(
-    {"database", "rabbitmq", "log", "platforms", "shops", "fetcher", "normalizer", "gateway", "sources"}
+    {"database", "rabbitmq", "log", "tracing", "platforms", "shops", "fetcher", "normalizer", "gateway", "sources"}
 )
 OVERRIDE_PREFIX: Final = "FEEDMILL__"
+OPENTELEMETRY_PREFIX: Final = "OTEL_"
+"""Of the names that OpenTelemetry reads itself, such as `OTEL_EXPORTER_OTLP_HEADERS`; any may stand in `.env`."""
 SERVICE_PASSWORDS: Final = {
     "fetcher": "DB_FETCHER_PASSWORD",
     "normalizer": "DB_NORMALIZER_PASSWORD",
     "gateway": "DB_GATEWAY_PASSWORD",
 }
 """Service → name of the password of its own role in the database; where it has none, it works as `DB_USER`."""
-OTHER_NAMES: Final = frozenset({"FEEDMILL_CONFIG", *SERVICE_PASSWORDS.values()})
+OTHER_NAMES: Final = frozenset(
+    {"FEEDMILL_CONFIG", *SERVICE_PASSWORDS.values(), "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_SERVICE_NAME"}
+)
 """Names that may stand in `.env` besides `FLAT_NAMES` and overrides. Compose's own are in `COMPOSE_NAMES`."""
 COMPOSE_NAMES: Final = frozenset(
     {
@@ -63,6 +68,7 @@ COMPOSE_NAMES: Final = frozenset(
         "RABBITMQ_OPERATOR_PASSWORD",
         "RABBITMQ_CONSOLE_PORT",
         "PROMETHEUS_PORT",
+        "JAEGER_PORT",
         "GRAFANA_PORT",
         "GRAFANA_PASSWORD",
         "SANDBOX_OFFERS",
@@ -123,6 +129,15 @@ class LogSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     directory: Path | None = None
     """Files `<service>.log`, rotated daily and kept 7 days; none: console only."""
+
+
+class TracingSettings(Section):
+    """Where traces are sent."""
+
+    endpoint: Annotated[str, Field(pattern=r"^(https?://[^/\s@]+[^\s@]*)?$")] = ""
+    """Base address of a collector of OTLP over HTTP, such as `http://127.0.0.1:4318`; without one there are none."""
+    ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of pages, and of requests that bring no `traceparent`, that are traced."""
 
 
 class PlatformSettings(Section):
@@ -208,6 +223,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     rabbitmq: BrokerSettings = BrokerSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     platforms: Platforms = Field(default_factory=default_platforms)
     shops: Shops = Field(default_factory=default_shops)
 
@@ -269,30 +285,6 @@ def load(model: type[SettingsT], *, env_file: Path = Path(".env")) -> SettingsT:
     return settings
 
 
-def secrets_of(block: BaseModel) -> Iterator[str]:
-    """Give every secret in a block: of a URL its password and the values of its query, of the rest the whole."""
-    for value in dict(block).values():
-        for item in value.values() if isinstance(value, dict) else (value,):
-            if isinstance(item, BaseModel):
-                yield from secrets_of(item)
-            elif isinstance(item, SecretStr):
-                yield from _secret_parts(item.get_secret_value())
-
-
-def _secret_parts(secret: str) -> Iterator[str]:
-    try:
-        url = urlsplit(secret)
-    except ValueError:
-        yield secret
-        return
-    if not url.netloc:
-        yield secret
-    if url.password:
-        yield url.password
-        yield unquote(url.password)
-    yield from (value for _, value in parse_qsl(url.query))
-
-
 def _said_plainly(error: ValidationError) -> list[str]:
     lines = []
     for item in error.errors(include_input=False, include_url=False):
@@ -310,11 +302,15 @@ def _read_env_file(path: Path) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: not readable: {_without_content(error)}") from None
     for name, value in content.items():
-        known = name in FLAT_NAMES or name in OTHER_NAMES or name in COMPOSE_NAMES or name.startswith(OVERRIDE_PREFIX)
-        if not known:
+        if not _is_known(name):
             raise ConfigurationError(f"{path}: unknown key {name}")
         if value and not os.environ.get(name):
             os.environ[name] = value
+
+
+def _is_known(name: str) -> bool:
+    names = name in FLAT_NAMES or name in OTHER_NAMES or name in COMPOSE_NAMES
+    return names or name.startswith((OVERRIDE_PREFIX, OPENTELEMETRY_PREFIX))
 
 
 def _without_content(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 import uvloop
 
-from common import log
+from common import log, tracing
 from common.settings import load
 from fetcher.commands import daily_update, housekeeping, initial_load, reconcile, retry_gaps, run, shop_sync
 from fetcher.commands.command import Command, Options
@@ -51,7 +51,10 @@ def _perform(command: Command, options: Options) -> Exit:
     settings = load(FetcherServiceSettings)
     log.configure(SERVICE, level=settings.log.level, directory=settings.log.directory)
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # logs as an error of its own what it raises
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        tracing.opened(settings.tracing, service=SERVICE),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         return runner.run(_stoppable(command, settings, options))
 
 

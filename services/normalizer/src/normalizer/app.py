@@ -9,12 +9,13 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 from typing import Final
 
 from yarl import URL
 
-from common import log, metrics, topology
+from common import log, metrics, topology, tracing
 from common.clock import Clock, SystemClock
 from common.db.session import create_pool
 from common.errors import ConfigurationError
@@ -22,11 +23,11 @@ from common.log import fields
 from common.settings import PlatformSettings
 from normalizer.adapters.postgres import PostgresStore, prepare
 from normalizer.core.batch import Limits
-from normalizer.core.diary import Diary, NotedLanding, kept
+from normalizer.core.diary import Diary, Landing, NotedLanding, kept
 from normalizer.core.errors import TransientError
 from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
-from normalizer.core.ports import Selection
+from normalizer.core.ports import Selection, Store
 from normalizer.core.products.record import ShopProfile
 from normalizer.core.profiles import Profiles
 from normalizer.core.replay import Rehearsal, Replay
@@ -34,6 +35,7 @@ from normalizer.entrypoints.cli import DONE, FAILED, Renormalizing
 from normalizer.entrypoints.dead_letters import Wish, replay
 from normalizer.entrypoints.metrics import ConsumerMetrics
 from normalizer.entrypoints.subscriber import Consumption, RawConsumer
+from normalizer.entrypoints.tracing import ConsumerTracing
 from normalizer.settings import NormalizerSettings
 
 _log = logging.getLogger(__name__)
@@ -85,21 +87,15 @@ class App:
         stop, clock, own = _stop_on_signals(), SystemClock(), self._settings.normalizer
         registry = metrics.new_registry(SERVICE)
         serving = metrics.served(registry, host=own.metrics_host, port=own.metrics_port)
-        async with self._store() as store:
-            diary = Diary(store, clock=clock)
-            consumer = RawConsumer(
-                self._consumption(),
-                landing=NotedLanding(self._lander(store), diary, clock=clock),
-                database=store,
-                clock=clock,
-                random=Random(),  # noqa: S311 - jitter
-                metrics=ConsumerMetrics(registry),
-            )
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(*GC_THRESHOLD)
-            with serving:
-                await kept(diary, asyncio.ensure_future(consumer.run(stop)), last_word_s=LAST_WORD_S)
+        with tracing.opened(self._settings.tracing, service=SERVICE):
+            async with self._store() as store:
+                diary = Diary(store, clock=clock)
+                consumer = self._consumer(store, diary, clock, ConsumerMetrics(registry))
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(*GC_THRESHOLD)
+                with serving:
+                    await kept(diary, asyncio.ensure_future(consumer.run(stop)), last_word_s=LAST_WORD_S)
         _log.info("Stopped")
         return DONE
 
@@ -164,7 +160,23 @@ class App:
         async with create_pool(database, application=self._name, prepare=prepare) as pool:
             yield PostgresStore(pool, acquire_within_s=database.connect_timeout_s)
 
-    def _lander(self, store: PostgresStore) -> Lander:
+    def _consumer(self, store: PostgresStore, diary: Diary, clock: Clock, numbers: ConsumerMetrics) -> RawConsumer:
+        how, spans = self._consumption(), tracing.current()
+        traces = None if spans is None else ConsumerTracing(spans)
+        lander = self._lander(store if traces is None else traces.store(store))
+        landing: Landing = NotedLanding(lander, diary, clock=clock)
+        if traces is not None:
+            how, landing = replace(how, middlewares=(traces.middleware,)), traces.landing(landing)
+        return RawConsumer(
+            how,
+            landing=landing,
+            database=store,
+            clock=clock,
+            random=Random(),  # noqa: S311 - jitter
+            metrics=numbers,
+        )
+
+    def _lander(self, store: Store) -> Lander:
         return Lander(store, profiles(self._settings))
 
     def _consumption(self) -> Consumption:

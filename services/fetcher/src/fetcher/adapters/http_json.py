@@ -126,7 +126,7 @@ class BoundedHttp:
     def _refusal(self, response: httpx.Response) -> UpstreamError:
         status = response.status_code
         retry_after_s = _retry_after_s(response.headers.get("Retry-After"), self._clock.now())
-        return UpstreamError(_cause_of(status), f"status {status}", retry_after_s=retry_after_s)
+        return UpstreamError(_cause_of(status), f"status {status}", retry_after_s=retry_after_s, status=status)
 
 
 def _cause_of(status: int) -> Cause:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from common.events import LISTS_ID
-from fetcher.adapters.http_json import BoundedHttp
+from fetcher.adapters.autoapi import Http
 from fetcher.adapters.json_body import decoded, mended
 from fetcher.core.errors import Cause, UpstreamError
 from fetcher.core.shop import ListName, ListPage, Product
@@ -49,7 +49,7 @@ _product = msgspec.json.Decoder(_Product)
 class HttpShop:
     """A `Shop`. One request per call; no retry inside."""
 
-    def __init__(self, http: BoundedHttp) -> None:
+    def __init__(self, http: Http) -> None:
         self._http = http
 
     async def page(self, name: ListName, number: int) -> ListPage:

@@ -3,10 +3,12 @@
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 from common.errors import ConfigurationError, FeedmillError
+from common.tracing import root_span
 from fetcher.entrypoints import cli
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings
@@ -39,6 +41,7 @@ class Command:
         add_options: Adds its options.
         targets: Whom it is about.
         perform: Does it for one of them.
+        is_service: Whether it goes on until it is stopped, with jobs of its own.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Command:
     add_options: Callable[[argparse.ArgumentParser], None]
     targets: Targets
     perform: Work
+    is_service: bool = False
 
     async def call(self, settings: FetcherServiceSettings, options: Options, stop: asyncio.Event) -> Exit:
         """Perform it for every target, one after another; return the exit code that tells most."""
@@ -55,10 +59,14 @@ class Command:
             if stop.is_set():
                 break
             try:
-                codes.append(await self.perform(settings, options, name, stop))
+                with self._traced(name):
+                    codes.append(await self.perform(settings, options, name, stop))
             except FeedmillError as error:
                 codes.append(cli.said(error))
         return cli.worst(codes)
+
+    def _traced(self, target: str) -> AbstractContextManager[object]:
+        return nullcontext() if self.is_service else root_span(f"fetcher {self.name}", {"feedmill.platform": target})
 
 
 def add_platform_option(parser: argparse.ArgumentParser) -> None:

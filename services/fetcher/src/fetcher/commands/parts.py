@@ -7,8 +7,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
-from common import topology
+from common import topology, tracing
 from common.clock import Clock, SystemClock
 from common.db.session import server_settings
 from common.settings import PlatformSettings
@@ -20,6 +21,7 @@ from fetcher.adapters.postgres import PostgresStore
 from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.session import PlatformSession, SessionAddress
 from fetcher.adapters.sweep_store import PostgresSweepStore
+from fetcher.adapters.tracing import TracedPublisher, TracedReader, traced_http
 from fetcher.core.job import Frame
 from fetcher.core.list_run import LoadPorts
 from fetcher.core.ports import ProgressDisplay
@@ -70,7 +72,9 @@ async def opened(settings: FetcherServiceSettings, name: str, watch: RequestWatc
         )
         for _ in range(platform.pages_in_flight)
     ]
-    reader = PatientReader(
+    spans = tracing.current()
+    make_reader = PatientReader if spans is None else partial(TracedReader, spans)
+    reader = make_reader(
         platform=name,
         policy=policy_of(settings),
         min_interval_s=platform.min_interval_s,
@@ -83,7 +87,7 @@ async def opened(settings: FetcherServiceSettings, name: str, watch: RequestWatc
         publisher = await exits.enter_async_context(publisher_of(settings))
         http = await exits.enter_async_context(HttpLanes(lanes))
         yield Parts(
-            upstream=AutoApi(http, clock=clock),
+            upstream=AutoApi(traced_http(http, base_url_of(name, platform)), clock=clock),
             reader=reader,
             publisher=publisher,
             session=session,
@@ -154,7 +158,9 @@ def session_of(settings: FetcherServiceSettings, name: str) -> PlatformSession:
 
 def publisher_of(settings: FetcherServiceSettings) -> RabbitPublisher:
     """Return the way to the broker, not yet open."""
-    return RabbitPublisher(
+    spans = tracing.current()
+    make = RabbitPublisher if spans is None else partial(TracedPublisher, spans)
+    return make(
         settings.rabbitmq.url.get_secret_value(),
         connection_name=topology.connection_name(SERVICE, socket.gethostname()),
         publish_timeout_s=settings.rabbitmq.publish_timeout_s,

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from common import metrics, topology
 from common.clock import Clock, SystemClock
 from common.errors import FeedmillError, UnavailableError
+from common.tracing import root_span
 from fetcher.adapters.metrics import FetcherMetrics
 from fetcher.adapters.notices import RabbitNotices
 from fetcher.adapters.rabbit import RabbitPublisher
@@ -81,7 +82,8 @@ class Jobs:
         began = self.clock.now()
         perform = {**OF_PLATFORMS, **OF_SHOPS}[command]
         try:
-            code = await perform(self.settings, name, stop, watch=self.metrics, **options)
+            with root_span(f"fetcher {command}", {"feedmill.platform": name}):
+                code = await perform(self.settings, name, stop, watch=self.metrics, **options)
         except UnavailableError:
             raise
         except AlreadyRunningError as error:
@@ -234,4 +236,5 @@ COMMAND = Command(
     add_options=_add_options,
     targets=_itself,
     perform=_perform,
+    is_service=True,
 )

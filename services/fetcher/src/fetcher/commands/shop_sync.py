@@ -15,6 +15,7 @@ from fetcher.adapters.http_json import BoundedHttp
 from fetcher.adapters.known_products import LandedProducts
 from fetcher.adapters.postgres import PostgresStore
 from fetcher.adapters.shop import HttpShop
+from fetcher.adapters.tracing import traced_http
 from fetcher.commands.command import Command, Options
 from fetcher.commands.parts import policy_of, publisher_of, session_of
 from fetcher.core.reading import UNWATCHED, PatientReader, RequestWatch
@@ -111,7 +112,7 @@ async def opened_shop(
         await exits.enter_async_context(http)
         store = PostgresStore(session)
         yield SnapshotPorts(
-            shop=HttpShop(http),
+            shop=HttpShop(traced_http(http, address.base_url)),
             reader=reader,
             publisher=publisher,
             store=store,

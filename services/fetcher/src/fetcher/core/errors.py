@@ -50,11 +50,14 @@ class FetcherError(FeedmillError):
 class UpstreamError(FetcherError):
     """An upstream's answer that cannot be used. Its text holds neither an address nor a key."""
 
-    def __init__(self, cause: Cause, detail: str = "", *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, cause: Cause, detail: str = "", *, retry_after_s: float | None = None, status: int | None = None
+    ) -> None:
         super().__init__(f"{cause}: {detail}" if detail else str(cause))
         self.cause = cause
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.status = status
 
 
 class LoadStoppedError(FetcherError):

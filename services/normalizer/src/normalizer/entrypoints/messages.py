@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage
+from faststream.message import StreamMessage
 
 from common.errors import InvalidEventError
 from common.events import FeedRecord, PageFetched, decode
@@ -13,6 +14,15 @@ from normalizer.core.repair import REPLACEMENT, without_lone_surrogates
 
 NOT_JSON: Final = "not_json"
 UNKNOWN_PLATFORM: Final = "unknown_platform"
+
+
+async def undecoded(message: StreamMessage[AbstractIncomingMessage]) -> AbstractIncomingMessage:
+    """Leave the body alone: it is decoded once, by `common.events`.
+
+    FastStream keeps what this returns in its own message. That message itself would be a cycle, and every body would
+    wait for the garbage collector.
+    """
+    return message.raw_message
 
 
 def known_page(body: bytes, platforms: frozenset[str]) -> PageFetched:

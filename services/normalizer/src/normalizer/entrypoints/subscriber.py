@@ -7,7 +7,7 @@ when a copy of it was confirmed by the dead-letter exchange.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol
@@ -16,7 +16,6 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from aiormq.exceptions import AMQPError as AiormqError
 from faststream import AckPolicy
-from faststream.message import StreamMessage
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
 from common import topology
@@ -29,7 +28,7 @@ from normalizer.core.collector import Collector, CollectorClosedError
 from normalizer.core.errors import StalledError, TransientError, UnfitError
 from normalizer.core.land import TOLD
 from normalizer.core.patience import patiently
-from normalizer.entrypoints.messages import catalog_news, dead_letter, known_page
+from normalizer.entrypoints.messages import catalog_news, dead_letter, known_page, undecoded
 from normalizer.entrypoints.metrics import ConsumerMetrics
 
 _log = logging.getLogger(__name__)
@@ -69,6 +68,7 @@ class Consumption:
         give_back_after_s: Seconds without a database after which deliveries go back.
         stop_within_s: Seconds that batches in hand get at shutdown.
         stalled_after_s: Seconds without a delivery, though the queue holds messages, after which `run` gives up.
+        middlewares: What FastStream puts around each message.
     """
 
     url: str
@@ -81,6 +81,7 @@ class Consumption:
     stalled_after_s: float
     reconnect_interval_s: float
     publish_timeout_s: float
+    middlewares: Sequence[Any] = ()
 
 
 class RawConsumer:
@@ -235,8 +236,9 @@ class _Session:
             default_channel=Channel(on_return_raises=True),
             graceful_timeout=how.stop_within_s,
             reconnect_interval=how.reconnect_interval_s,
-            decoder=_undecoded,
+            decoder=undecoded,
             logger=None,
+            middlewares=how.middlewares,
         )
         self._dead = RabbitExchange(topology.DEAD_EXCHANGE, type=ExchangeType.TOPIC, declare=False)
         self._catalog = RabbitExchange(topology.CATALOG_EXCHANGE, type=ExchangeType.TOPIC, declare=False)
@@ -372,15 +374,6 @@ class _Session:
             fields("Message dead-lettered", reason=error.reason, detail=error.detail, message_id=message.message_id)
         )
         return True
-
-
-async def _undecoded(message: StreamMessage[AbstractIncomingMessage]) -> AbstractIncomingMessage:
-    """Leave the body alone: it is decoded once, by `common.events`.
-
-    FastStream keeps what this returns in its own message. That message itself would be a cycle, and every body would
-    wait for the garbage collector.
-    """
-    return message.raw_message
 
 
 async def _acknowledge(message: AbstractIncomingMessage) -> None:
