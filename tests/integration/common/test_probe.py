@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from common import probe
-from common.errors import ConfigurationError, UnavailableError
+from common.errors import UnavailableError
 from common.settings import BrokerSettings, DatabaseSettings, Settings
 from sandbox.stack import Stack
 
@@ -66,8 +66,14 @@ async def test_a_database_that_does_not_exist_is_no_healthy_one(empty_database: 
         await probe.database_answers(absent)
 
 
-async def test_a_port_that_is_no_number_is_a_wrong_setting() -> None:
-    broker = BrokerSettings(url=SecretStr(f"amqp://fetcher:{PASSWORD}@host:port/feedmill"))
-    with pytest.raises(ConfigurationError, match="RABBITMQ_URL") as caught:
-        await probe.broker_answers(broker, timeout_s=1)
+async def test_a_broker_answers_while_one_of_its_nodes_does(stack: Stack, closed_port: int) -> None:
+    port = stack.state.ports["amqp"]
+    url = SecretStr(f"amqp://fetcher:{PASSWORD}@127.0.0.1:{closed_port},127.0.0.1:{port}/feedmill")
+    await probe.broker_answers(BrokerSettings(url=url), timeout_s=5)
+
+
+async def test_a_broker_without_any_node_is_named_by_all(closed_port: int) -> None:
+    url = SecretStr(f"amqp://fetcher:{PASSWORD}@127.0.0.1:{closed_port},127.0.0.1:1/feedmill")
+    with pytest.raises(UnavailableError, match=rf"127\.0\.0\.1:{closed_port}: .*; broker 127\.0\.0\.1:1: ") as caught:
+        await probe.broker_answers(BrokerSettings(url=url), timeout_s=5)
     assert PASSWORD not in str(caught.value)

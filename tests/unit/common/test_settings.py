@@ -13,7 +13,11 @@ from common.errors import ConfigurationError
 from common.settings import DatabaseSettings, PlatformSettings, Settings, load
 
 VALUE = "S3cr3t-Value"
-UNLIKE_A_PORT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_SAMPLER_ARG": "0.25"}
+UNLIKE_A_PORT = {
+    "RABBITMQ_URL": "amqp://h/v",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+    "OTEL_TRACES_SAMPLER_ARG": "0.25",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,12 @@
 """Whether the servers that a service needs can be reached now; what a container's health check asks."""
 
 import asyncio
-from urllib.parse import urlsplit
 
 import asyncpg
 
+from common.broker_nodes import addresses, node_urls
 from common.db.session import address, server_settings
-from common.errors import ConfigurationError, UnavailableError
+from common.errors import UnavailableError
 from common.settings import BrokerSettings, DatabaseSettings, Settings
 
 
@@ -41,29 +41,28 @@ async def database_answers(settings: DatabaseSettings) -> None:
 
 
 async def broker_answers(settings: BrokerSettings, *, timeout_s: float) -> None:
-    """Return when something listens where the broker should be.
+    """Return when something listens where one of the broker's nodes should be.
 
     Raises:
-        UnavailableError: Nothing does.
-        ConfigurationError: The URL names no port number.
+        UnavailableError: Nothing does, at any of them.
     """
-    host, port = _broker_address(settings.url.get_secret_value())
+    nodes = node_urls(settings.url.get_secret_value())
+    faults = await asyncio.gather(*(_fault_of(node, timeout_s=timeout_s) for node in nodes))
+    if all(faults):
+        raise UnavailableError("; ".join(fault for fault in faults if fault))
+
+
+async def _fault_of(node: str, *, timeout_s: float) -> str | None:
+    where = addresses(node)
+    host, _, port = where.rpartition(":")
     try:
         async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(host, port)
+            _, writer = await asyncio.open_connection(host, int(port))
             writer.close()
             await writer.wait_closed()
     except OSError as error:
-        raise UnavailableError(f"broker {host}:{port}: {_said(error)}") from error
-
-
-def _broker_address(url: str) -> tuple[str, int]:
-    address = urlsplit(url)
-    try:
-        port = address.port or (5671 if address.scheme == "amqps" else 5672)
-    except ValueError:
-        raise ConfigurationError("rabbitmq.url (RABBITMQ_URL): the port is no number") from None
-    return address.hostname or "127.0.0.1", port
+        return f"broker {where}: {_said(error)}"
+    return None
 
 
 def _said(error: Exception) -> str:

@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from common.broker_nodes import node_urls
 from common.errors import ConfigurationError
 from common.events import PLATFORM_PATTERN
 from common.log import hide
@@ -113,11 +114,17 @@ class DatabaseSettings(Section):
     lock_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
 
 
+def _leads_to_nodes(url: SecretStr) -> SecretStr:
+    node_urls(url.get_secret_value())
+    return url
+
+
 class BrokerSettings(Section):
     """Where RabbitMQ is."""
 
-    url: SecretStr = SecretStr("amqp://127.0.0.1:5672/feedmill")
-    """AMQP URL with user, password and virtual host; each service has a user of its own."""
+    url: Annotated[SecretStr, AfterValidator(_leads_to_nodes)] = SecretStr("amqp://127.0.0.1:5672/feedmill")
+    """AMQP URL with user, password and virtual host; each service has a user of its own. Nodes of a cluster stand in it
+    separated by commas."""
     publish_timeout_s: Annotated[float, Field(gt=0, le=30)] = 30.0
     """A publish without a confirm in this time is 'unknown' and is sent again."""
     reconnect_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0

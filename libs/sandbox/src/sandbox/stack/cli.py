@@ -23,7 +23,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         one = actions.add_parser(name, help=meaning, description=meaning)
         one.add_argument("--state", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="default: .local/stack")
         if name == "up":
-            one.add_argument("--replica", action="store_true", help="and a streaming replica of the PostgreSQL for reads")
+            one.add_argument(
+                "--replica", action="store_true", help="and a streaming replica of the PostgreSQL for reads"
+            )
+            one.add_argument(
+                "--brokers", type=_one_or_three, metavar="N", help="nodes of RabbitMQ: 1 (default) or 3, with quorum"
+            )
         if name == "down":
             one.add_argument("--delete-data", action="store_true", help="remove the data and passwords as well")
         one.set_defaults(run=_told(action))
@@ -42,9 +47,15 @@ def _told(action: _Action) -> _Action:
     return run
 
 
+def _one_or_three(text: str) -> int:
+    if text not in {"1", "3"}:
+        raise argparse.ArgumentTypeError("1 or 3: of two nodes neither can go on without the other")
+    return int(text)
+
+
 def _up(options: argparse.Namespace) -> int:
     servers = (*SERVERS, REPLICA) if options.replica else SERVERS
-    return _print(Stack(options.state, servers=servers).up())
+    return _print(Stack(options.state, servers=servers, brokers=options.brokers).up())
 
 
 def _down(options: argparse.Namespace) -> int:

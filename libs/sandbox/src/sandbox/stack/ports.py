@@ -15,11 +15,32 @@ PREFERRED: Final[Mapping[str, int]] = {
     "prometheus": 18692,
     "distribution": 28672,
     "epmd": 7369,
+    "amqp2": 8673,
+    "management2": 18673,
+    "prometheus2": 18693,
+    "distribution2": 28673,
+    "amqp3": 8674,
+    "management3": 18674,
+    "prometheus3": 18694,
+    "distribution3": 28674,
 }
 """All below the range from which the kernel takes ports for outgoing connections."""
 
+BROKER_PORTS: Final = ("amqp", "management", "prometheus", "distribution")
+"""Those of each RabbitMQ node."""
+
 HOST: Final = "127.0.0.1"
 _LOWEST, _HIGHEST, _TRIES = 10_000, 32_000, 200
+
+
+def suffix(node: int) -> str:
+    """Return what tells the ports and files of a RabbitMQ node from those of the first: nothing, `2` or `3`."""
+    return "" if node == 1 else str(node)
+
+
+def ports_of(node: int) -> set[str]:
+    """Return the names of a RabbitMQ node's ports: `amqp2` and so on."""
+    return {name + suffix(node) for name in BROKER_PORTS}
 
 
 def is_free(port: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote
 
 from common import topology
@@ -14,7 +14,8 @@ from common.settings import SERVICE_PASSWORDS, role_of
 from sandbox.stack.broker import PROJECT, Broker
 from sandbox.stack.database import DATABASE, Database
 from sandbox.stack.errors import StackError
-from sandbox.stack.ports import HOST, PREFERRED, choose
+from sandbox.stack.node import PROCESS
+from sandbox.stack.ports import HOST, PREFERRED, choose, ports_of, suffix
 from sandbox.stack.programs import find_postgres, find_rabbitmq
 from sandbox.stack.replica import Replica
 from sandbox.stack.state import DATABASE_OWNER, StackState, StateFile
@@ -24,7 +25,7 @@ HEARTBEAT_S: Final = 30
 SERVERS: Final = ("database", "broker")
 REPLICA: Final = "replica"
 _ALL: Final = ("database", REPLICA, "broker")
-_BROKER_PORTS: Final = ("amqp", "management", "prometheus", "distribution")
+MOST_BROKERS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ class Stack:
     Args:
         folder: Where everything of it lies; made by `up`.
         preferred_ports: What to try first, by name as in `ports.PREFERRED`; for a name that is missing, a random one.
-        servers: Which of `SERVERS`, and whether `REPLICA` (of the database, which it needs), `up` starts; the program of
-            another need not be installed.
+        servers: Which of `SERVERS`, and whether `REPLICA` (of the database, which it needs), `up` starts; the program
+            of another need not be installed.
+        brokers: Nodes of RabbitMQ, 1 or 3; None: as many as the folder has, and 1 in a new one.
 
     Raises:
         MissingPackageError: RabbitMQ or PostgreSQL is not installed.
@@ -59,10 +61,12 @@ class Stack:
         *,
         preferred_ports: Mapping[str, int] = PREFERRED,
         servers: Collection[str] = SERVERS,
+        brokers: Literal[1, 3] | None = None,
     ) -> None:
         self.folder = folder.absolute()
         self._file = StateFile(self.folder)
         self._preferred = preferred_ports
+        self._brokers = brokers
         self._servers = {name: self._server(name) for name in _ALL if name in servers}
         self._file.read()
 
@@ -97,6 +101,7 @@ class Stack:
         """
         with self._file.locked():
             was_running = {name for name, server in self._servers.items() if server.pid}
+            self._settle_brokers()
             self._choose_ports()
             try:
                 for server in self._servers.values():
@@ -195,12 +200,24 @@ class Stack:
             return self.replica
         return self.database if name == "database" else self.broker
 
+    def _settle_brokers(self) -> None:
+        wanted = self._brokers or self.state.brokers
+        if wanted != self.state.brokers and self.state.ports:
+            raise StackError(
+                f"{self.folder} has {self.state.brokers} RabbitMQ, not {wanted}:"
+                " another --state, or 'sandbox stack down --delete-data' first"
+            )
+        self.state.brokers = wanted
+
     def _choose_ports(self) -> None:
         ports = self.state.ports
         running = {name for name, process in self.state.processes.items() if process.is_alive()}
-        if "broker" in running:
-            running.update(_BROKER_PORTS)
         unused: set[str] = set() if REPLICA in self._servers else {REPLICA}
+        for node in range(1, MOST_BROKERS + 1):
+            if node > self.state.brokers:
+                unused |= ports_of(node)
+            elif PROCESS + suffix(node) in running:
+                running |= ports_of(node)
         for name in PREFERRED:
             if name not in running | unused:
                 others = [port for other, port in ports.items() if other != name]
@@ -215,19 +232,31 @@ class Stack:
             return f"{ports[name]}" + (f" ({self._preferred[name]} was taken)" if name in moved else "")
 
         lines = {
-            "database": [f"PostgreSQL on {HOST}:{said('database')}, pid {{}}"],
-            REPLICA: [f"PostgreSQL replica on {HOST}:{ports.get(REPLICA)}, pid {{}}"],
+            "database": [f"PostgreSQL on {HOST}:{said('database')}, pid {self._pid_of('database')}"],
+            REPLICA: [f"PostgreSQL replica on {HOST}:{ports.get(REPLICA)}, pid {self._pid_of(REPLICA)}"],
             "broker": [
-                f"RabbitMQ on {HOST}:{said('amqp')}, pid {{}}",
-                f"RabbitMQ console http://{HOST}:{said('management')}, user operator, password {password}",
-                f"RabbitMQ metrics http://{HOST}:{said('prometheus')}/metrics",
+                line
+                for node in self._broker_suffixes()
+                for line in (
+                    f"RabbitMQ on {HOST}:{said('amqp' + node)}, pid {self._pid_of(PROCESS + node)}",
+                    f"RabbitMQ console http://{HOST}:{said('management' + node)}, user operator, password {password}",
+                    f"RabbitMQ metrics http://{HOST}:{said('prometheus' + node)}/metrics",
+                )
             ],
         }
-        return [line.format(server.pid) for name, server in self._servers.items() for line in lines[name]]
+        return [line for name in self._servers for line in lines[name]]
+
+    def _broker_suffixes(self) -> list[str]:
+        return [suffix(node + 1) for node in range(self.state.brokers)]
+
+    def _pid_of(self, process: str) -> int | None:
+        known = self.state.processes.get(process)
+        return known.pid if known and known.is_alive() else None
 
     def _url(self, user: str, vhost: str) -> str:
-        password, port = self.state.passwords[user], self.state.ports["amqp"]
-        return f"amqp://{user}:{password}@{HOST}:{port}/{quote(vhost, safe='')}?heartbeat={HEARTBEAT_S}"
+        nodes = ",".join(f"{HOST}:{self.state.ports['amqp' + node]}" for node in self._broker_suffixes())
+        password = self.state.passwords[user]
+        return f"amqp://{user}:{password}@{nodes}/{quote(vhost, safe='')}?heartbeat={HEARTBEAT_S}"
 
 
 def shell_lines(variables: Mapping[str, str]) -> list[str]:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -34,6 +34,8 @@ class StackState(BaseModel):
 
     passwords: dict[str, str] = {}
     ports: dict[str, int] = {}
+    brokers: Literal[1, 3] = 1
+    """Nodes of RabbitMQ."""
     database_folder: Path | None = None
     processes: dict[str, ServerProcess] = {}
 

@@ -1,0 +1,57 @@
+"""A stack has one RabbitMQ or three, from its first start on."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox import __main__ as command_line
+from sandbox.stack import Stack, StackError, stack
+from sandbox.stack.ports import BROKER_PORTS, PREFERRED, ports_of
+from sandbox.stack.programs import PostgresPrograms, RabbitPrograms
+from sandbox.stack.state import StateFile
+
+pytestmark = pytest.mark.unit
+
+NOWHERE = Path("/nonexistent")
+
+
+@pytest.fixture(autouse=True)
+def _without_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server is started here, so none need be installed."""
+    monkeypatch.setattr(stack, "find_postgres", lambda: PostgresPrograms(NOWHERE, NOWHERE, NOWHERE))
+    monkeypatch.setattr(stack, "find_rabbitmq", lambda: RabbitPrograms(NOWHERE, NOWHERE))
+
+
+@pytest.mark.parametrize("number", ["0", "2", "4", "-3", "three"])
+def test_another_number_is_a_usage_error_that_says_why(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main(["stack", "up", "--brokers", number])
+    assert stopped.value.code == 2
+    assert "--brokers: 1 or 3: of two nodes neither can go on without the other" in capsys.readouterr().err
+
+
+def test_every_node_has_ports_of_its_own() -> None:
+    assert ports_of(1) == set(BROKER_PORTS)
+    all_ports = [PREFERRED[name] for node in (1, 2, 3) for name in ports_of(node)]
+    assert len(set(all_ports)) == 12
+
+
+def test_a_folder_with_one_broker_refuses_three_and_keeps_what_it_has(tmp_path: Path) -> None:
+    file = StateFile(tmp_path)
+    with file.locked() as state:
+        state.ports = {"amqp": 1}
+        file.save()
+    with pytest.raises(StackError, match="has 1 RabbitMQ, not 3: another --state, or"):
+        Stack(tmp_path, brokers=3).up()
+    assert StateFile(tmp_path).read().brokers == 1
+
+
+def test_the_url_of_a_cluster_names_every_node(tmp_path: Path) -> None:
+    file = StateFile(tmp_path)
+    with file.locked() as state:
+        state.brokers = 3
+        state.ports = {"amqp": 1, "amqp2": 2, "amqp3": 3}
+        file.save()
+        password = state.passwords["fetcher"]
+    url = Stack(tmp_path).vhost("test").urls["fetcher"]
+    assert url == f"amqp://fetcher:{password}@127.0.0.1:1,127.0.0.1:2,127.0.0.1:3/test?heartbeat=30"
