@@ -3,8 +3,10 @@
 import re
 
 from common import metrics
+from common.clock import SystemClock
 from fetcher.adapters.metrics import FetcherMetrics
 from gateway.core.metrics import FeedNumbers
+from gateway.core.reads import ReadRoute
 from gateway.entrypoints.http.metrics import RequestMetrics, Tables, text
 from normalizer.entrypoints.metrics import ConsumerMetrics
 
@@ -29,7 +31,8 @@ def of_services() -> set[str]:
     FetcherMetrics(registry, sources=())
     ConsumerMetrics(registry)
     nothing = FeedNumbers(findings=(), records={}, sources=(), quarantined={}, drift={})
-    body = text(RequestMetrics().registry, Tables((), nothing, {})) + metrics.text(registry)
+    route = ReadRoute(clock=SystemClock(), most_lag_s=10)
+    body = text(RequestMetrics().registry, Tables((), nothing, {}, route)) + metrics.text(registry)
     return {name for family, kind in _TYPE.findall(body.decode()) for name in _samples(family, kind)}
 
 

@@ -36,6 +36,7 @@ from gateway.adapters.orm_source import OrmSource
 from gateway.adapters.products import PostgresProducts
 from gateway.adapters.provenance import PostgresProvenance
 from gateway.adapters.quota import PostgresQuota
+from gateway.adapters.reads import ReadFrom, Reads, ReplicaOnly, ServerStates
 from gateway.adapters.sql_source import SqlSource
 from gateway.adapters.stats import PostgresStats
 from gateway.adapters.status import PostgresStatus
@@ -43,12 +44,13 @@ from gateway.adapters.token_file import TokenFile
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
-from gateway.core.as_of import DataAsOf
+from gateway.core.as_of import AnswererAsOf, DataAsOf
 from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
 from gateway.core.issue_tokens import issue_tokens
 from gateway.core.ports import RecordSource
 from gateway.core.rate_limit import RateLimiter
+from gateway.core.reads import ReadRoute, ReplicaWatch
 from gateway.entrypoints import cli
 from gateway.entrypoints.http.api import Parts, build_api
 from gateway.entrypoints.http.connection import Guard
@@ -57,6 +59,7 @@ from gateway.settings import GatewaySection, GatewaySettings, load_settings
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 5
 QUOTA_TIMEOUT_S: Final = 0.5
+STATE_TIMEOUT_S: Final = 1.0
 EXPORT_STATEMENT_TIMEOUT_S: Final = 30.0
 """How long a part of an export may take in the database: the first may have to sort."""
 _log = logging.getLogger(__name__)
@@ -133,28 +136,29 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         database = await stack.enter_async_context(_opened(settings))
         access = Access(PostgresTokens(database), key=settings.key, clock=clock, cache_ttl_s=section.token_cache_ttl_s)
         await stack.enter_async_context(_uses_written(access))
-        changes = PostgresChanges(database)
+        reads = await stack.enter_async_context(reads_opened(settings, database, clock))
+        changes = PostgresChanges(reads.catalogue)
         feed = ChangeFeed(changes, clock=clock, most_listeners=section.most_streams)
         await stack.enter_async_context(_running(feed.follow()))
         news = _news(settings, feed, clock)
         await stack.enter_async_context(_running(news.follow()))
         api = build_api(
             Parts(
-                offers=PostgresOffers(database),
-                provenance=PostgresProvenance(database),
-                exports=PostgresExports(await stack.enter_async_context(_export_pool(settings))),
+                offers=PostgresOffers(reads.catalogue),
+                provenance=PostgresProvenance(reads.catalogue),
+                exports=PostgresExports(reads.exports),
                 most_exports=section.most_exports,
-                products=PostgresProducts(database),
+                products=PostgresProducts(reads.catalogue),
                 changes=changes,
                 feed=feed,
-                records=PostgresRecords(database, dialects=settings.dialects),
+                records=PostgresRecords(reads.catalogue, dialects=settings.dialects),
                 dialects=settings.dialects,
                 sources=await stack.enter_async_context(sources_opened(settings)),
                 fan_out=FanOut(clock=clock, timeout_s=settings.sources.timeout_s),
                 status=PostgresStatus(database, followed=settings.followed),
-                stats=PostgresStats(database),
+                stats=PostgresStats(reads.catalogue),
                 queues=news,
-                as_of=_as_of(settings, database, clock),
+                as_of=reads.as_of,
                 access=access,
                 limiter=RateLimiter(
                     PostgresQuota(await stack.enter_async_context(_quota_pool(settings))),
@@ -171,6 +175,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 info_open=section.info_open,
                 followed=settings.followed,
                 cors_origins=section.cors_origins,
+                reads=reads.route,
             )
         )
         gc.collect()
@@ -231,11 +236,40 @@ def listen(host: str, port: int, *, send_timeout_s: float) -> socket.socket:
 
 
 @asynccontextmanager
-async def _opened(settings: GatewaySettings) -> AsyncIterator[Database]:
+async def _opened(settings: GatewaySettings, where: DatabaseSettings | None = None) -> AsyncIterator[Database]:
     section = settings.gateway
     bounds = {"statement_timeout_s": section.read_timeout_s, "connect_timeout_s": section.connect_timeout_s}
-    async with _pool(settings.database.model_copy(update=bounds)) as database:
+    async with _pool((where or settings.database).model_copy(update=bounds)) as database:
         yield database
+
+
+@asynccontextmanager
+async def reads_opened(settings: GatewaySettings, database: Database, clock: Clock) -> AsyncIterator[ReadFrom]:
+    """Open the connections for exports and, where there is a replica, those to it, and watch it."""
+    async with AsyncExitStack() as stack:
+        opened = stack.enter_async_context
+        exports = await opened(_export_pool(settings, settings.database))
+        as_of = _as_of(settings, PostgresAsOf(database, followed=settings.followed), clock)
+        if (place := settings.replica) is None:
+            yield ReadFrom(database, exports, as_of)
+            return
+        route = ReadRoute(clock=clock, most_lag_s=settings.gateway.read_lag_s)
+        ours, theirs = [ServerStates(await opened(_state_pool(where))) for where in (settings.database, place)]
+        await opened(_running(ReplicaWatch(route, primary=ours, replica=theirs, clock=clock).follow()))
+        replica = await opened(_opened(settings, place))
+        of_replica = PostgresAsOf(ReplicaOnly(replica), followed=settings.followed)
+        yield ReadFrom(
+            Reads(database, replica, route=route),
+            Reads(exports, await opened(_export_pool(settings, place)), route=route),
+            AnswererAsOf(route, primary=as_of, replica=_as_of(settings, of_replica, clock)),
+            route,
+        )
+
+
+def _state_pool(where: DatabaseSettings) -> AbstractAsyncContextManager[Database]:
+    """Open a connection for the watch alone, which waits for nobody and not for long."""
+    names = ("statement_timeout_s", "lock_timeout_s", "connect_timeout_s")
+    return _pool(where.model_copy(update={"pool_size": 1, **dict.fromkeys(names, STATE_TIMEOUT_S)}))
 
 
 def _quota_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Database]:
@@ -244,10 +278,8 @@ def _quota_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Databa
     return _pool(settings.database.model_copy(update={"pool_size": 2, **dict.fromkeys(names, QUOTA_TIMEOUT_S)}))
 
 
-def _as_of(settings: GatewaySettings, database: Database, clock: Clock) -> DataAsOf:
-    platforms, shops = settings.followed_platforms, settings.followed_shops
-    moments = PostgresAsOf(database, followed=settings.followed).moments
-    return DataAsOf(moments, clock=clock, platforms=platforms, shops=shops)
+def _as_of(settings: GatewaySettings, asked: PostgresAsOf, clock: Clock) -> DataAsOf:
+    return DataAsOf(asked.moments, clock=clock, platforms=settings.followed_platforms, shops=settings.followed_shops)
 
 
 def _news(settings: GatewaySettings, feed: ChangeFeed, clock: Clock) -> CatalogEvents:
@@ -262,7 +294,7 @@ def _news(settings: GatewaySettings, feed: ChangeFeed, clock: Clock) -> CatalogE
     )
 
 
-def _export_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Database]:
+def _export_pool(settings: GatewaySettings, where: DatabaseSettings) -> AbstractAsyncContextManager[Database]:
     """Open connections for exports alone, so that no request waits for one."""
     section = settings.gateway
     bounds = {
@@ -270,7 +302,7 @@ def _export_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Datab
         "statement_timeout_s": EXPORT_STATEMENT_TIMEOUT_S,
         "connect_timeout_s": section.connect_timeout_s,
     }
-    return _pool(settings.database.model_copy(update=bounds))
+    return _pool(where.model_copy(update=bounds))
 
 
 @asynccontextmanager

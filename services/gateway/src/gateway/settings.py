@@ -33,6 +33,12 @@ class GatewaySection(Section):
     """How long one read may take in the database."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
     """How long a request waits for a connection to the database."""
+    read_host: str = ""
+    """A streaming replica of the database, which answers what shows the catalogue; none: the database does."""
+    read_port: Port | None = None
+    """Its port; None: the database's."""
+    read_lag_s: Annotated[float, Field(ge=2, le=3600)] = 10.0
+    """How old an answer of the replica may be; while it lags more, the database answers."""
     token_cache_ttl_s: Annotated[float, Field(ge=0, le=5)] = 4.0
     """How long a token is taken for valid without asking again; the most that a revocation takes."""
     rate_limit_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1200
@@ -133,6 +139,14 @@ class GatewaySettings(Settings):
             )
             for name, platform in self.platforms.items()
         }
+
+    @property
+    def replica(self) -> DatabaseSettings | None:
+        """Where the replica is: roles, passwords and bounds are the database's."""
+        if not self.gateway.read_host:
+            return None
+        port = self.gateway.read_port or self.database.port
+        return self.database.model_copy(update={"host": self.gateway.read_host, "port": port})
 
     @property
     def followed(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from common.clock import Clock
 from common.definitions import TEMPLATE, password_name
-from common.doctor import broker, database, machine
+from common.doctor import broker, database, machine, replica
 from common.doctor.report import Line, error, ok, said
 from common.errors import ConfigurationError
 from common.settings import Port, Settings, load
@@ -23,12 +23,14 @@ LOOKER: Final = "operator"
 
 
 class GatewayAddress(BaseModel):
-    """The part of the section `gateway` that says where it listens."""
+    """The part of the section `gateway` that says where it listens, and where its replica is."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     host: str = "127.0.0.1"
     port: Port = 5555
+    read_host: str = ""
+    read_port: Port | None = None
 
     @property
     def url(self) -> str:
@@ -70,6 +72,9 @@ async def _lines(around: Surroundings, clock: Clock) -> AsyncIterator[Line]:
         yield line
     async for line in database.lines(settings.database, clock):
         yield line
+    if host := settings.gateway.read_host:
+        place = {"host": host, "port": settings.gateway.read_port or settings.database.port}
+        yield await replica.look(settings.database, settings.database.model_copy(update=place))
     url, timeout_s = settings.rabbitmq.url.get_secret_value(), settings.database.connect_timeout_s
     async for line in broker.amqp_lines(url, around.template, timeout_s=timeout_s):
         yield line

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from gateway.adapters.database import Database
+from gateway.adapters.database import Fetching
 from gateway.core.as_of import Moments
 
 AS_OF: Final = """
@@ -29,7 +29,7 @@ AS_OF: Final = """
 class PostgresAsOf:
     """Asks for the moments of the platforms and shops that are `followed`."""
 
-    def __init__(self, database: Database, *, followed: Collection[str]) -> None:
+    def __init__(self, database: Fetching, *, followed: Collection[str]) -> None:
         self._database = database
         self._followed = list(followed)
 

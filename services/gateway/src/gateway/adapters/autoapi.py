@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from gateway.adapters.database import Database
+from gateway.adapters.database import Readable
 from gateway.adapters.offer_filters import LISTED, where
 from gateway.core.autoapi import PAGE, Dialect, Event
 from gateway.core.contacts import without_contacts
@@ -62,7 +62,7 @@ def _offers(conditions: Sequence[Condition]) -> tuple[str, list[object]]:
 class PostgresRecords:
     """RecordReader on `raw_data` and the catalogue; `dialects` by platform."""
 
-    def __init__(self, database: Database, *, dialects: Mapping[str, Dialect]) -> None:
+    def __init__(self, database: Readable, *, dialects: Mapping[str, Dialect]) -> None:
         self._database = database
         self._dialects = dialects
 

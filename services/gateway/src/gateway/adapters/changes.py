@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from gateway.adapters.database import Database
+from gateway.adapters.database import Readable
 from gateway.core.change_feed import StoredChange
 from gateway.core.errors import PositionGoneError
 
@@ -42,7 +42,7 @@ _END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 class PostgresChanges:
     """ChangeReader on `catalog_changes`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Readable) -> None:
         self._database = database
 
     async def changes(self, start: int, *, limit: int, platform: str | None) -> Sequence[StoredChange]:

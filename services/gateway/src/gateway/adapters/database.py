@@ -5,9 +5,9 @@ that broke is noticed when it is lent or by the statement that fails on it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 
@@ -27,7 +27,35 @@ _NOT_USABLE: Final = (
     asyncpg.InvalidCatalogNameError,  # 3D: the database does not exist
     asyncpg.UndefinedTableError,  # 42P01: not migrated yet
 )
-_TOO_LONG: Final = "the query took longer than it may; narrow it with a filter"
+_CONFLICT: Final = "conflict with recovery"
+TOO_LONG: Final = "the query took longer than it may; narrow it with a filter"
+
+
+T = TypeVar("T")
+
+
+class RecoveryConflictError(UnavailableError):
+    """A replica ended the statement, because what it read was to be removed or locked as on its primary."""
+
+
+class Fetching(Protocol):
+    """What answers statements. Every method raises what those of `Database` do."""
+
+    async def fetch(self, sql: str, *values: object) -> Sequence[asyncpg.Record]:
+        """Run one statement and return its rows."""
+        ...
+
+
+class Readable(Fetching, Protocol):
+    """What the catalogue is read from: the database, or one of several."""
+
+    async def fetch_planned(self, sql: str, *values: object) -> Sequence[asyncpg.Record]:
+        """Do so with a plan made for these values."""
+        ...
+
+    async def attempt(self, ask: "Callable[[Database], Awaitable[T]]") -> T:
+        """Return what `ask` returns of the database that answers; it is called again where another one has to."""
+        ...
 
 
 class Database:
@@ -40,6 +68,9 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings, *, application: str) -> None:
         self._wait_s = settings.connect_timeout_s
+        command_timeout_s = settings.statement_timeout_s + COMMAND_MARGIN_S
+        self.longest_s = settings.connect_timeout_s + command_timeout_s
+        """How long a statement may take in all."""
         self._turns = asyncio.Semaphore(settings.pool_size)
         """Who waits is served in turn; the pool itself gives a free connection to whoever comes at that moment."""
         self._pool = asyncpg.create_pool(
@@ -51,7 +82,7 @@ class Database:
             min_size=0,
             max_size=settings.pool_size,
             timeout=settings.connect_timeout_s,
-            command_timeout=settings.statement_timeout_s + COMMAND_MARGIN_S,
+            command_timeout=command_timeout_s,
             max_inactive_connection_lifetime=IDLE_CONNECTION_S,
             server_settings=server_settings(settings, application=application),
             reset=_nothing_to_reset,
@@ -88,22 +119,31 @@ class Database:
             rows: Sequence[asyncpg.Record] = await statement.fetch(*values)
             return rows
 
+    async def attempt(self, ask: "Callable[[Database], Awaitable[T]]") -> T:
+        """Return what `ask` returns: nobody else is there to be asked."""
+        return await ask(self)
+
     @asynccontextmanager
     async def connection(self) -> "AsyncIterator[Any]":
         """Lend a connection.
 
         Raises:
+            RecoveryConflictError: It is one of a replica, which cannot go on reading.
             UnavailableError: As above; also when no connection became free in time.
             QueryTimeoutError: As above.
         """
         lent = await self._lent()
         try:
             yield lent
+        except asyncpg.TransactionRollbackError as error:
+            raise RecoveryConflictError(_said(error)) from error
         except asyncpg.QueryCanceledError as error:
-            raise QueryTimeoutError(_TOO_LONG) from error
+            if _CONFLICT in str(error):
+                raise RecoveryConflictError(_said(error)) from error
+            raise QueryTimeoutError(TOO_LONG) from error
         except TimeoutError as error:
             lent.terminate()  # the server did not end the statement itself, so it would not hear a cancellation either
-            raise QueryTimeoutError(_TOO_LONG) from error
+            raise QueryTimeoutError(TOO_LONG) from error
         except _NOT_USABLE as error:
             raise UnavailableError(_said(error)) from error
         finally:

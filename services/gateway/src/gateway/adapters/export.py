@@ -1,10 +1,10 @@
 """Exports from PostgreSQL: one read-only snapshot, read through a portal batch by batch."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final
 
-from gateway.adapters.database import Database
+from gateway.adapters.database import Database, Readable
 from gateway.adapters.export_sql import csv_header, exported
 from gateway.adapters.parquet import ParquetFile
 from gateway.core.export import ExportFormat, ExportQuery
@@ -16,9 +16,12 @@ ROW_GROUP: Final = 5_000
 
 
 class PostgresExports:
-    """OfferExporter on `processed_data`, with connections of its own, so that no request waits for an export."""
+    """OfferExporter on `processed_data`, with connections of its own, so that no request waits for an export.
 
-    def __init__(self, database: Database) -> None:
+    The first part is read when an export is opened: until then another database can take over, afterwards none can.
+    """
+
+    def __init__(self, database: Readable) -> None:
         self._database = database
 
     @asynccontextmanager
@@ -30,13 +33,28 @@ class PostgresExports:
             UnavailableError: The database does not answer.
             QueryTimeoutError: A batch took longer than it may.
         """
-        file = ParquetFile(query.fields) if query.format is ExportFormat.PARQUET else None
-        async with (
-            self._database.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-            aclosing(_parts(connection, query) if file is None else _columns(connection, query, file)) as parts,
-        ):
-            yield parts
+        async with AsyncExitStack() as stack:
+            yield await self._database.attempt(lambda database: _begun(database, query, stack))
+
+
+async def _begun(database: Database, query: ExportQuery, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+    """Return the parts; what has to be closed is left to `stack` when the first of them is there."""
+    file = ParquetFile(query.fields) if query.format is ExportFormat.PARQUET else None
+    async with AsyncExitStack() as own:
+        connection = await own.enter_async_context(database.connection())
+        await own.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
+        made = _parts(connection, query) if file is None else _columns(connection, query, file)
+        parts = await own.enter_async_context(aclosing(made))
+        whole = await own.enter_async_context(aclosing(_together(await anext(parts, b""), parts)))
+        stack.push_async_exit(own.pop_all())
+    return whole
+
+
+async def _together(first: bytes, parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    if first:
+        yield first
+    async for part in parts:
+        yield part
 
 
 async def _parts(connection: Any, query: ExportQuery) -> AsyncGenerator[bytes]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from gateway.adapters.database import Database
+from gateway.adapters.database import Readable
 from gateway.adapters.offer_sql import (
     FILTERS_OF_SOURCES,
     FIND,
@@ -28,7 +28,7 @@ COUNTED: Final = 1000
 class PostgresOffers:
     """OfferReader on `processed_data`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Readable) -> None:
         self._database = database
 
     async def page(self, query: OfferQuery, after: Position | None) -> OfferPage:

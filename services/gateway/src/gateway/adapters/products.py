@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from gateway.adapters.database import Database
+from gateway.adapters.database import Readable
 from gateway.adapters.product_sql import CATEGORIES, FIND, count, listed
 from gateway.adapters.search_sql import products_with
 from gateway.core.ports import NumberedProducts, ProductPage, StoredItem
@@ -15,7 +15,7 @@ from gateway.core.search import Search
 class PostgresProducts:
     """ProductReader on the tables of the shops."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Readable) -> None:
         self._database = database
 
     async def page(self, query: ProductQuery, after: ProductPosition | None) -> ProductPage:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.adapters.database import Database
+from gateway.adapters.database import Readable
 from gateway.adapters.offer_sql import EACH_PLATFORM
 from gateway.core.ports import StoredItem
 
@@ -51,7 +51,7 @@ Each is found by a unique index, the changes by catalog_changes_inner_id_idx.
 class PostgresProvenance:
     """ProvenanceReader on `raw_data`, the page ledger, the runs and the change feed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Readable) -> None:
         self._database = database
 
     async def provenance(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gateway.adapters.database import Database
+from gateway.adapters.database import Readable
 
 _RECORDS: Final = "CASE WHEN jsonb_typeof(counts -> 'records') = 'number' THEN (counts ->> 'records')::bigint END"
 
@@ -59,7 +59,7 @@ those that wait from `raw_data_unprocessed_idx`. Days are read by operations_log
 class PostgresStats:
     """StatsReader on the tables of the pipeline."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Readable) -> None:
         self._database = database
 
     async def stats(self) -> str:

@@ -12,11 +12,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from common.clock import Clock
 from common.errors import FeedmillError
 from common.log import fields
+from gateway.core.reads import ReadRoute
 
 KEPT_S: Final = 1.0
 OFFERS: Final = ("offers", "filters")
@@ -27,6 +28,14 @@ AREAS: Final = frozenset((*OFFERS, *PRODUCTS, *BOTH))
 Moments = Mapping[str, datetime | None]
 """Platforms and shops that were ever asked → the moment; None: no run has been whole yet."""
 _log = logging.getLogger(__name__)
+
+
+class AsOf(Protocol):
+    """Knows the moments."""
+
+    async def of(self, area: str, platform: str | None = None) -> datetime | None:
+        """Return the moment of all that one of `AREAS` shows, or of one platform in it; None: it is not known."""
+        ...
 
 
 class DataAsOf:
@@ -81,3 +90,16 @@ class DataAsOf:
         finally:
             self._due = self._clock.monotonic() + KEPT_S
             self._asking = None
+
+
+class AnswererAsOf:
+    """The moments of the database that answers; a caller who has heard the primary's reads the primary then."""
+
+    def __init__(self, route: ReadRoute, *, primary: AsOf, replica: AsOf) -> None:
+        self._route = route
+        self._primary = primary
+        self._replica = replica
+
+    async def of(self, area: str, platform: str | None = None) -> datetime | None:
+        """Return the moment, as AsOf has it."""
+        return await (self._replica if self._route.chooses_replica() else self._primary).of(area, platform)

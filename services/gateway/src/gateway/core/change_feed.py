@@ -18,6 +18,7 @@ from common.clock import Clock
 from common.errors import FeedmillError
 from common.log import fields
 from gateway.core.errors import PositionGoneError, TooManyStreamsError
+from gateway.core.reads import begin_reading
 
 POLL_INTERVAL_S: Final = 1.0
 BREATH_S: Final = 0.1
@@ -62,6 +63,7 @@ class ChangeFeed:
         failing = False
         while True:
             on_news = await self._second_or_news()
+            begin_reading()
             try:
                 await self.read_on()
                 failing = False

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from common.clock import Clock
 from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
-from gateway.core.as_of import DataAsOf
+from gateway.core.as_of import AsOf
 from gateway.core.autoapi import Dialect
 from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
@@ -26,6 +26,7 @@ from gateway.core.ports import (
     StatusReader,
 )
 from gateway.core.rate_limit import RateLimiter
+from gateway.core.reads import ReadRoute
 from gateway.entrypoints.http.auth import RequireToken
 from gateway.entrypoints.http.autoapi_v2 import add_autoapi
 from gateway.entrypoints.http.changes import add_changes
@@ -41,6 +42,7 @@ from gateway.entrypoints.http.health import add_health, add_metrics, add_status
 from gateway.entrypoints.http.info import INFO_PATH, add_info
 from gateway.entrypoints.http.metrics import RequestMetrics
 from gateway.entrypoints.http.offers import add_offers
+from gateway.entrypoints.http.one_reading import OneReading
 from gateway.entrypoints.http.products import add_products
 from gateway.entrypoints.http.provenance import add_provenance
 from gateway.entrypoints.http.search import add_search
@@ -67,7 +69,7 @@ class Parts:
     status: StatusReader
     stats: StatsReader
     queues: QueueReader
-    as_of: DataAsOf
+    as_of: AsOf
     access: Access
     limiter: RateLimiter
     cursors: CursorSigner
@@ -83,6 +85,8 @@ class Parts:
     """Platforms and shops that are enabled: the metrics have samples for each."""
     cors_origins: Collection[str] = ()
     """Origins whose pages may read answers; none: nothing is said of origins at all."""
+    reads: ReadRoute | None = None
+    """Decides who answers reads; None: there is no replica."""
 
 
 def build_api(parts: Parts) -> FastAPI:
@@ -114,10 +118,10 @@ def build_api(parts: Parts) -> FastAPI:
     )
     add_autoapi(app, parts.records, parts.changes, dialects=parts.dialects)
     add_stats(app, parts.stats, parts.clock)
-    add_status(app, parts.status, parts.queues, version=parts.version)
+    add_status(app, parts.status, parts.queues, version=parts.version, reads=parts.reads)
     add_health(app, parts.status, schema_head=parts.schema_head)
     requests = RequestMetrics()
-    add_metrics(app, parts.status, requests, followed=parts.followed, asked=parts.fan_out.counts)
+    add_metrics(app, parts.status, requests, followed=parts.followed, asked=parts.fan_out.counts, reads=parts.reads)
     add_docs(app)
     open_paths = set(PROBES)
     open_paths |= DOCS_PATHS if parts.docs_open else set()
@@ -129,7 +133,8 @@ def build_api(parts: Parts) -> FastAPI:
 def _around(app: FastAPI, parts: Parts, open_paths: Collection[str], requests: RequestMetrics) -> ASGIApp:
     """Return the routes and what is around them, in place of what FastAPI puts there: the frame knows all errors."""
     dated = DataAge(Dispatch(app.router, routes=app.routes), as_of=parts.as_of)
-    guarded = RequireToken(dated, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
+    answering = dated if parts.reads is None else OneReading(dated)
+    guarded = RequireToken(answering, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
     framed = Frame(
         guarded,
         clock=parts.clock,

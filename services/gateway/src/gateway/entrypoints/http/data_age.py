@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.core.as_of import AREAS, DataAsOf
+from gateway.core.as_of import AREAS, AsOf
 
 DATED: Final[Mapping[str, str]] = {
     "X-Data-As-Of": "The moment (RFC 3339, UTC) up to which all that the sources said is in the catalogue: when the"
@@ -23,7 +23,7 @@ _PLATFORM: Final = re.compile(rb"(?:^|&)platform=([^&]+)")
 class DataAge:
     """ASGI middleware that says as of when the catalogue is complete; errors are raised past it and say nothing."""
 
-    def __init__(self, app: ASGIApp, *, as_of: DataAsOf) -> None:
+    def __init__(self, app: ASGIApp, *, as_of: AsOf) -> None:
         self._app = app
         self._as_of = as_of
 

@@ -3,6 +3,8 @@
 import json
 import logging
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import datetime
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -14,6 +16,7 @@ from gateway.core import parameters
 from gateway.core.errors import QueryTimeoutError
 from gateway.core.parameters import NO_PARAMETERS
 from gateway.core.ports import QueueReader, StatusReader
+from gateway.core.reads import ReadRoute
 from gateway.entrypoints.http.error_map import INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE
 from gateway.entrypoints.http.metrics import RequestMetrics, Tables, text
 from gateway.entrypoints.http.models import Health, Status
@@ -45,17 +48,21 @@ def add_health(app: FastAPI, reader: StatusReader, *, schema_head: str) -> None:
     add_route(app, "/health/ready", ready, answer=Health, problems=ready_problems, tag="health", needs_token=False)
 
 
-def add_status(app: FastAPI, reader: StatusReader, queues: QueueReader, *, version: str) -> None:
+def add_status(
+    app: FastAPI, reader: StatusReader, queues: QueueReader, *, version: str, reads: ReadRoute | None
+) -> None:
     """Serve the status."""
 
     async def status(request: Request) -> Response:
         """Tell how the installation is doing: sources and their lag, pages, gaps, queues, runs and operations.
 
-        What the watchdog finds stands in `findings`: feeds that answer well and bring nothing.
+        What the watchdog finds stands in `findings`: feeds that answer well and bring nothing. `reads` says which
+        database answers reads where there is a replica.
         """
         parameters.read(query_pairs(request), NO_PARAMETERS)
         body = await reader.status()
-        own = json.dumps({"version": version, "queues": await queues.depths()})
+        standing = None if reads is None else asdict(reads.standing())
+        own = json.dumps({"version": version, "reads": standing, "queues": await queues.depths()}, default=_written)
         return json_response(f"{own.removesuffix('}')},{body.removeprefix('{')}")
 
     problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
@@ -69,6 +76,7 @@ def add_metrics(
     *,
     followed: Collection[str],
     asked: Mapping[tuple[str, str], int],
+    reads: ReadRoute | None,
 ) -> None:
     """Serve the metrics of the requests and of the platforms and shops that are `followed`.
 
@@ -83,8 +91,12 @@ def add_metrics(
         except (UnavailableError, QueryTimeoutError) as error:
             _log.warning(fields("metrics without tables", error=error))
             numbers = None
-        body = text(requests.registry, Tables(followed, numbers, asked))
+        body = text(requests.registry, Tables(followed, numbers, asked, reads))
         return Response(body, headers={"Content-Type": CONTENT_TYPE})
 
     problems = (INVALID_PARAMETERS,)
     add_route(app, "/metrics", metrics, answer=PlainTextResponse, problems=problems, tag="health", needs_token=False)
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat()

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from common import metrics
 from gateway.core.metrics import FINDINGS, FeedNumbers, SourceNumbers
+from gateway.core.reads import ReadRoute, Server
 
 OF_SOURCES: Final[Sequence[tuple[str, str, Callable[[SourceNumbers], float | None]]]] = (
     ("feedmill_pages_open", "Pages that were sent and have not landed.", lambda source: source.pages_open),
@@ -69,17 +70,21 @@ class Tables(Collector):
         followed: Platforms and shops; each finding has a sample for each of them, 1 where it holds, 0 where not.
         numbers: What the tables say; None: the database does not answer.
         asked: How often this process asked a reference source, by its name and what came of it.
+        reads: Who answers reads; None: there is no replica, and nothing is told of one.
     """
 
     followed: Collection[str]
     numbers: FeedNumbers | None
     asked: Mapping[tuple[str, str], int]
+    reads: ReadRoute | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Give the families."""
         yield _counter("feedmill_source_requests", "Sources asked at once.", ("source", "outcome"), self.asked.items())
         up = GaugeMetricFamily("feedmill_database_up", "1: the database answers.", value=self.numbers is not None)
         yield up
+        if self.reads is not None:
+            yield from _of_reads(self.reads)
         if self.numbers is not None:
             yield from self._of_feeds(self.numbers)
             yield from _of_sources(self.numbers)
@@ -113,6 +118,18 @@ def _of_sources(numbers: FeedNumbers) -> Iterator[Metric]:
     for name, meaning, value in OF_SOURCES:
         samples = [((source.platform,), number) for source in numbers.sources if (number := value(source)) is not None]
         yield _gauge(name, meaning, ("platform",), samples)
+
+
+def _of_reads(route: ReadRoute) -> Iterator[Metric]:
+    now = route.standing()
+    meaning = "1: the replica answers reads, 0: the primary does."
+    yield GaugeMetricFamily("feedmill_reads_from_replica", meaning, value=now.database is Server.REPLICA)
+    meaning = "How old what the replica shows is; no sample: nobody knows."
+    yield _gauge("feedmill_replica_lag_seconds", meaning, (), [] if now.lag_s is None else [((), now.lag_s)])
+    meaning = "How much of the primary's log the replica has not replayed."
+    yield _gauge("feedmill_replica_lag_bytes", meaning, (), [] if now.lag_bytes is None else [((), now.lag_bytes)])
+    repeated = [((reason.value,), number) for reason, number in route.fallbacks.items()]
+    yield _counter("feedmill_replica_fallbacks", "Reads of the replica repeated on the primary.", ("reason",), repeated)
 
 
 def _of_the_refused(numbers: FeedNumbers) -> Iterator[Metric]:

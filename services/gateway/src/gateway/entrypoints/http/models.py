@@ -255,10 +255,26 @@ class Operation(Answer):
     counts: dict[str, Any]
 
 
+class ReadsState(Answer):
+    """Which database answers what shows the catalogue, where there is a replica for that."""
+
+    database: Annotated[str, Field(description="`replica` or `primary`", examples=["primary"])]
+    since: datetime
+    why: Annotated[str, Field(examples=["lagging 14 s > 10 s"])]
+    lag_s: Annotated[
+        float | None,
+        Field(description="How old what the replica shows is, in seconds; null: nobody knows", examples=[14.2]),
+    ]
+    lag_bytes: Annotated[
+        int | None, Field(description="How much of the primary's log the replica has not replayed", examples=[81_920])
+    ]
+
+
 class Status(Answer):
     """How the installation is doing, as of `now`."""
 
     version: Annotated[str, Field(examples=["0.1.0"])]
+    reads: Annotated[ReadsState | None, Field(description="null: there is no replica, the one database answers")]
     queues: Annotated[
         dict[str, int] | None,
         Field(
