@@ -175,6 +175,10 @@ requirements: development ## pin requirements*.txt anew from requirements*.in
 	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
 	@$(COMPILE) --output-file tests/bench/peers/requirements.txt tests/bench/peers/requirements.in
 
+.PHONY: version
+version: development ## write the version TO=0.2.0 to every place where it stands
+	@$(BIN)/python -m tests.house.version $(TO)
+
 .PHONY: docs
 docs: development ## write docs/events.md, docs/asyncapi.json and docs/openapi.json anew from the code
 	@$(BIN)/python -m tests.house.events_page

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from importlib.metadata import version
 from typing import Any
 
 import asyncpg
@@ -150,6 +151,7 @@ async def test_the_status_tells_what_the_tables_hold(served: Served, database: D
     async with opened(database) as pool, pool.connection() as connection:
         await connection.execute(HISTORY)
     status = Status.model_validate_json((await (await served()).get("/status")).content)
+    assert status.version == version("feedmill-gateway")
     assert [(o.platform, o.active, o.total) for o in status.offers] == [("che168", 1, 2), ("encar", 0, 1)]
     assert (status.unprocessed, status.quarantined, status.pages_open, status.gaps_open) == (1, 1, 1, 1)
     assert [(gap.position, gap.attempts, gap.error) for gap in status.gaps] == [(7, 21, "HTTP 502")]

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from common import definitions, log, probe
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="feedmill", description="Administration of a feedmill installation.")
+    parser.add_argument("--version", action="version", version=f"feedmill {version('feedmill-common')}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate", help="bring the database to the newest revision").set_defaults(run=_migrate)
     health = commands.add_parser("health", help="fail unless database and broker answer")

@@ -4,6 +4,7 @@ import argparse
 import logging
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from importlib.metadata import version
 from typing import Final
 
 from common.errors import ConfigurationError, FeedmillError
@@ -38,6 +39,7 @@ class CommandLine:
             description="Reads upstream marketplaces and publishes what they say.",
             epilog="Exit codes: 0 done, 1 finished with errors, 2 usage or configuration, 75 already running.",
         )
+        self._parser.add_argument("--version", action="version", version=f"fetcher {version('feedmill-fetcher')}")
         self._commands = self._parser.add_subparsers(dest="command", required=True)
 
     def add(self, name: str, summary: str, description: str) -> argparse.ArgumentParser:

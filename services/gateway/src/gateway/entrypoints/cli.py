@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +58,7 @@ def parse(arguments: Sequence[str] | None) -> Command:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gateway", description="Serves the catalogue over HTTP.")
+    parser.add_argument("--version", action="version", version=f"gateway {version('feedmill-gateway')}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="serve until stopped")
     tokens = commands.add_parser("tokens", help="administer tokens").add_subparsers(dest="action", required=True)

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from normalizer.entrypoints.dead_letters import Wish
@@ -34,6 +35,7 @@ class Commands:
 def chosen(argv: list[str] | None, commands: Commands) -> Coroutine[Any, Any, int]:
     """Read the command line and return what it asks for, not yet started; wrong usage exits with 2."""
     parser = argparse.ArgumentParser(prog="normalizer", description="Lands raw events and normalises them.")
+    parser.add_argument("--version", action="version", version=f"normalizer {version('feedmill-normalizer')}")
     subparsers = parser.add_subparsers(dest="command", required=True)
     subparsers.add_parser("run", help="consume normalizer.raw until SIGTERM")
     pending = subparsers.add_parser("normalize", help="normalise landed rows that still wait, failed ones included")
