@@ -33,6 +33,8 @@ FLAT_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "DB_USER": ("database", "user"),
     "DB_PASSWORD": ("database", "password"),
     "DB_NAME": ("database", "name"),
+    "DB_READ_HOST": ("gateway", "read_host"),
+    "DB_READ_PORT": ("gateway", "read_port"),
     "RABBITMQ_URL": ("rabbitmq", "url"),
     "CHE168_API_KEY": ("platforms", "che168", "api_key"),
     "CHE168_ACCESS_NAME": ("platforms", "che168", "access_name"),
