@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from tests.integration.gateway.conftest import Served, opened
 
 from common.db.session import create_pool
 from common.events import PageFetched, PageKind
-from common.settings import DatabaseSettings, role_of
+from common.settings import DatabaseSettings, TracingSettings, role_of
 from common.testing.pages import a_change, a_page, a_record, a_removal
+from common.tracing import sampled_below, trace_id_of
 from gateway.adapters.provenance import CHANGES, PROVENANCE, PostgresProvenance
 from gateway.entrypoints.http.provenance import Provenance
 from normalizer.adapters.postgres import PostgresStore, prepare
@@ -60,6 +62,7 @@ async def test_page_message_run_batch_and_changes_are_told_with_their_times(
     assert told.page is not None
     assert (told.page.kind, told.page.position, told.page.message_id) == ("change", 1000, "che168:change:1000:run2")
     assert (told.page.status, told.page.records, told.page.landed, told.page.quarantined) == ("landed", 1, 1, 0)
+    assert told.page.trace_id is None
     assert told.run is not None
     assert (told.run.run_id, told.run.kind, told.run.status, told.run.pages) == ("run2", "daily_update", "done", 3)
     assert [change.change_type for change in told.changes] == ["changed", "added"]
@@ -105,6 +108,23 @@ async def test_what_was_removed_by_age_is_null_and_what_cannot_be_normalised_say
     assert (told.waiting, told.error, told.normalised_at) == (True, "too odd", None)
 
 
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
+async def test_the_trace_of_the_page_is_named_where_it_is_sampled(database: DatabaseSettings, ratio: float) -> None:
+    numbers = range(1, 9)
+    pages = [a_page([a_record(str(number))], position=number) for number in numbers]
+    await land(database, *(msgspec.structs.replace(page, part=page.position % 2) for page in pages))
+    below = sampled_below(TracingSettings(endpoint="http://127.0.0.1:4318", ratio=ratio))
+    told = {}
+    async with opened(database) as pool:
+        for number in numbers:
+            (found,) = await PostgresProvenance(pool, traces_below=below).provenance(str(number), None)
+            told[number] = json.loads(found.body)["page"]["trace_id"]
+    ids = {page.position: trace_id_of(page.platform, page.kind, page.position, page.run_id) for page in pages}
+    sampled = {number: int(known[16:], 16) < ratio * 2**64 for number, known in ids.items()}
+    assert told == {number: known if sampled[number] else None for number, known in ids.items()}
+    assert len(set(sampled.values())) == (2 if ratio == 0.5 else 1)
+
+
 async def test_an_id_of_two_platforms_is_two_offers(served: Served, database: DatabaseSettings) -> None:
     await land(database, a_page([a_record("1")]), a_page([a_record("1")], platform="encar", position=2))
     client = await served()
@@ -129,7 +149,7 @@ async def test_the_last_hundred_changes_are_found_among_many_by_their_index(data
     await run_sql(database, "ANALYZE catalog_changes")
     async with opened(database) as pool:
         (found,) = await PostgresProvenance(pool).provenance("1", None)
-        plan = "\n".join(row[0] for row in await pool.fetch_planned(f"EXPLAIN {PROVENANCE}", "1", None))
+        plan = "\n".join(row[0] for row in await pool.fetch_planned(f"EXPLAIN {PROVENANCE}", "1", None, None))
     ids = [change["change_id"] for change in json.loads(found.body)["changes"]]
     own = "SELECT change_id FROM catalog_changes WHERE inner_id = '1' ORDER BY change_id DESC"
     assert ids == [row["change_id"] for row in await run_sql(database, own)][:CHANGES]
@@ -144,7 +164,7 @@ async def test_the_role_of_the_gateway_may_read_all_of_it(stack: Stack, database
         host=database.host, port=database.port, user=role, password=stack.state.passwords[role], database=database.name
     )
     try:
-        assert len(await connection.fetch(PROVENANCE, "1", None)) == 1
+        assert len(await connection.fetch(PROVENANCE, "1", None, None)) == 1
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("DELETE FROM feed_pages")
     finally:

@@ -12,13 +12,15 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequen
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
+from random import Random
 from typing import Any, Final, assert_never, cast
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from common import log
+from common import log, tracing
+from common.broker_nodes import shuffled
 from common.clock import Clock, SystemClock
 from common.db.engine import create_engine
 from common.db.revision import HEAD
@@ -42,8 +44,8 @@ from gateway.adapters.stats import PostgresStats
 from gateway.adapters.status import PostgresStatus
 from gateway.adapters.token_file import TokenFile
 from gateway.adapters.tokens import PostgresTokens
+from gateway.adapters.tracing import new_database
 from gateway.core.access import Access
-from gateway.core.aggregate import FanOut
 from gateway.core.as_of import AnswererAsOf, DataAsOf
 from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
@@ -54,6 +56,7 @@ from gateway.core.reads import ReadRoute, ReplicaWatch
 from gateway.entrypoints import cli
 from gateway.entrypoints.http.api import Parts, build_api
 from gateway.entrypoints.http.connection import Guard
+from gateway.entrypoints.http.tracing import new_fan_out, trace
 from gateway.settings import GatewaySection, GatewaySettings, load_settings
 
 BACKLOG: Final = 2048
@@ -132,6 +135,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
     """
     section = settings.gateway
     async with AsyncExitStack() as stack:
+        stack.enter_context(tracing.opened(settings.tracing, service="gateway"))
         listener = stack.enter_context(contextlib.closing(_listener(section)))
         database = await stack.enter_async_context(_opened(settings))
         access = Access(PostgresTokens(database), key=settings.key, clock=clock, cache_ttl_s=section.token_cache_ttl_s)
@@ -145,7 +149,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
         api = build_api(
             Parts(
                 offers=PostgresOffers(reads.catalogue),
-                provenance=PostgresProvenance(reads.catalogue),
+                provenance=PostgresProvenance(reads.catalogue, traces_below=tracing.sampled_below(settings.tracing)),
                 exports=PostgresExports(reads.exports),
                 most_exports=section.most_exports,
                 products=PostgresProducts(reads.catalogue),
@@ -154,7 +158,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 records=PostgresRecords(reads.catalogue, dialects=settings.dialects),
                 dialects=settings.dialects,
                 sources=await stack.enter_async_context(sources_opened(settings)),
-                fan_out=FanOut(clock=clock, timeout_s=settings.sources.timeout_s),
+                fan_out=new_fan_out(clock, timeout_s=settings.sources.timeout_s),
                 status=PostgresStatus(database, followed=settings.followed),
                 stats=PostgresStats(reads.catalogue),
                 queues=news,
@@ -178,6 +182,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 reads=reads.route,
             )
         )
+        trace(api)
         gc.collect()
         gc.freeze()  # what is here stays: a full collection need not look at it, and stops no request for 50 ms
         _log.info(log.fields("listening", host=section.host, port=listener.getsockname()[1]))
@@ -285,7 +290,7 @@ def _as_of(settings: GatewaySettings, asked: PostgresAsOf, clock: Clock) -> Data
 def _news(settings: GatewaySettings, feed: ChangeFeed, clock: Clock) -> CatalogEvents:
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # at each attempt it says what CatalogEvents says once
     return CatalogEvents(
-        settings.rabbitmq.url.get_secret_value(),
+        shuffled(settings.rabbitmq.url.get_secret_value(), Random()),  # noqa: S311 - spreads load, guards nothing
         name=_application(),
         new_instance=lambda: f"{socket.gethostname()}.{secrets.token_hex(4)}",
         wake=feed.tell,
@@ -327,7 +332,7 @@ def _application() -> str:
 
 @asynccontextmanager
 async def _pool(settings: DatabaseSettings) -> AsyncIterator[Database]:
-    database = Database(settings, application=_application())
+    database = new_database(settings, application=_application())
     await database.open()
     try:
         yield database

@@ -24,6 +24,10 @@ PROVENANCE: Final = f"""{EACH_PLATFORM}
         ) AS change
     ) AS changes
     CROSS JOIN LATERAL (
+        SELECT left(encode(sha256(convert_to(
+            concat_ws(':', page.platform, page.kind, page.position, page.run_id), 'UTF8')), 'hex'), 32) AS id
+    ) AS trace
+    CROSS JOIN LATERAL (
         SELECT raw.platform, raw.inner_id, raw.source, raw.source_id, raw.created_at AS source_created_at,
             raw.change_type, raw.max_seq AS version,
             page.fetched_at, raw.first_loaded_at AS first_landed_at, raw.last_updated_at AS landed_at,
@@ -33,7 +37,8 @@ PROVENANCE: Final = f"""{EACH_PLATFORM}
                 'kind', page.kind, 'position', page.position, 'message_id', page.message_id, 'status', page.status,
                 'records', page.records, 'landed', page.landed, 'quarantined', page.quarantined,
                 'attempts', page.attempts, 'run_id', page.run_id, 'fetched_at', page.fetched_at,
-                'landed_at', page.landed_at) END AS page,
+                'landed_at', page.landed_at,
+                'trace_id', CASE WHEN right(trace.id, 16) COLLATE "C" < $3::text THEN trace.id END) END AS page,
             CASE WHEN run.run_id IS NOT NULL THEN json_build_object(
                 'run_id', run.run_id, 'kind', run.kind, 'status', run.status, 'pages', run.pages,
                 'records', run.records, 'started_at', run.started_at, 'finished_at', run.finished_at) END AS run,
@@ -44,17 +49,24 @@ PROVENANCE: Final = f"""{EACH_PLATFORM}
 """  # noqa: S608 - made of the constants above
 """One id on one platform or on all, with the page that changed its row last, the run of that page and its changes.
 
+The id of the page's trace is `common.tracing.trace_id_of`; it is shown below $3 (`common.tracing.sampled_below`).
 Each is found by a unique index, the changes by catalog_changes_inner_id_idx.
 """
 
 
 class PostgresProvenance:
-    """ProvenanceReader on `raw_data`, the page ledger, the runs and the change feed."""
+    """ProvenanceReader on `raw_data`, the page ledger, the runs and the change feed.
 
-    def __init__(self, database: Readable) -> None:
+    Args:
+        database: Where they are.
+        traces_below: A text above the last 16 digits of the ids of traces that there are; None: there are none.
+    """
+
+    def __init__(self, database: Readable, *, traces_below: str | None = None) -> None:
         self._database = database
+        self._traces_below = traces_below
 
     async def provenance(self, inner_id: str, platform: str | None) -> Sequence[StoredItem]:
         """Return where the offers with this id come from."""
-        rows = await self._database.fetch(PROVENANCE, inner_id, platform)
+        rows = await self._database.fetch(PROVENANCE, inner_id, platform, self._traces_below)
         return [StoredItem(row["platform"], row["body"]) for row in rows]

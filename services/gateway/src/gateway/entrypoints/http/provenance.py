@@ -36,6 +36,13 @@ class PageOrigin(Answer):
     run_id: Annotated[str, Field(examples=["20261121T020000-4f1c22"])]
     fetched_at: datetime | None
     landed_at: Annotated[datetime | None, Field(description="When its batch was landed: the same for all of the batch")]
+    trace_id: Annotated[
+        str | None,
+        Field(
+            description="Its trace (OpenTelemetry), from the request to the batch; null: there is none",
+            examples=["54b9a0f1d3c24e0e8f7a6b5c4d3e2f10"],
+        ),
+    ]
 
 
 class RunOrigin(Answer):
