@@ -79,7 +79,8 @@ class ConsumerTracing:
 
     async def landed(self, landing: Landing, pages: Sequence[PageFetched]) -> "Counter[str]":
         """Land a batch inside its span."""
-        waiting = [one for name in {page.message_id for page in pages} for one in self._in_hand.get(name, ())]
+        names = dict.fromkeys(page.message_id for page in pages)
+        waiting = [one for name in names for one in self._in_hand.get(name, ())]
         with self._spans.span(
             f"process {topology.RAW_QUEUE}",
             "consumer",
