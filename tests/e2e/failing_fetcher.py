@@ -74,7 +74,7 @@ def plant(point: str, number: int, path: str) -> None:
     elif point == "confirmed":
         _after(RabbitPublisher, "publish", when)
     else:
-        _after(PostgresStore, "save_page", when)
+        _after(PostgresStore, "save_pages", when)
         _after(PostgresChangeStore, "save_changes", when)
 
 

@@ -149,17 +149,18 @@ class FakeStore:
         if run.status is not RunStatus.DONE:
             self.runs[run_id] = replace(run, status=RunStatus.RUNNING)
 
-    async def save_page(self, run: Run, page: SavedPage) -> None:
+    async def save_pages(self, run: Run, pages: Sequence[SavedPage]) -> None:
         """Save position and ledger."""
         self._be_away()
-        held = self.runs.get(run.run_id)
-        if held is None or held.status is not RunStatus.RUNNING or held.position not in {run.position, page.position}:
+        held, last = self.runs.get(run.run_id), pages[-1].position
+        if held is None or held.status is not RunStatus.RUNNING or held.position not in {run.position, last}:
             raise RunTakenOverError(run.run_id)
-        self.journal.append(f"saved {page.position}")
-        self.runs[run.run_id] = held.after(page)
-        self._fill_ledger(run, page)
-        if self.lost_answers["save_page"]:
-            self.lost_answers["save_page"] -= 1
+        self.journal.append(f"saved {', '.join(str(page.position) for page in pages)}")
+        for page in pages:
+            self.runs[run.run_id] = self.runs[run.run_id].after(page)
+            self._fill_ledger(run, page)
+        if self.lost_answers["save_pages"]:
+            self.lost_answers["save_pages"] -= 1
             raise UnavailableError("the answer was lost")
 
     async def missing_pages(

@@ -55,7 +55,7 @@ async def begun(store: Store, *pages: SavedPage) -> Run:
     await store.start_run(RUN, NOW)
     run = RUN
     for page in pages:
-        await store.save_page(run, page)
+        await store.save_pages(run, [page])
         run = run.after(page)
     return run
 
@@ -85,15 +85,36 @@ async def test_a_page_of_several_messages_counts_once(store: Store) -> None:
 
 async def test_a_page_saved_twice_counts_once(store: Store) -> None:
     run = await begun(store)
-    await store.save_page(run, a_page(1))
-    await store.save_page(run, a_page(1))
+    await store.save_pages(run, [a_page(1)])
+    await store.save_pages(run, [a_page(1)])
     held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
     assert held == run.after(a_page(1))
 
 
+async def test_pages_saved_together_are_as_if_saved_one_by_one(store: Store) -> None:
+    run = await begun(store, a_page(1))
+    together = [a_page(2, records=7, parts=2), a_page(3, records=0, parts=0), a_page(5, following=None)]
+    await store.save_failure(run, a_failure(3))
+    await store.save_pages(run, together)
+    await store.save_pages(run, together)
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
+    assert held is not None
+    assert (held.position, held.next_position, held.pages, held.records) == (5, None, 4, 54)
+    assert held == run.after(together[0]).after(together[1]).after(together[2])
+    assert await open_positions(store, run) == [1, 2, 2, 5]
+
+
+async def test_of_pages_saved_together_those_read_again_are_not_counted_again(store: Store) -> None:
+    run = await begun(store, a_page(1), a_page(2))
+    await store.save_pages(run, [a_page(1), a_page(2), a_page(3, records=7)])
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
+    assert held is not None
+    assert (held.position, held.pages, held.records) == (3, 3, 47)
+
+
 async def test_a_page_read_again_never_moves_the_run_back(store: Store) -> None:
     run = await begun(store, a_page(1), a_page(2), a_page(3))
-    await store.save_page(run, a_page(2, records=19))
+    await store.save_pages(run, [a_page(2, records=19)])
     assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run
 
 
@@ -114,7 +135,7 @@ async def test_a_run_that_moved_elsewhere_is_not_written(store: Store) -> None:
     await begun(store, a_page(1), a_page(2), a_page(3))
     stale = replace(RUN, position=1, next_position=2, pages=1, records=20)
     with pytest.raises(RunTakenOverError):
-        await store.save_page(stale, a_page(2))
+        await store.save_pages(stale, [a_page(2)])
     held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
     assert held is not None
     assert (held.position, held.pages) == (3, 3)
@@ -124,7 +145,7 @@ async def test_a_finished_run_is_not_written(store: Store) -> None:
     run = await begun(store, a_page(1))
     await store.finish_run(run)
     with pytest.raises(RunTakenOverError):
-        await store.save_page(run, a_page(2))
+        await store.save_pages(run, [a_page(2)])
 
 
 async def test_an_empty_page_moves_the_run(store: Store) -> None:
@@ -187,16 +208,16 @@ async def test_failures_are_open_until_the_page_is_saved(store: Store) -> None:
     await store.save_failure(run, gap)
     await store.save_failure(run, a_failure(3))
     assert await store.open_failures("r1") == [gap, a_failure(3)]
-    await store.save_page(run, a_page(3))
+    await store.save_pages(run, [a_page(3)])
     assert await store.open_failures("r1") == [gap]
-    await store.save_page(run.after(a_page(3)), a_page(2))
+    await store.save_pages(run.after(a_page(3)), [a_page(2)])
     assert await store.open_failures("r1") == []
 
 
 async def test_a_gap_that_comes_back_empty_is_closed(store: Store) -> None:
     run = await begun(store, a_page(1))
     await store.save_failure(run, a_failure(2))
-    await store.save_page(run, SavedPage(2, None, {}, 1, NOW))
+    await store.save_pages(run, [SavedPage(2, None, {}, 1, NOW)])
     assert await store.open_failures("r1") == []
 
 
@@ -204,7 +225,7 @@ async def test_a_gap_of_a_finished_run_is_closed_and_counts_once(store: Store) -
     run = await begun(store, a_page(1))
     await store.save_failure(run, a_failure(2))
     run = run.after(a_page(3))
-    await store.save_page(replace(run, position=1), a_page(3))
+    await store.save_pages(replace(run, position=1), [a_page(3)])
     await store.finish_run(run)
     await store.close_gap(run, a_page(2, records=7, parts=2))
     await store.close_gap(run, a_page(2, records=7, parts=2))
@@ -245,7 +266,7 @@ async def test_a_page_that_was_passed_by_is_missing_after_a_time(
     run = await begun(store, a_page(1, parts=2))
     if landed_at_h is not None:
         other = replace(a_page(2), fetched_at=NOW + timedelta(hours=landed_at_h))
-        await store.save_page(run, other)
+        await store.save_pages(run, [other])
         await landed(store, *other.messages)
     found = await store.missing_pages("che168", PageKind.PAGE, lost_before=NOW + timedelta(hours=before_h))
     assert [page.position for _, page in found] == ([1] if is_lost else [])
@@ -301,7 +322,7 @@ async def test_the_diary_takes_a_row(store: Store) -> None:
 async def test_calls_at_the_same_time_take_turns(store: Store) -> None:
     run = await begun(store, a_page(1))
     await asyncio.gather(
-        store.save_page(run, a_page(2)), store.save_failure(run, a_failure(3)), store.open_failures("r1")
+        store.save_pages(run, [a_page(2)]), store.save_failure(run, a_failure(3)), store.open_failures("r1")
     )
     assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run.after(a_page(2))
     assert await store.open_failures("r1") == [a_failure(3)]

@@ -81,7 +81,7 @@ async def begun(shelf: Shelf, run_id: str, kind: RunKind, *, pages: int = 1, is_
     await shelf.runs.start_run(run, NOW + timedelta(minutes=int(run_id[1:])))
     for number in range(1, pages + 1):
         page = SavedPage(number, number + 1, {f"{PLATFORM}:page:{number}:{run_id}": 20}, 1, NOW)
-        await shelf.runs.save_page(run, page)
+        await shelf.runs.save_pages(run, [page])
         run = run.after(page)
     if is_done:
         await shelf.runs.finish_run(run)

@@ -67,8 +67,8 @@ async def test_a_lost_session_is_made_anew_with_its_lock(database: DatabaseSetti
         await store.start_run(RUN, NOW)
         await end_sessions(database)
         with suppress(UnavailableError):  # raised only where the loss was not noticed before the call
-            await store.save_page(RUN, PAGE)
-        await store.save_page(RUN, PAGE)
+            await store.save_pages(RUN, [PAGE])
+        await store.save_pages(RUN, [PAGE])
         with pytest.raises(AlreadyRunningError):
             await PlatformSession(address_of(database), "che168").__aenter__()
 
@@ -80,8 +80,8 @@ async def test_a_lock_that_another_took_meanwhile_is_waited_for(database: Databa
         async with opened_store(database):
             for _ in range(2):
                 with pytest.raises(UnavailableError):
-                    await store.save_page(RUN, PAGE)
-        await store.save_page(RUN, PAGE)
+                    await store.save_pages(RUN, [PAGE])
+        await store.save_pages(RUN, [PAGE])
 
 
 async def test_a_page_that_landed_stays_landed(database: DatabaseSettings) -> None:
@@ -91,7 +91,7 @@ async def test_a_page_that_landed_stays_landed(database: DatabaseSettings) -> No
             "INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records, landed, landed_at)"
             " VALUES ('che168', 'page', 1, 'r1', 'che168:page:1:r1', 'landed', 20, 19, now())"
         )
-        await store.save_page(RUN, PAGE)
+        await store.save_pages(RUN, [PAGE])
         await store.save_failure(RUN, FailedPage(1, "che168:page:1:r1", 3, NOW, None, "timeout"))
         row = await connection.fetchrow("SELECT status, landed, attempts, fetched_at FROM feed_pages")
         assert tuple(row) == ("landed", 19, 1, NOW)
@@ -102,7 +102,7 @@ async def test_position_and_ledger_are_saved_together_or_not_at_all(database: Da
         await store.start_run(RUN, NOW)
         await connection.execute("ALTER TABLE feed_pages ADD CONSTRAINT broken CHECK (records < 20)")
         with pytest.raises(SchemaError):
-            await store.save_page(RUN, PAGE)
+            await store.save_pages(RUN, [PAGE])
         assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == RUN
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -82,15 +83,15 @@ async def test_the_next_page_is_asked_while_one_is_published() -> None:
 async def test_a_page_is_saved_while_the_next_is_published_and_never_before_it_is_confirmed() -> None:
     bench = LoadBench()
     bench.upstream.pages = 4
-    save_page = bench.store.save_page
+    save_pages = bench.store.save_pages
 
-    async def slowly(run: Run, page: SavedPage) -> None:
-        bench.publisher.journal.append(f"saving {page.position}")
+    async def slowly(run: Run, pages: Sequence[SavedPage]) -> None:
+        bench.publisher.journal.append(f"saving {pages[0].position}")
         for _ in range(20):
             await bench.clock.sleep(0)
-        await save_page(run, page)
+        await save_pages(run, pages)
 
-    bench.store.save_page = slowly  # type: ignore[method-assign]  # a database that takes its time
+    bench.store.save_pages = slowly  # type: ignore[method-assign]  # a database that takes its time
     await bench.load()
     journal = bench.publisher.journal
     for page in range(1, 5):
@@ -211,7 +212,7 @@ async def test_a_database_that_is_away_is_waited_for() -> None:
 
 async def test_a_saved_page_whose_answer_was_lost_counts_once() -> None:
     bench = LoadBench()
-    bench.store.lost_answers["save_page"] = 1
+    bench.store.lost_answers["save_pages"] = 1
     await bench.load()
     assert (bench.run.pages, bench.run.records) == (3, 6)
 

@@ -40,14 +40,15 @@ class PostgresStore:
         """Mark an unfinished run as running again."""
         await self.session.call(lambda session: session.execute(sql.REOPEN_RUN, run_id))
 
-    async def save_page(self, run: Run, page: SavedPage) -> None:
+    async def save_pages(self, run: Run, pages: Sequence[SavedPage]) -> None:
         """Save position and ledger rows in one statement.
 
         Raises:
             RunTakenOverError: The run is no longer at `run.position`.
         """
-        values = *_page_values(run, page), run.position, page.next_position
-        moved = await self.session.call(lambda session: session.fetchval(sql.SAVE_PAGE, *values))
+        last = pages[-1]
+        values = *_page_values(run, pages), run.position, last.position, last.next_position
+        moved = await self.session.call(lambda session: session.fetchval(sql.SAVE_PAGES, *values))
         if not moved:
             raise RunTakenOverError(f"run {run.run_id} is no longer at page {run.position}: another process moved it")
 
@@ -104,7 +105,7 @@ class PostgresStore:
 
     async def close_gap(self, run: Run, page: SavedPage) -> None:
         """Note that a missing page was fetched after all, whatever has become of its run; the run's position stays."""
-        await self.session.call(lambda session: session.execute(sql.CLOSE_GAP, *_page_values(run, page)))
+        await self.session.call(lambda session: session.execute(sql.CLOSE_GAP, *_page_values(run, [page])))
 
     async def finish_run(self, run: Run) -> None:
         """Mark the run done; after a first load the platform's changes begin at S0, unless they have begun already."""
@@ -127,16 +128,18 @@ class PostgresStore:
         await self.session.call(lambda session: session.execute(sql.RECORD_OPERATION, *values))
 
 
-def _page_values(run: Run, page: SavedPage) -> tuple[Any, ...]:
+def _page_values(run: Run, pages: Sequence[SavedPage]) -> tuple[Any, ...]:
+    messages = [(message_id, records, page.position) for page in pages for message_id, records in page.messages.items()]
     return (
         run.run_id,
-        page.position,
-        list(page.messages),
-        list(page.messages.values()),
-        page.attempts,
-        page.fetched_at,
+        [page.position for page in pages],
+        [page.records for page in pages],
+        [page.attempts for page in pages],
+        [page.fetched_at for page in pages],
+        [message_id for message_id, _, _ in messages],
+        [records for _, records, _ in messages],
+        [position for _, _, position in messages],
         run.kind.page_kind.value,
-        page.records,
     )
 
 

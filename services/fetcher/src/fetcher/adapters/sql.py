@@ -32,11 +32,19 @@ UPDATE fetch_runs SET status = 'failed', updated_at = now() WHERE run_id = $1 AN
 """
 """A run stops by an error and can be resumed; primary key."""
 
+_PAGES: Final = """
+WITH page AS (
+  SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::int[], $5::timestamptz[])
+      AS page (position, records, attempts, fetched_at)
+)"""
+"""Pages that were confirmed."""
+
 _LEDGER: Final = """
 ), ledger AS (
   INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records, attempts, fetched_at)
-  SELECT moved.platform, $7, $2, $1, message.id, 'fetched', message.records, $5, $6
-    FROM moved, unnest($3::text[], $4::int[]) AS message (id, records)
+  SELECT moved.platform, $9, page.position, $1, message.id, 'fetched', message.records, page.attempts, page.fetched_at
+    FROM moved, page
+    JOIN unnest($6::text[], $7::int[], $8::bigint[]) AS message (id, records, position) USING (position)
    ORDER BY message.id COLLATE "C"
   ON CONFLICT (message_id) DO UPDATE
      SET status = CASE WHEN feed_pages.status = 'landed' THEN 'landed' ELSE 'fetched' END,
@@ -44,41 +52,44 @@ _LEDGER: Final = """
          next_attempt_at = NULL, error = NULL
 ), settled AS (
   DELETE FROM feed_pages USING moved
-   WHERE run_id = $1 AND feed_pages.position = $2 AND status <> 'landed' AND NOT message_id = ANY ($3::text[])
+   WHERE run_id = $1 AND feed_pages.position = ANY ($2::bigint[]) AND status <> 'landed'
+     AND NOT message_id = ANY ($6::text[])
 )
 SELECT count(*) FROM moved
 """
-"""Where a run is `moved`, write the rows of page $2. The normalizer may have landed them before: landed stays landed.
+"""Where a run is `moved`, write the rows of the pages. The normalizer may have landed them before: landed stays landed.
 
 A page that had more messages once, or was a gap and came back empty, leaves no row behind that nobody will land.
 """
 
-SAVE_PAGE: Final = f"""
-WITH moved AS (
+SAVE_PAGES: Final = f"""{_PAGES}, moved AS (
   UPDATE fetch_runs
-     SET pages = pages + CASE WHEN position IS NULL OR position < $2 THEN 1 ELSE 0 END,
-         records = records + CASE WHEN position IS NULL OR position < $2 THEN $8 ELSE 0 END,
-         next_position = CASE WHEN position IS NULL OR position <= $2 THEN $10 ELSE next_position END,
-         position = GREATEST(position, $2),
+     SET pages = pages + (SELECT count(*) FROM page WHERE page.position > coalesce(fetch_runs.position, -1)),
+         records = fetch_runs.records + (
+           SELECT coalesce(sum(page.records), 0) FROM page WHERE page.position > coalesce(fetch_runs.position, -1)
+         ),
+         next_position = CASE WHEN position IS NULL OR position <= $11 THEN $12 ELSE next_position END,
+         position = GREATEST(position, $11),
          updated_at = now()
-   WHERE run_id = $1 AND status = 'running' AND (position IS NOT DISTINCT FROM $9 OR position = $2)
+   WHERE run_id = $1 AND status = 'running' AND (position IS NOT DISTINCT FROM $10 OR position = $11)
   RETURNING platform
-{_LEDGER}"""  # noqa: S608 - two constants
-"""Move the run from position $9 to $2 and write the page's ledger rows, all or nothing.
+{_LEDGER}"""  # noqa: S608 - constants
+"""Move the run from position $10 to $11 and write the ledger rows of the pages between, all or nothing.
 
-0 rows: the run is elsewhere. Repeatable: a run that stands at $2 already is left as it is. Primary key;
+0 rows: the run is elsewhere. Repeatable: a run that stands at $11 already is left as it is. Primary key;
 feed_pages_message_id_key; feed_pages_run_idx.
 """
 
-CLOSE_GAP: Final = f"""
-WITH gap AS (
-  SELECT count(*) > 0 AS is_open FROM feed_pages WHERE run_id = $1 AND position = $2 AND status = 'gap'
+CLOSE_GAP: Final = f"""{_PAGES}, gap AS (
+  SELECT count(*) > 0 AS is_open FROM feed_pages, page
+   WHERE run_id = $1 AND feed_pages.position = page.position AND status = 'gap'
 ), moved AS (
   UPDATE fetch_runs
-     SET pages = pages + is_open::int, records = records + CASE WHEN is_open THEN $8 ELSE 0 END, updated_at = now()
-    FROM gap WHERE run_id = $1
+     SET pages = pages + is_open::int,
+         records = fetch_runs.records + CASE WHEN is_open THEN page.records ELSE 0 END, updated_at = now()
+    FROM gap, page WHERE run_id = $1
   RETURNING platform
-{_LEDGER}"""  # noqa: S608 - two constants
+{_LEDGER}"""  # noqa: S608 - constants
 """Write the ledger rows of a page that is here after all; a gap that closes counts, once. The position stays.
 
 Repeatable. Primary key; feed_pages_message_id_key; feed_pages_run_idx.

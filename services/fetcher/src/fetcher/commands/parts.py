@@ -32,6 +32,9 @@ from fetcher.core.walk import WalkLimits
 from fetcher.settings import FetcherServiceSettings, base_url_of
 
 SERVICE = "fetcher"
+SAVE_INTERVAL_S = 0.1
+UNSAVED_PAGES = 20
+"""A kill costs a fast load at most so many pages, which it asks for again; at the usual pace each page is saved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,8 @@ def walk_limits_of(settings: FetcherServiceSettings, name: str, *, max_pages: in
         dead_pages_to_stop=settings.fetcher.dead_pages_to_stop,
         pause_s=settings.fetcher.server_retry_interval_s,
         pages_in_flight=settings.platforms[name].pages_in_flight,
+        save_interval_s=SAVE_INTERVAL_S,
+        unsaved_pages=UNSAVED_PAGES,
     )
 
 

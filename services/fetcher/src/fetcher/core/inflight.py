@@ -1,9 +1,11 @@
 """Work that is on its way while the next step is taken: cancelled, awaited or left behind in order."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+from common.clock import Clock
 
 T = TypeVar("T")
 TURNS: Final = 6
@@ -32,6 +34,71 @@ async def dropped(pending: "asyncio.Task[T] | None") -> None:
         pending.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await pending
+
+
+class Gathering(Generic[T]):
+    """Saves what is added, in order and while other work goes on: all at once that came since the last time.
+
+    Args:
+        save: Takes what was gathered.
+        interval_s: Seconds from the begin of a save to that of the next one, at least.
+        most: What is not saved yet, at most; whoever adds more waits.
+    """
+
+    def __init__(
+        self, save: Callable[[Sequence[T]], Awaitable[None]], *, clock: Clock, interval_s: float, most: int
+    ) -> None:
+        self._save = save
+        self._clock = clock
+        self._interval_s = interval_s
+        self._most = most
+        self._unsaved: list[T] = []
+        self._task: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._next_at_s = clock.monotonic()
+
+    async def add(self, item: T) -> None:
+        """Take one more.
+
+        Raises:
+            Exception: What saving raised; this one is then not saved.
+        """
+        if self._task is not None and (self._task.done() or len(self._unsaved) >= self._most):
+            await self.settled()
+        self._unsaved.append(item)
+        if self._task is None:
+            self._task = asyncio.create_task(self._save_all())
+
+    async def settled(self) -> None:
+        """Return when all is saved, at once; raises what saving raised."""
+        task, self._task = self._task, None
+        if task is not None:
+            self._hurry.set()
+            try:
+                await task
+            finally:
+                self._hurry.clear()
+                self._unsaved.clear()
+
+    async def dropped(self) -> None:
+        """Save no more."""
+        task, self._task = self._task, None
+        await dropped(task)
+        self._unsaved.clear()
+
+    async def _save_all(self) -> None:
+        while self._unsaved:
+            await self._pause(self._next_at_s - self._clock.monotonic())
+            self._next_at_s = self._clock.monotonic() + self._interval_s
+            gathered = tuple(self._unsaved)
+            await self._save(gathered)
+            del self._unsaved[: len(gathered)]
+
+    async def _pause(self, pause_s: float) -> None:
+        if pause_s > 0 and not self._hurry.is_set():
+            pausing = asyncio.create_task(self._clock.sleep(pause_s))
+            await unless_stopped(pausing, self._hurry)
+            await dropped(pausing)
 
 
 class OneBehind:

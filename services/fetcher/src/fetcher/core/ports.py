@@ -194,8 +194,10 @@ class LoadStore(Protocol):
         """Mark an unfinished run as running again."""
         ...
 
-    async def save_page(self, run: Run, page: SavedPage) -> None:
-        """Save position and ledger rows in one transaction; a row that has landed stays landed.
+    async def save_pages(self, run: Run, pages: Sequence[SavedPage]) -> None:
+        """Save the position behind pages that follow each other, at least one, and their ledger rows, all or nothing.
+
+        A row that has landed stays landed.
 
         The run's position never goes back, and a page read again is not counted again.
 

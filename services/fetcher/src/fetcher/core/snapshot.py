@@ -206,7 +206,7 @@ class Snapshot:
             await self._frame.patiently(partial(ports.publisher.publish, event))
         messages = {event.message_id: len(event.records) for event in events}
         saved = SavedPage(page.position, None, messages, attempts=1, fetched_at=page.fetched_at)
-        await self._frame.patiently(lambda: ports.store.save_page(run, saved))
+        await self._frame.patiently(lambda: ports.store.save_pages(run, [saved]))
         self._outcome.run = run = run.after(saved)
         return run
 

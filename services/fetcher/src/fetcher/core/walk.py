@@ -1,6 +1,6 @@
 """Walking the pages of one run: ask, publish, confirm, save.
 
-One page is asked for while the one before it is published and the one before that is saved; with more pages in
+One page is asked for while the one before it is published and those before that are saved; with more pages in
 flight, the next ones are asked for as well. Messages and positions keep their order whatever comes back first, and a
 position is saved only after the messages of its page, and of every page before it, were confirmed.
 """
@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from common.clock import Clock
 from common.log import fields
 from fetcher.core.errors import LoadStoppedError
 from fetcher.core.feed import SourceRow, UpstreamPage, events_of, seq_before
-from fetcher.core.inflight import OneBehind, dropped, under_way, unless_stopped
+from fetcher.core.inflight import Gathering, dropped, under_way, unless_stopped
 from fetcher.core.patience import until_available
 from fetcher.core.ports import FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run, SavedPage
 from fetcher.core.progress import Progress, Speedometer
@@ -47,12 +47,16 @@ class WalkLimits:
         dead_pages_to_stop: So many dead pages in a row stop the run.
         pause_s: Seconds between two calls of a broker or database that is away.
         pages_in_flight: Requests on their way at once, at most.
+        save_interval_s: Seconds between two saves of the position, at least. Pages that come faster are saved together.
+        unsaved_pages: Pages confirmed and not yet saved, at most: what a killed process asks for again.
     """
 
     max_pages: int | None = None
     dead_pages_to_stop: int = 3
     pause_s: float = 1.0
     pages_in_flight: int = 1
+    save_interval_s: float = 0.0
+    unsaved_pages: int = 1
 
 
 @dataclass(slots=True)
@@ -95,6 +99,13 @@ class WalkPorts:
     clock: Clock
 
 
+class _Confirmed(NamedTuple):
+    """A page on its way into the ledger, and the rows that the upstream had on it."""
+
+    page: SavedPage
+    rows: int
+
+
 class PageWalk:
     """The walk of one call over one run. `run` is always what the database holds."""
 
@@ -110,7 +121,9 @@ class PageWalk:
         self._asked = 0
         self._next: int | None = None
         self._reading: deque[asyncio.Task[ReadPage | FailedPage]] = deque()
-        self._saving = OneBehind()
+        self._saving = Gathering(
+            self._save, clock=ports.clock, interval_s=limits.save_interval_s, most=limits.unsaved_pages
+        )
 
     async def walk(
         self, first: int, *, known: Mapping[int, FailedPage], expected: int | None, before: int = 0
@@ -217,7 +230,7 @@ class PageWalk:
             notes = fields(f"page {read.page.position} repaired", platform=self.run.platform, notes=read.page.notes)
             _log.warning(notes)
         messages = await self._send(read.page)
-        await self._saving.then(self._save(read, messages))
+        await self._saving.add(_Confirmed(saved_page(read, messages), len(read.page.rows)))
 
     async def _send(self, page: UpstreamPage) -> Mapping[str, int]:
         """Publish what is to be known of a page; return the records of each message, all of them confirmed."""
@@ -231,13 +244,14 @@ class PageWalk:
             await self._patiently(partial(self._ports.publisher.publish, event))
         return {event.message_id: len(event.records) for event in events}
 
-    async def _save(self, read: ReadPage, messages: Mapping[str, int]) -> None:
-        run, saved = self.run, saved_page(read, messages)
-        await self._patiently(lambda: self._ports.store.save_page(run, saved))
-        self.run = run.after(saved)
-        self.counts.pages += 1
-        self.counts.records += saved.records
-        self.counts.rows += len(read.page.rows) if self.run is not run else 0  # a page read again is no new one
+    async def _save(self, confirmed: Sequence["_Confirmed"]) -> None:
+        run, pages = self.run, [item.page for item in confirmed]
+        await self._patiently(lambda: self._ports.store.save_pages(run, pages))
+        for page, rows in confirmed:
+            before, self.run = self.run, self.run.after(page)
+            self.counts.pages += 1
+            self.counts.records += page.records
+            self.counts.rows += rows if self.run is not before else 0  # a page read again is no new one
 
     async def _note_wait(self, failed: FailedPage) -> None:
         await self._patiently(lambda: self._ports.store.save_failure(self.run, failed))

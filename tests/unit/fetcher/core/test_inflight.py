@@ -1,0 +1,95 @@
+"""Saving what was gathered: together, in order, never too much behind, and its errors are told."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from common.testing.clock import VirtualClock
+from fetcher.core.inflight import Gathering
+
+
+class Bench:
+    """Saves into a list; `broken` lets it fail."""
+
+    def __init__(self, *, most: int = 20, interval_s: float = 0.1) -> None:
+        self.clock = VirtualClock(auto_advance=False)
+        self.saved: list[tuple[float, list[int]]] = []
+        self.broken = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.gathering = Gathering(self.save, clock=self.clock, interval_s=interval_s, most=most)
+
+    async def save(self, items: Sequence[int]) -> None:
+        """Keep them with the time that has passed."""
+        await self.gate.wait()
+        if self.broken:
+            raise OSError("away")
+        self.saved.append((round(self.clock.monotonic(), 3), list(items)))
+
+    async def add(self, *items: int, every_s: float) -> None:
+        """Add one after the other."""
+        for item in items:
+            await self.gathering.add(item)
+            await self.clock.advance(every_s)
+
+
+async def test_the_first_is_saved_at_once_and_what_comes_faster_than_the_interval_together() -> None:
+    bench = Bench()
+    await bench.add(*range(1, 8), every_s=0.04)
+    await bench.gathering.settled()
+    assert bench.saved == [(0.0, [1]), (0.1, [2, 3]), (0.2, [4, 5]), (0.28, [6, 7])]
+
+
+async def test_what_comes_slower_is_saved_one_by_one() -> None:
+    bench = Bench()
+    await bench.add(1, 2, 3, every_s=0.2)
+    assert bench.saved == [(0.0, [1]), (0.2, [2]), (0.4, [3])]
+
+
+async def test_the_end_waits_for_no_interval() -> None:
+    bench = Bench()
+    await bench.add(1, 2, 3, every_s=0.01)
+    await bench.gathering.settled()
+    assert bench.saved == [(0.0, [1]), (0.03, [2, 3])]
+
+
+async def test_nobody_waits_for_more_than_the_most() -> None:
+    bench = Bench(most=3, interval_s=60)
+    await bench.add(*range(1, 9), every_s=0.01)
+    await bench.gathering.settled()
+    assert [items for _, items in bench.saved] == [[1], [2, 3, 4], [5, 6, 7], [8]]
+
+
+async def test_whoever_adds_more_waits_for_a_slow_save() -> None:
+    bench = Bench(most=2)
+    bench.gate.clear()
+    await bench.gathering.add(1)
+    await bench.gathering.add(2)
+    third = asyncio.create_task(bench.gathering.add(3))
+    await bench.clock.advance(60)
+    assert not third.done()
+    bench.gate.set()
+    await third
+    await bench.gathering.settled()
+    assert [item for _, items in bench.saved for item in items] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["at the end", "at the next"])
+async def test_an_error_is_raised_and_nothing_is_saved_behind_it(*, ends: bool) -> None:
+    bench = Bench()
+    bench.broken = True
+    await bench.add(1, every_s=0.01)
+    with pytest.raises(OSError, match="away"):
+        await (bench.gathering.settled() if ends else bench.gathering.add(2))
+    bench.broken = False
+    await bench.gathering.settled()
+    assert bench.saved == []
+
+
+async def test_what_is_dropped_is_not_saved() -> None:
+    bench = Bench()
+    await bench.add(1, 2, 3, every_s=0.01)
+    await bench.gathering.dropped()
+    await bench.gathering.settled()
+    assert bench.saved == [(0.0, [1])]
