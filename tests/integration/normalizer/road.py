@@ -13,6 +13,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from prometheus_client import CollectorRegistry
 
 from common import topology
+from common.broker_nodes import Nodes
 from common.clock import SystemClock
 from common.db.session import create_pool
 from common.events import PageFetched, encode
@@ -106,7 +107,7 @@ def a_lander(store: PostgresStore) -> Lander:
 def a_consumption(url: str, **changes: Any) -> Consumption:
     """Return how to consume, with waits that suit a test."""
     how = Consumption(
-        url=url,
+        nodes=Nodes(url),
         platforms=frozenset(PROFILES),
         limits=Limits(weight=200, linger_s=0.05),
         in_flight=2,

@@ -7,6 +7,7 @@ from tests.integration.normalizer.road import Queue, Rows, a_lander, consuming, 
 from tests.integration.normalizer.test_consuming import pages
 
 from common import topology
+from common.broker_nodes import Nodes
 from common.errors import UnavailableError
 from common.events import encode
 from common.settings import DatabaseSettings
@@ -49,7 +50,7 @@ async def test_what_is_meant_and_can_be_landed_is_landed_and_the_rest_stays(
 ) -> None:
     await dead(queue, vhost, database)
     async with opened_store(database) as store:
-        found = await replay(vhost.urls["normalizer"], wish, platforms=KNOWN, land=a_lander(store).land)
+        found = await replay(Nodes(vhost.urls["normalizer"]), wish, platforms=KNOWN, land=a_lander(store).land)
     assert found == counts
     assert await rows.count("raw_data") == records
     await until(partial(are_dead, queue, 3 - counts.get("replayed", 0)))
@@ -63,7 +64,7 @@ async def test_a_dead_letter_is_acknowledged_after_its_commit(
 
     await dead(queue, vhost, database)
     with pytest.raises(TransientError):
-        await replay(vhost.urls["normalizer"], Wish(), platforms=KNOWN, land=fail)
+        await replay(Nodes(vhost.urls["normalizer"]), Wish(), platforms=KNOWN, land=fail)
     await until(partial(are_dead, queue, 3))
     assert await rows.count("raw_data") == 0
 
@@ -73,4 +74,4 @@ async def test_a_broker_that_is_away_is_one_clear_error() -> None:
         raise AssertionError
 
     with pytest.raises(UnavailableError, match=r"broker 127\.0\.0\.1:1"):
-        await replay("amqp://user:secret@127.0.0.1:1/feedmill", Wish(), platforms=KNOWN, land=land)
+        await replay(Nodes("amqp://user:secret@127.0.0.1:1/feedmill"), Wish(), platforms=KNOWN, land=land)

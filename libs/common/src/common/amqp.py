@@ -1,10 +1,12 @@
-"""Connecting to a broker of one or several nodes."""
+"""Connecting to a broker of one or several nodes, and again to another when one is lost."""
 
 from contextlib import suppress
 
 import aio_pika
+from aio_pika import RobustConnection
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError
+from yarl import URL
 
 from common.broker_nodes import NODE_TIMEOUT_S, Nodes
 
@@ -24,3 +26,18 @@ async def connected(nodes: Nodes, *, timeout_s: float) -> AbstractConnection:
         with suppress(AMQPError, OSError, RuntimeError):  # whatever it is, the next node may be well
             return await aio_pika.connect(nodes.following(), timeout=each_s)
     return await aio_pika.connect(nodes.following(), timeout=each_s)
+
+
+def fail_over(connection: RobustConnection, nodes: Nodes) -> None:
+    """Let a robust connection be made again to the following node, whenever it is lost or cannot be made.
+
+    The library makes it again by itself, each time to what its `url` says, and knows one host only.
+    """
+
+    def on_loss(*_: object) -> None:
+        if connection.connected.is_set():
+            return  # a channel could not be restored: the connection is closed next, which is told as well
+        node = URL(nodes.following())
+        connection.url = connection.url.with_host(str(node.host)).with_port(node.port)
+
+    connection.close_callbacks.add(on_loss)

@@ -32,6 +32,11 @@ class Nodes:
 
     def __init__(self, url: str) -> None:
         self._urls = deque(node_urls(url))
+        self._addresses = addresses(url)
+
+    def __str__(self) -> str:
+        """Return `host:port` of each, without any password."""
+        return self._addresses
 
     def __len__(self) -> int:
         """Return how many there are."""

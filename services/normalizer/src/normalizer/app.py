@@ -13,9 +13,8 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from yarl import URL
-
 from common import log, metrics, topology, tracing
+from common.broker_nodes import Nodes, shuffled, with_query
 from common.clock import Clock, SystemClock
 from common.db.session import create_pool
 from common.errors import ConfigurationError
@@ -147,7 +146,7 @@ class App:
         how = self._consumption()
         async with self._store() as store:
             try:
-                counts = await replay(how.url, wish, platforms=how.platforms, land=self._lander(store).land)
+                counts = await replay(how.nodes, wish, platforms=how.platforms, land=self._lander(store).land)
             except TransientError as error:
                 _log.error(fields("Database does not answer", error=error))
                 return FAILED
@@ -181,8 +180,9 @@ class App:
 
     def _consumption(self) -> Consumption:
         own, broker = self._settings.normalizer, self._settings.rabbitmq
+        chance = Random()  # noqa: S311 - spreads load
         return Consumption(
-            url=str(URL(broker.url.get_secret_value()).update_query(name=self._name)),
+            nodes=Nodes(with_query(shuffled(broker.url.get_secret_value(), chance), name=self._name)),
             platforms=frozenset(profiles(self._settings)),
             limits=Limits(weight=own.batch_records, linger_s=own.linger_s),
             in_flight=own.transactions_in_flight,

@@ -9,9 +9,10 @@ import aio_pika
 from aio_pika import exceptions as amqp
 from aio_pika.abc import AbstractConnection, AbstractExchange
 from aiormq.exceptions import ChannelAccessRefused
-from yarl import URL
 
 from common import topology
+from common.amqp import connected
+from common.broker_nodes import Nodes, with_query
 from common.errors import UnavailableError
 from common.events import CONTENT_TYPE, PageFetched, encode
 from fetcher.core.errors import TopologyError
@@ -26,7 +27,8 @@ LONGEST_TEXT: Final = 120
 class RabbitPublisher:
     """A `PagePublisher` over one connection of its own, so that a broker's alarm blocks nobody else.
 
-    It connects again by itself at the next publish after a loss; it never publishes twice by itself.
+    It connects again by itself at the next publish after a loss, to the next node where there are several; it never
+    publishes twice by itself.
 
     Args:
         url: AMQP URL with user, password and virtual host.
@@ -38,8 +40,8 @@ class RabbitPublisher:
     def __init__(
         self, url: str, *, connection_name: str, publish_timeout_s: float, exchange: str = topology.RAW_EXCHANGE
     ) -> None:
-        self._url = URL(url).update_query(name=connection_name, heartbeat=str(HEARTBEAT_S))
-        self._where = f"broker {self._url.host}:{self._url.port or 5672}"
+        self._nodes = Nodes(with_query(url, name=connection_name, heartbeat=str(HEARTBEAT_S)))
+        self._where = f"broker {self._nodes}"
         self._timeout_s = publish_timeout_s
         self._exchange_name = exchange
         self._connection: AbstractConnection | None = None
@@ -88,7 +90,7 @@ class RabbitPublisher:
         if self._exchange is None or self._connection is None or self._connection.is_closed:
             await self._drop()
             async with self._translating(self._exchange_name):
-                self._connection = await aio_pika.connect(self._url, timeout=self._timeout_s)
+                self._connection = await connected(self._nodes, timeout_s=self._timeout_s)
                 channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
                 self._exchange = await channel.get_exchange(self._exchange_name, ensure=True)
         assert self._exchange is not None  # noqa: S101 - set just now or before

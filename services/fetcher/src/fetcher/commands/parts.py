@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from common import topology, tracing
+from common.broker_nodes import shuffled
 from common.clock import Clock, SystemClock
 from common.db.session import server_settings
 from common.settings import PlatformSettings
@@ -161,12 +162,17 @@ def session_of(settings: FetcherServiceSettings, name: str) -> PlatformSession:
     return PlatformSession(_address(settings, socket.gethostname()), name)
 
 
+def broker_url_of(settings: FetcherServiceSettings) -> str:
+    """Return where the broker is, its nodes in any order."""
+    return shuffled(settings.rabbitmq.url.get_secret_value(), random.Random())  # noqa: S311 - spreads load
+
+
 def publisher_of(settings: FetcherServiceSettings) -> RabbitPublisher:
     """Return the way to the broker, not yet open."""
     spans = tracing.current()
     make = RabbitPublisher if spans is None else partial(TracedPublisher, spans)
     return make(
-        settings.rabbitmq.url.get_secret_value(),
+        broker_url_of(settings),
         connection_name=topology.connection_name(SERVICE, socket.gethostname()),
         publish_timeout_s=settings.rabbitmq.publish_timeout_s,
     )

@@ -21,7 +21,7 @@ from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.service_store import PostgresServiceStore
 from fetcher.commands import daily_update, housekeeping, initial_load, reconcile, retry_gaps, shop_sync
 from fetcher.commands.command import Command, Options
-from fetcher.commands.parts import SERVICE, session_of
+from fetcher.commands.parts import SERVICE, broker_url_of, session_of
 from fetcher.core.errors import AlreadyRunningError
 from fetcher.core.orders import CommandName
 from fetcher.core.patience import until_available
@@ -133,7 +133,7 @@ async def serve(settings: FetcherServiceSettings, stop: asyncio.Event) -> Exit:
         FeedmillError: Why it could not go on.
     """
     clock, own, host = SystemClock(), settings.fetcher, socket.gethostname()
-    url, name = settings.rabbitmq.url.get_secret_value(), topology.connection_name(SERVICE, host)
+    url, name = broker_url_of(settings), topology.connection_name(SERVICE, host)
     async with AsyncExitStack() as exits:
         session = session_of(settings, LOCK)
         exits.push_async_exit(session)  # both open themselves when their server is there

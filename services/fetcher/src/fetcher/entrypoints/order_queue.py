@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-import aio_pika
 from aio_pika import exceptions as amqp
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.exceptions import AMQPError as AiormqError
-from yarl import URL
 
 from common import topology
+from common.amqp import connected
+from common.broker_nodes import Nodes, with_query
 from common.clock import Clock
 from common.log import fields
 
@@ -55,7 +55,7 @@ class OrderQueue:
         connect_timeout_s: float,
         pause_s: float,
     ) -> None:
-        self._url = URL(url).update_query(name=connection_name, heartbeat=str(HEARTBEAT_S))
+        self._nodes = Nodes(with_query(url, name=connection_name, heartbeat=str(HEARTBEAT_S)))
         self._obey = obey
         self._clock = clock
         self._connect_timeout_s = connect_timeout_s
@@ -83,7 +83,7 @@ class OrderQueue:
     ) -> "AsyncIterator[tuple[asyncio.Queue[AbstractIncomingMessage], asyncio.Event, AbstractChannel]]":
         inbox: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
         lost = asyncio.Event()
-        connection = await aio_pika.connect(self._url, timeout=self._connect_timeout_s)
+        connection = await connected(self._nodes, timeout_s=self._connect_timeout_s)
         try:
             connection.close_callbacks.add(lambda *_: lost.set())
             channel = await connection.channel()

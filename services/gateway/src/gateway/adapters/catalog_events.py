@@ -9,13 +9,13 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-import aio_pika
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 from aiormq.exceptions import AMQPError as AiormqError
-from yarl import URL
 
 from common import topology
+from common.amqp import connected
+from common.broker_nodes import Nodes, with_query
 from common.clock import Clock
 from common.log import fields
 
@@ -52,7 +52,7 @@ class CatalogEvents:
         clock: Clock,
         reconnect_interval_s: float,
     ) -> None:
-        self._url = str(URL(url).update_query(name=name))
+        self._nodes = Nodes(with_query(url, name=name))
         self._new_instance = new_instance
         self._wake = wake
         self._clock = clock
@@ -91,7 +91,7 @@ class CatalogEvents:
         Raises:
             OSError, AMQPError: It is, or could not be made.
         """
-        connection = await aio_pika.connect(self._url, timeout=CONNECT_TIMEOUT_S)
+        connection = await connected(self._nodes, timeout_s=CONNECT_TIMEOUT_S)
         lost = asyncio.get_running_loop().create_future()
 
         def on_close(_sender: object, error: BaseException | None) -> None:

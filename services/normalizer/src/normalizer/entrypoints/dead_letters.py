@@ -8,18 +8,20 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
-import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
-from yarl import URL
 
 from common import topology
+from common.amqp import connected
+from common.broker_nodes import Nodes
 from common.errors import InvalidEventError, UnavailableError
 from common.events import PageFetched
 from common.log import fields
 from normalizer.entrypoints.messages import known_page
 
+CONNECT_TIMEOUT_S: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -47,14 +49,14 @@ def reason_of(message: AbstractIncomingMessage) -> str:
 
 
 async def replay(
-    url: str, wish: Wish, *, platforms: frozenset[str], land: Callable[[list[PageFetched]], Awaitable[object]]
+    nodes: Nodes, wish: Wish, *, platforms: frozenset[str], land: Callable[[list[PageFetched]], Awaitable[object]]
 ) -> Counter[str]:
     """Land the dead letters that are meant, one at a time, each acknowledged after its commit.
 
     Those that are not meant, or are no event even now, stay in the queue; so does what is in hand when this fails.
 
     Args:
-        url: AMQP URL with user, password, vhost and connection name.
+        nodes: URLs of the broker's nodes, with user, password, vhost and connection name.
         wish: Which ones.
         platforms: What this normalizer can normalise.
         land: Returns when every record is committed.
@@ -68,7 +70,7 @@ async def replay(
     """
     counts: Counter[str] = Counter()
     try:
-        async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+        async with await connected(nodes, timeout_s=CONNECT_TIMEOUT_S) as connection, connection.channel() as channel:
             queue = await channel.declare_queue(topology.DEAD_QUEUE, passive=True)
             for _ in range(queue.declaration_result.message_count or 0):
                 message = await queue.get(fail=False)
@@ -79,8 +81,7 @@ async def replay(
     except ChannelNotFoundEntity as error:
         raise UnavailableError(f"broker has no queue {topology.DEAD_QUEUE}: load the definitions") from error
     except (AMQPError, OSError) as error:
-        where = URL(url)
-        raise UnavailableError(f"broker {where.host}:{where.port or 5672}: {type(error).__name__}") from error
+        raise UnavailableError(f"broker {nodes}: {type(error).__name__}") from error
     return counts
 
 

@@ -19,6 +19,8 @@ from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
 from common import topology
+from common.amqp import fail_over
+from common.broker_nodes import NODE_TIMEOUT_S, Nodes
 from common.clock import Clock
 from common.errors import InvalidEventError, UnavailableError
 from common.events import PageFetched
@@ -62,7 +64,7 @@ class Consumption:
     """How to consume.
 
     Attributes:
-        url: AMQP URL with user, password, vhost and connection name.
+        nodes: URLs of the broker's nodes, with user, password, vhost and connection name.
         platforms: What this normalizer can normalise; pages of others are dead-lettered.
         prefetch: Messages held unacknowledged.
         give_back_after_s: Seconds without a database after which deliveries go back.
@@ -71,7 +73,7 @@ class Consumption:
         middlewares: What FastStream puts around each message.
     """
 
-    url: str
+    nodes: Nodes
     platforms: frozenset[str]
     limits: Limits
     in_flight: int
@@ -230,7 +232,8 @@ class _Session:
         self._last_busy_s = clock.monotonic()
         self._collector = Collector[PageFetched](handle, limits=how.limits, in_flight=how.in_flight, clock=clock)
         self._broker = RabbitBroker(
-            how.url,
+            how.nodes.following(),
+            timeout=None if len(how.nodes) == 1 else NODE_TIMEOUT_S,
             app_id="normalizer",
             apply_types=False,
             default_channel=Channel(on_return_raises=True),
@@ -251,8 +254,9 @@ class _Session:
         subscriber(self._on_message)
 
     async def start(self) -> None:
-        """Connect and consume; a connection that is lost later is made again by itself."""
+        """Connect and consume; a connection that is lost later is made again by itself, to the next node."""
         connection = self._connection = await self._broker.connect()
+        fail_over(connection, self._how.nodes)
         connection.close_callbacks.add(self._on_loss)
         connection.reconnect_callbacks.add(self._on_return)
         await self._broker.start()
