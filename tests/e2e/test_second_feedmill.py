@@ -13,8 +13,9 @@ import pytest
 from tests.conftest import settings_of
 from tests.e2e.conftest import MakeRoad
 from tests.e2e.road import Road, roles_of, until
-from tests.e2e.test_daily_update import now, told, update
+from tests.e2e.test_daily_update import ended, now, told, update
 
+from fetcher.adapters.attic import STATEMENTS
 from gateway.core.tokens import digest, new_token
 from sandbox.stack import Stack
 from sandbox.upstream.server import UpstreamProcess
@@ -73,6 +74,14 @@ async def contacts(road: Road) -> int:
         return found
 
 
+async def forgotten(road: Road) -> int:
+    """Let 100 days pass over the changes that are there, remove the old ones, and return how many."""
+    async with road.connection() as connection:
+        await connection.execute("UPDATE catalog_changes SET changed_at = changed_at - interval '100 days'")
+        removed: int = await connection.fetchval(STATEMENTS["catalog_changes"], now() - timedelta(days=90), 100_000)
+        return removed
+
+
 async def test_the_second_equals_the_first_after_the_load_and_after_three_days(
     make_road: MakeRoad, second_road: Road, port: int
 ) -> None:
@@ -106,6 +115,21 @@ async def test_the_second_equals_the_first_after_the_load_and_after_three_days(
     assert second_road.upstream.api_key not in gateway.said()
     assert await contacts(first) > 0
     assert await contacts(second_road) == 0, "numbers of inspectors do not leave"
+
+    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=6)).isoformat()})
+    await update(first)
+    assert await forgotten(first) > 0
+    refused = second_road.start("fetcher", "daily-update")
+    assert await ended(refused) == 1
+    assert "http_410: the source keeps these changes no longer; `initial-load --again`" in refused.said()
+    assert await second_road.load("--again") == 0, second_road.services[-1].said()
+    await second_road.landed()
+    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=8)).isoformat()})
+    await update(first)
+    await update(second_road)
+    last = await catalogue(first)
+    assert last != changed
+    assert await catalogue(second_road) == last
 
 
 async def _answers(port: int) -> bool:

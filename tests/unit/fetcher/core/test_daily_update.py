@@ -274,3 +274,33 @@ async def test_thirty_days_lose_nothing_whenever_it_runs_and_whatever_it_misses(
 
 def test_the_zone_of_the_tests_is_that_of_the_feed() -> None:
     assert FIRST_DAY.tzinfo is MOSCOW
+
+
+async def test_changes_that_are_gone_stop_the_update_at_once_and_a_load_since_is_the_way_out() -> None:
+    bench = ChangeBench()
+    bench.store.cursors["che168"] = anchor(date(2026, 1, 3))
+    bench.changes.days["che168"] = date(2026, 1, 2)
+    bench.feed.always[1300] = UpstreamError(Cause.GONE, "no longer")
+    with pytest.raises(LoadStoppedError, match="che168: page 1300: http_410: no longer"):
+        await bench.update()
+    assert bench.run.status is RunStatus.FAILED
+    assert bench.clock.now() == START, "no try again"
+
+    load = Run(f"{START:%Y%m%dT%H%M%S}-ffffff", "che168", ChangeId(anchor(YESTERDAY)), RunKind.INITIAL_LOAD)
+    await bench.store.start_run(load, START)
+    await bench.store.finish_run(load)
+    outcome = await bench.update()
+    assert outcome.ending is Ending.DONE
+    assert bench.published == [number for number in bench.shown if number >= anchor(YESTERDAY)]
+    assert (bench.day, bench.cursor) == (YESTERDAY, bench.shown[-1] + 1)
+
+
+async def test_a_replay_of_days_before_the_load_is_resumed() -> None:
+    bench = ChangeBench()
+    load = Run("20260101T000000-ffffff", "che168", ChangeId(anchor(YESTERDAY)), RunKind.INITIAL_LOAD)
+    await bench.store.start_run(load, START)
+    await bench.store.finish_run(load)
+    replay = Run("20260102T000000-000000", "che168", ChangeId(anchor(date(2026, 1, 3))), RunKind.DAILY_UPDATE)
+    await bench.store.start_run(replay, START)
+    await bench.update()
+    assert bench.published[0] == anchor(date(2026, 1, 3))

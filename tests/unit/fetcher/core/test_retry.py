@@ -27,6 +27,7 @@ def verdict(
         (Cause.FORBIDDEN, Stop(), Stop()),
         (Cause.NOT_FOUND, Stop(), Stop()),
         (Cause.METHOD_NOT_ALLOWED, Stop(), Stop()),
+        (Cause.GONE, Stop(), Stop()),
         (Cause.BAD_GATEWAY, Retry(1.0, quick=True), Retry(720.0)),
         (Cause.CONNECTION, Retry(1.0, quick=True), Retry(720.0)),
         (Cause.CUT_BODY, Retry(1.0, quick=True), Retry(720.0)),

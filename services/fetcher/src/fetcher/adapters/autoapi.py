@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -18,6 +19,8 @@ MetaT = TypeVar("MetaT")
 RowT = TypeVar("RowT")
 LONGEST_ID: Final = 18
 """Digits of an event id; a longer one fits no `bigint`."""
+LOST: Final = "the source keeps these changes no longer; `initial-load --again` reads everything anew"
+"""What a person reads after 410."""
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -80,7 +83,7 @@ class AutoApi:
         Raises:
             UpstreamError: The answer cannot be used.
         """
-        body = await self._http.get("/change_id", {"date": day.isoformat()})
+        body = await self._of_the_feed("/change_id", {"date": day.isoformat()})
         return read_change_id(body)
 
     async def offers(self, page: int) -> UpstreamPage:
@@ -98,7 +101,7 @@ class AutoApi:
         Raises:
             UpstreamError: The answer cannot be used; STALLED where its cursor does not grow.
         """
-        body = await self._http.get("/changes", {"change_id": str(change_id)})
+        body = await self._of_the_feed("/changes", {"change_id": str(change_id)})
         return read_changes(body, change_id, fetched_at=self._clock.now())
 
     async def offer(self, inner_id: InnerId) -> SourceRow | None:
@@ -114,6 +117,15 @@ class AutoApi:
                 return None
             raise
         return read_offer(body, inner_id)
+
+    async def _of_the_feed(self, path: str, query: dict[str, str]) -> bytes:
+        """Return an answer about changes; 410 is what another feedmill says of those that it keeps no longer."""
+        try:
+            return await self._http.get(path, query)
+        except UpstreamError as error:
+            if error.status != HTTPStatus.GONE:
+                raise
+        raise UpstreamError(Cause.GONE, LOST, status=HTTPStatus.GONE)
 
     async def filters(self) -> bytes:
         """Return the reference of `/filters`: one JSON object in UTF-8, as it came.

@@ -29,7 +29,7 @@ class CatchUp:
             TopologyError: The broker has no place for the messages.
         """
         platform = self.frame.platform
-        state = await self.frame.patiently(lambda: self.ports.changes.sync_state(platform))
+        state = await self.runs.sync_state()
         if state.last_change_id is None:
             raise LoadStoppedError(f"{platform}: no first load has been finished yet, so nothing can be followed")
         run = await self.runs.from_cursor(state.last_change_id)

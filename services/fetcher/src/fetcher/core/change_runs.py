@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from common.clock import Clock
 from common.events import ChangeId
 from common.log import fields
-from fetcher.core.change_ports import ChangeStore
+from fetcher.core.change_ports import ChangeStore, SyncState
 from fetcher.core.changes import cursor_of
 from fetcher.core.patience import until_available
 from fetcher.core.ports import LoadStore, Run, RunKind, RunStatus
@@ -33,12 +33,39 @@ class ChangeRuns:
             return await self.resumed(unfinished)
         return await self.started(cursor)
 
-    async def unfinished(self) -> Run | None:
-        """Return the newest run if it has not reached its end."""
-        latest = await until_available(
-            lambda: self.runs.latest_run(self.platform, RunKind.DAILY_UPDATE), clock=self.clock, pause_s=self.pause_s
+    async def sync_state(self) -> SyncState:
+        """Return how far the platform was followed.
+
+        A load that was finished since and began later holds everything before its S0: then it is followed from there,
+        as after a first load. So a load is the way out where the source keeps the changes at the cursor no longer.
+        """
+        state = await until_available(
+            lambda: self.changes.sync_state(self.platform), clock=self.clock, pause_s=self.pause_s
         )
-        return None if latest is None or latest.status is RunStatus.DONE else latest
+        load = await self._finished_load()
+        if load is None or state.last_change_id is None or load.start_change_id <= state.last_change_id:
+            return state
+        was, start = state.last_change_id, load.start_change_id
+        _log.info(fields("changes go on where the last load began", platform=self.platform, change_id=start, was=was))
+        return SyncState(start)
+
+    async def unfinished(self) -> Run | None:
+        """Return the newest run if it has not reached its end, and no load since holds what it would still bring."""
+        latest = await self._latest(RunKind.DAILY_UPDATE)
+        if latest is None or latest.status is RunStatus.DONE:
+            return None
+        load = await self._finished_load()
+        is_older = load is not None and latest.run_id < load.run_id  # both begin with their time
+        return None if is_older and load is not None and cursor_of(latest) < load.start_change_id else latest
+
+    async def _finished_load(self) -> Run | None:
+        load = await self._latest(RunKind.INITIAL_LOAD)
+        return load if load is not None and load.status is RunStatus.DONE else None
+
+    async def _latest(self, kind: RunKind) -> Run | None:
+        return await until_available(
+            lambda: self.runs.latest_run(self.platform, kind), clock=self.clock, pause_s=self.pause_s
+        )
 
     async def resumed(self, run: Run) -> Run:
         """Mark an unfinished run as running again and return it."""

@@ -117,7 +117,7 @@ class DailyUpdate:
 
     async def _update(self) -> Outcome:
         try:
-            state = await self._frame.patiently(lambda: self._ports.walk.changes.sync_state(self._plan.platform))
+            state = await self._runs.sync_state()
             dates = self._dates(state)
             if state.last_successful_date is not None and self._today - state.last_successful_date > RETENTION + _DAY:
                 _log.warning("last update %s, changes may be gone; see `fetcher reconcile`", state.last_successful_date)

@@ -25,6 +25,7 @@ class Cause(StrEnum):
     FORBIDDEN = "http_403"
     NOT_FOUND = "http_404"
     METHOD_NOT_ALLOWED = "http_405"
+    GONE = "http_410"  # of changes: they are kept no longer from the position on that was asked for
     RATE_LIMITED = "http_429"
     BAD_GATEWAY = "http_502"
     SERVER_ERROR = "http_5xx"

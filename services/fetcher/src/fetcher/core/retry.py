@@ -47,6 +47,7 @@ TREATMENTS: Final[dict[Cause, Treatment]] = {
     Cause.FORBIDDEN: Treatment.STOP,
     Cause.NOT_FOUND: Treatment.STOP,
     Cause.METHOD_NOT_ALLOWED: Treatment.STOP,
+    Cause.GONE: Treatment.STOP,
     Cause.BAD_GATEWAY: Treatment.HICCUP,
     Cause.CONNECTION: Treatment.HICCUP,
     Cause.CUT_BODY: Treatment.HICCUP,
