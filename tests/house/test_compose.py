@@ -21,7 +21,7 @@ FILE = Path("docker-compose.yml")
 SERVICES = compose.services(text(FILE))
 DOCKERFILES = [path for path in tracked() if path.name == "Dockerfile"]
 SERVERS = {"postgres", "rabbitmq"}
-WATCHERS = {"prometheus", "grafana"}
+WATCHERS = {"prometheus", "grafana", "jaeger"}
 FOREIGN = SERVERS | WATCHERS
 COMMANDS = list(compose.our_commands(SERVICES))
 

@@ -17,7 +17,7 @@ from typing import Any, Final, assert_never, cast
 
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from common import log, tracing
 from common.broker_nodes import shuffled
@@ -56,7 +56,7 @@ from gateway.core.reads import ReadRoute, ReplicaWatch
 from gateway.entrypoints import cli
 from gateway.entrypoints.http.api import Parts, build_api
 from gateway.entrypoints.http.connection import Guard
-from gateway.entrypoints.http.tracing import new_fan_out, trace
+from gateway.entrypoints.http.tracing import new_fan_out, traced
 from gateway.settings import GatewaySection, GatewaySettings, load_settings
 
 BACKLOG: Final = 2048
@@ -182,11 +182,10 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 reads=reads.route,
             )
         )
-        trace(api)
         gc.collect()
         gc.freeze()  # what is here stays: a full collection need not look at it, and stops no request for 50 ms
         _log.info(log.fields("listening", host=section.host, port=listener.getsockname()[1]))
-        await _Server(_how_served(api, section), at_stop=feed.stop).serve(sockets=[listener])
+        await _Server(_how_served(traced(api), section), at_stop=feed.stop).serve(sockets=[listener])
         _log.info("stopped")
 
 
@@ -199,7 +198,7 @@ def _listener(section: GatewaySection) -> socket.socket:
     return listen(section.host, section.port, send_timeout_s=section.send_timeout_s)
 
 
-def _how_served(api: FastAPI, section: GatewaySection) -> uvicorn.Config:
+def _how_served(api: ASGIApp, section: GatewaySection) -> uvicorn.Config:
     guard = Guard(
         new_id=new_request_id,
         policy=section.quota.policy,

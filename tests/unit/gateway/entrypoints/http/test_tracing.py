@@ -8,13 +8,13 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.types import ASGIApp
-from tests.contract.gateway.fakes import a_client, some_parts
+from tests.contract.gateway.fakes import some_parts
 
 from common.testing.clock import VirtualClock
 from common.testing.spans import KeptSpans
 from gateway.core.aggregate import Reason
 from gateway.entrypoints.http.api import build_api
-from gateway.entrypoints.http.tracing import TracedFanOut, TracedRequests, trace
+from gateway.entrypoints.http.tracing import TracedFanOut, TracedRequests, traced
 
 pytestmark = pytest.mark.unit
 
@@ -24,9 +24,7 @@ PARENT = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
 
 async def asked(spans: KeptSpans, path: str, **headers: str) -> httpx.Response:
     """Return the answer of a traced gateway to somebody without a token."""
-    api = build_api(await some_parts())
-    assert api.middleware_stack is not None
-    transport = httpx.ASGITransport(TracedRequests(api.middleware_stack, spans))
+    transport = httpx.ASGITransport(TracedRequests(build_api(await some_parts()), spans))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
         return await client.get(path)
 
@@ -115,6 +113,4 @@ async def test_each_source_is_a_span_of_its_request_and_the_late_one_an_error() 
 
 async def test_without_spans_an_application_stays_as_it_is() -> None:
     app = FastAPI()
-    app.middleware_stack = around = as_app(a_client)
-    trace(app)
-    assert app.middleware_stack is around
+    assert traced(app) is app

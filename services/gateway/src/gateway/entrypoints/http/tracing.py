@@ -86,8 +86,7 @@ def new_fan_out(clock: Clock, *, timeout_s: float) -> FanOut:
     return TracedFanOut(spans, clock=clock, timeout_s=timeout_s)
 
 
-def trace(app: FastAPI) -> None:
-    """Make the requests of an application that is whole spans, where there are any."""
-    spans, around = current(), app.middleware_stack
-    if spans is not None and around is not None:
-        app.middleware_stack = TracedRequests(around, spans)
+def traced(app: FastAPI) -> ASGIApp:
+    """Return an application whose requests are spans, where there are any."""
+    spans = current()
+    return app if spans is None else TracedRequests(app, spans)
