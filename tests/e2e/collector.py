@@ -31,11 +31,11 @@ class SentSpan:
 
 
 class Collector:
-    """Listens on a free port of the loopback address."""
+    """Listens on a port of the loopback address, by default a free one."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.spans: list[SentSpan] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property
