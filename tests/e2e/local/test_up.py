@@ -9,6 +9,7 @@ import subprocess
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,15 @@ def test_status_shows_what_died_and_the_next_up_starts_only_that(machine: Machin
 
 
 @pytest.mark.usefixtures("said")
+def test_the_time_of_the_stand_in_goes_on_from_where_it_began_first(machine: Machine) -> None:
+    state = LocalFolder(machine.root / ".local").state
+    assert state.stand_in_began is not None
+    clock = f"http://127.0.0.1:{state.ports['upstream']}/_sandbox/clock"
+    first, second = (datetime.fromisoformat(fetch(clock, "")["now"]) for _ in range(2))
+    assert state.stand_in_began < first < second
+
+
+@pytest.mark.usefixtures("said")
 def test_commands_run_against_what_was_started(machine: Machine) -> None:
     made = machine.local("run", "gateway", "tokens", "create", "--count", "2")
     assert re.fullmatch(r"(\w{16}\n){2}", made.stdout)
@@ -267,4 +277,4 @@ def test_data_are_removed_on_request_only(machine: Machine) -> None:
     assert not stack.exists()
     assert not database.exists()
     state = LocalFolder(machine.root / ".local").state
-    assert (state.upstream, state.shop) == (None, None)
+    assert (state.upstream, state.shop, state.stand_in_began) == (None, None, None)

@@ -67,7 +67,7 @@ class Launcher:
             ended = self._runtime().stop()
             if options.delete_data:
                 self._runtime().delete_data()
-                self._folder.state.upstream = self._folder.state.shop = None
+                self._folder.state.upstream = self._folder.state.shop = self._folder.state.stand_in_began = None
                 self._folder.save()
         say(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
         return 0

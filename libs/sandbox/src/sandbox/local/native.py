@@ -43,6 +43,7 @@ class NativeRuntime:
         self._root = root
         self._folder = folder
         self._around = around
+        self._clock = clock
         self._children = Children(root, folder, clock=clock)
         brought = {"database": around.brings_database, "broker": around.brings_broker}
         self._servers = [name for name in _SERVERS if not brought[name]]
@@ -66,6 +67,8 @@ class NativeRuntime:
         self._choose_port("gateway", self._around.gateway.port)
         if not self._around.brings_upstream:
             self._choose_port("upstream", UPSTREAM_PORT)
+            self._folder.state.stand_in_began = self._folder.state.stand_in_began or self._clock.now()
+            self._folder.save()
         runs_fetcher = self._children.is_alive("fetcher")
         self._children.bring_up([one for one in self._services() if one.name != "fetcher" or runs_fetcher])
 
@@ -216,7 +219,7 @@ class NativeRuntime:
         port = self._port("upstream")
         return Service(
             "upstream",
-            upstream_command(self._around, port),
+            upstream_command(self._around, port, began=self._folder.state.stand_in_began or self._clock.now()),
             self._around.environment,
             is_ready=lambda: answers(LOOPBACK, port),
             where=upstream_url(port),

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -50,11 +51,12 @@ def made_of(service: Service, root: Path) -> str:
     return hashlib.sha256(everything.encode()).hexdigest()
 
 
-def upstream_command(around: Surroundings, port: int) -> tuple[str, ...]:
-    """Return how the stand-in upstream is started."""
-    options = {"--offers": around.offers, "--seed": around.seed, "--port": port, "--api-key": UPSTREAM_KEY}
-    shop = ("--shop",) if around.plays_shop else ()
-    return (program("sandbox"), "upstream", *(str(word) for option in options.items() for word in option), *shop)
+def upstream_command(around: Surroundings, port: int, *, began: datetime) -> tuple[str, ...]:
+    """Return how the stand-in upstream is started: its time goes on, also over restarts."""
+    world = {"--offers": around.offers, "--seed": around.seed, "--now": began.isoformat()}
+    options = {**world, "--port": port, "--api-key": UPSTREAM_KEY}
+    words = (str(word) for option in options.items() for word in option)
+    return (program("sandbox"), "upstream", *words, "--live", *(("--shop",) if around.plays_shop else ()))
 
 
 def upstream_url(port: int) -> str:

@@ -4,6 +4,7 @@ import fcntl
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -37,6 +38,8 @@ class LocalState(BaseModel):
     """Where the offers come from; those of the two never mix."""
     shop: Literal["stand-in", "real"] | None = None
     """The same of the products."""
+    stand_in_began: datetime | None = None
+    """When the stand-in upstream started first: its world goes on from there, whenever it is started again."""
     secrets: dict[str, str] = {}
     """By name of the environment, made once: `SECRET_KEY`, with Compose also the passwords."""
     ports: dict[str, int] = {}
