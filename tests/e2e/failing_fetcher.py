@@ -8,7 +8,7 @@ is in the database).
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -64,6 +64,9 @@ def plant(point: str, number: int, path: str) -> None:
     def when(*_: object) -> bool:
         return next(calls) == number
 
+    def saved(_: object, _run: object, pages: Sequence[object]) -> bool:
+        return number in [next(calls) for _ in pages]
+
     def answered(_: object, asked: str, *__: object) -> bool:
         return asked == path and when()
 
@@ -74,7 +77,7 @@ def plant(point: str, number: int, path: str) -> None:
     elif point == "confirmed":
         _after(RabbitPublisher, "publish", when)
     else:
-        _after(PostgresStore, "save_pages", when)
+        _after(PostgresStore, "save_pages", saved)
         _after(PostgresChangeStore, "save_changes", when)
 
 
