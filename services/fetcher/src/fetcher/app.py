@@ -10,12 +10,12 @@ import uvloop
 
 from common import log, tracing
 from common.settings import load
+from common.signals import StopSignals
 from fetcher.commands import daily_update, housekeeping, initial_load, reconcile, retry_gaps, run, shop_sync
 from fetcher.commands.command import Command, Options
 from fetcher.commands.parts import SERVICE
 from fetcher.entrypoints import cli
 from fetcher.entrypoints.cli import Exit
-from fetcher.entrypoints.signals import StopSignals
 from fetcher.settings import FetcherServiceSettings
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -60,7 +60,7 @@ def _perform(command: Command, options: Options) -> Exit:
 
 async def _stoppable(command: Command, settings: FetcherServiceSettings, options: Options) -> Exit:
     stop = asyncio.Event()
-    StopSignals(stop).install(asyncio.get_running_loop())
+    StopSignals(stop, finishing="the page in hand").install(asyncio.get_running_loop())
     gc.collect()
     gc.freeze()  # modules and settings stay as long as the process: no collection need look at them
     gc.set_threshold(*GC_THRESHOLD)

@@ -3,8 +3,6 @@
 import asyncio
 import gc
 import logging
-import os
-import signal
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,6 +18,7 @@ from common.db.session import create_pool
 from common.errors import ConfigurationError
 from common.log import fields
 from common.settings import PlatformSettings
+from common.signals import StopSignals
 from normalizer.adapters.postgres import PostgresStore, prepare
 from normalizer.core.batch import Limits
 from normalizer.core.diary import Diary, Landing, NotedLanding, kept
@@ -40,7 +39,6 @@ from normalizer.settings import NormalizerSettings
 _log = logging.getLogger(__name__)
 
 SERVICE: Final = "normalizer"
-SECOND_SIGNAL: Final = 130
 LAST_WORD_S: Final = 1.0
 """Seconds for the last row of `operations_log`."""
 TELL_EVERY_S: Final = 5.0
@@ -236,13 +234,5 @@ def configure_logging(settings: NormalizerSettings) -> None:
 
 def _stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            os._exit(SECOND_SIGNAL)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+    StopSignals(stop, finishing="the batches in hand").install(asyncio.get_running_loop())
     return stop

@@ -17,10 +17,17 @@ def _die(number: int) -> None:
 
 
 class StopSignals:
-    """Sets `stop` at the first signal; the second is as safe as `kill -9`, which every step allows for."""
+    """Sets `stop` at the first signal; the second is as safe as `kill -9`, which every step allows for.
 
-    def __init__(self, stop: asyncio.Event, *, die: Callable[[int], None] = _die) -> None:
+    Args:
+        stop: What is set.
+        finishing: What the service still does, for its log.
+        die: Ends the process.
+    """
+
+    def __init__(self, stop: asyncio.Event, *, finishing: str, die: Callable[[int], None] = _die) -> None:
         self._stop = stop
+        self._finishing = finishing
         self._die = die
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -33,5 +40,5 @@ class StopSignals:
         if self._stop.is_set():
             self._die(number)
             return
-        _log.info("%s: finishing the page in hand; once more ends at once", signal.Signals(number).name)
+        _log.info("%s: finishing %s; once more ends at once", signal.Signals(number).name, self._finishing)
         self._stop.set()
