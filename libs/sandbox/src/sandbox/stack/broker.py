@@ -18,6 +18,8 @@ from sandbox.stack.state import BROKER_ADMINISTRATOR, StateFile, write_private
 PROJECT: Final = Path(__file__).resolve().parents[5]
 SHARED: Final = PROJECT / "deploy" / "rabbitmq"
 JOIN_PAUSE_MS: Final = 200
+MOST_STARTS: Final = 4
+"""Of a node of a cluster; see `Node.wait`."""
 _PORT_MAPPER: Final = "epmd"
 
 
@@ -65,7 +67,7 @@ class Broker:
             node.launch()
         if self._is_cluster:
             for node in self.nodes:
-                node.wait(for_queues=False)
+                node.wait(for_queues=False, starts=MOST_STARTS)
             self._add_to(self._declared_queues())
         for node in self.nodes:
             node.wait()

@@ -9,6 +9,7 @@ from typing import Final
 
 from common import topology
 from sandbox.stack.account import Account
+from sandbox.stack.errors import NotReadyError
 from sandbox.stack.management import Management
 from sandbox.stack.ports import HOST, suffix
 from sandbox.stack.process import launch, wait_ready
@@ -97,16 +98,26 @@ class Node:
         )
         self._file.save()
 
-    def wait(self, *, for_queues: bool = True) -> None:
+    def wait(self, *, for_queues: bool = True, starts: int = 1) -> None:
         """Return when it answers in AMQP and, unless told otherwise, every queue of the topology runs.
 
+        Args:
+            for_queues: Whether to wait for the queues.
+            starts: How often it may be started in all. RabbitMQ 3.10 ends when it meets another node of its cluster at
+                a certain moment of that one's start (`incompatible_feature_flags`), and starts well the next time.
+
         Raises:
-            NotReadyError: It ended, or did not within 120 s.
+            NotReadyError: It ended for the last time, or was not ready within 120 s.
         """
         process = self._file.state.processes[self.process_name]
         ready = self.is_ready if for_queues else self.speaks_amqp
-        name = "RabbitMQ" if not self._suffix else f"RabbitMQ node {self.name}"
-        wait_ready(process, ready, name=name, log=self.log, patience_s=START_PATIENCE_S)
+        try:
+            wait_ready(process, ready, name=f"RabbitMQ {self.name}", log=self.log, patience_s=START_PATIENCE_S)
+        except NotReadyError:
+            if starts == 1 or process.is_alive():
+                raise
+            self.launch()
+            self.wait(for_queues=for_queues, starts=starts - 1)
 
     def is_ready(self) -> bool:
         """Say whether every queue of the topology runs and the AMQP port answers in AMQP."""
