@@ -88,6 +88,21 @@ def chosen_platforms(settings: FetcherServiceSettings, options: Options) -> list
     return [name]
 
 
+def no_options(parser: argparse.ArgumentParser) -> None:
+    """Add none: everything is a setting."""
+    del parser
+
+
+def only(name: str) -> Targets:
+    """Return the targets of a command that is about no platform; the name is that of its lock: of several one works."""
+
+    def targets(settings: FetcherServiceSettings, options: Options) -> list[str]:
+        del settings, options
+        return [name]
+
+    return targets
+
+
 def at_least_one(text: str) -> int:
     """Read a whole number from 1 on, for `type=` of an option.
 

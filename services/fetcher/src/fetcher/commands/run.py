@@ -1,6 +1,5 @@
 """`fetcher run`: the service with the schedule inside, obeying orders from the management console."""
 
-import argparse
 import asyncio
 import logging
 import socket
@@ -20,7 +19,7 @@ from fetcher.adapters.notices import RabbitNotices
 from fetcher.adapters.rabbit import RabbitPublisher
 from fetcher.adapters.service_store import PostgresServiceStore
 from fetcher.commands import daily_update, housekeeping, initial_load, reconcile, retry_gaps, shop_sync
-from fetcher.commands.command import Command, Options
+from fetcher.commands.command import Command, Options, no_options, only
 from fetcher.commands.parts import SERVICE, broker_url_of, session_of
 from fetcher.core.errors import AlreadyRunningError
 from fetcher.core.orders import CommandName
@@ -34,7 +33,7 @@ from fetcher.entrypoints.order_queue import OrderQueue
 from fetcher.settings import FetcherServiceSettings
 
 LOCK: Final = "schedule and orders"
-"""Stands where other locks have a platform: of several services one works."""
+"""Stands where other locks have a platform."""
 
 LAST_NOTICES_S: Final = 1.0
 """Seconds to send what is left to tell when the service ends."""
@@ -214,27 +213,17 @@ async def _set(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    """The service has no options: everything is a setting."""
-    del parser
-
-
 async def _perform(settings: FetcherServiceSettings, options: Options, name: str, stop: asyncio.Event) -> Exit:
     del options, name
     return await serve(settings, stop)
-
-
-def _itself(settings: FetcherServiceSettings, options: Options) -> list[str]:
-    del settings, options
-    return [LOCK]
 
 
 COMMAND = Command(
     name="run",
     summary="run as a service: the daily update and the shops on schedule, and orders from the console",
     description="Updates each platform daily and each shop every so often, and obeys orders from feedmill.commands.",
-    add_options=_add_options,
-    targets=_itself,
+    add_options=no_options,
+    targets=only(LOCK),
     perform=_perform,
     is_service=True,
 )
