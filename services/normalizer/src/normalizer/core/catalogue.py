@@ -35,7 +35,6 @@ async def write_catalogue(
     counts: Counter[str],
     drift: Counter[Drift],
     readings: Mapping[Key, Reading] = _NONE_READ,
-    only_news: bool = False,
 ) -> list[CatalogueChange]:
     """Normalise rows of an open transaction, write them to their tables and return what changed for readers.
 
@@ -49,7 +48,6 @@ async def write_catalogue(
         counts: Gets `odd.<field>:<reason>` for values that could not be read or mapped.
         drift: Gets the same with their words, of offers.
         readings: What was decoded of their documents on the way here.
-        only_news: Leave alone what the catalogue holds just so.
 
     Raises:
         PoisonError: A row cannot be normalised; its text names the offer.
@@ -64,19 +62,10 @@ async def write_catalogue(
         _catalogue_row(row, profiles, readings.get(key), counts, drift)
         for key, row in sorted(((_key(row), row) for row in (*new, *known)), key=itemgetter(0))
     ]
-    if only_news:
-        rows = [row for row in rows if not _is_held(row, old.get(_key(row.raw)))]
     if rows:
         await transaction.write_catalogue(rows)
     changes = [change for row in rows if (change := change_of(row, old.get(_key(row.raw)))) is not None]
     return changes + await write_shops(transaction, shops, of_shops, counts=counts)
-
-
-def _is_held(row: CatalogueRow, old: Listed | None) -> bool:
-    is_visible = row.raw.active and row.raw.is_complete
-    if old is None or old.is_visible != is_visible:
-        return False
-    return not difference(old.document, row.document)
 
 
 def change_of(row: CatalogueRow, old: Listed | None) -> CatalogueChange | None:

@@ -201,9 +201,7 @@ class Replay:
         stored = await transaction.lock_rows([row.key for row in part])
         known = [stored[row.key].row for row in part if row.key in stored]
         # What a replay meets was counted when it landed.
-        changes = await write_catalogue(
-            transaction, self._profiles, new=[], known=known, counts=found, drift=Counter(), only_news=True
-        )
+        changes = await write_catalogue(transaction, self._profiles, new=[], known=known, counts=found, drift=Counter())
         # Flagged culprits are among them, which are healed now.
         waiting = [row.key for row in part if not row.is_processed and row.key in stored]
         if waiting:
