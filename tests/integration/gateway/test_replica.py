@@ -19,6 +19,7 @@ from tests.integration.gateway.live import SECRET, Live, live
 
 from common.clock import SystemClock
 from common.db import migrate
+from common.doctor.replica import look
 from common.settings import DatabaseSettings
 from common.testing.clock import VirtualClock
 from gateway.adapters.database import Database
@@ -108,6 +109,12 @@ class Scene:
         async with asyncio.timeout(SOON_S):
             while await self.shown() != await self.truth():
                 await SystemClock().sleep(0.05)
+
+    async def examined(self) -> str:
+        """Return what the doctor says of the replica."""
+        settings = settings_of(self.stack, "feedmill")
+        line = await look(settings, settings.model_copy(update={"port": self.stack.replica.port}))
+        return f"{line.level}: {line.seen}"
 
     async def do(self, work: Callable[[], object]) -> None:
         """Do something to the servers, without holding up the loop."""
@@ -251,9 +258,11 @@ async def test_a_replica_that_is_killed_costs_no_answer(scene: Scene) -> None:
 
 async def test_a_replica_that_was_promoted_is_not_read_until_it_follows_again(scene: Scene) -> None:
     replica = scene.stack.replica
+    assert (await scene.examined()).startswith(f"ok: 127.0.0.1:{replica.port} has replayed all but ")
     async with asking(scene) as answers:
         await scene.do(replica.promote)
         await scene.until("primary", "promoted: ")
+        assert await scene.examined() == f"error: 127.0.0.1:{replica.port} was promoted, or never followed anybody"
         settings = settings_of(scene.stack, "feedmill").model_copy(update={"port": replica.port})
         async with opened(settings) as strayed:
             await strayed.fetch(ADD, 10**6, 1)
@@ -261,6 +270,7 @@ async def test_a_replica_that_was_promoted_is_not_read_until_it_follows_again(sc
         assert await scene.shown() == await scene.truth()
         await scene.do(lambda: restarted_as_standby(scene.stack))
         await scene.until("primary", "the replica is timeline 2 of cluster ")
+        assert "follows another database, or an older life of ours" in await scene.examined()
         await scene.do(lambda: rebuilt(scene.stack))
         await scene.until("replica", "")
         assert await scene.shown() == await scene.truth()

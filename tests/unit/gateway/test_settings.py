@@ -85,3 +85,18 @@ def test_a_source_is_in_the_main_database_but_for_what_its_block_says(monkeypatc
         "second password",
     )
     assert second.statement_timeout_s > settings.sources.timeout_s
+
+
+def test_a_replica_is_the_database_at_another_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "x" * 32)
+    monkeypatch.setenv("DB_PORT", "6432")
+    monkeypatch.setenv("DB_USER", "somebody")
+    assert load_settings().replica is None
+    monkeypatch.setenv("DB_READ_HOST", "replica.example")
+    there = load_settings().replica
+    assert there is not None
+    assert (there.host, there.port, there.user) == ("replica.example", 6432, "somebody")
+    monkeypatch.setenv("DB_READ_PORT", "7432")
+    there = load_settings().replica
+    assert there is not None
+    assert there.port == 7432

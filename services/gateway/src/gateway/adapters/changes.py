@@ -67,10 +67,15 @@ class PostgresChanges:
         return last
 
     async def first_id_since(self, moment: datetime, platform: str | None) -> int | None:
-        """Return the least id since a moment: most days have changes, so a day is looked at first."""
-        for row in await self._database.fetch(KEPT):
+        """Return the least id since a moment."""
+        first = await self._first_since(moment, platform)
+        for row in await self._database.fetch(KEPT):  # after the id, as above
             if moment <= row["removed_until"]:
                 raise _gone(row["removed_to"])
+        return first
+
+    async def _first_since(self, moment: datetime, platform: str | None) -> int | None:
+        """Look at a day first, as most days have changes."""
         for start, end in ((moment, moment + _DAY), (moment + _DAY, _END)):
             first: int | None = (await self._database.fetch(FIRST_SINCE, start, end, platform))[0]["id"]
             if first is not None:

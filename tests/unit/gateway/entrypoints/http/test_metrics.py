@@ -8,7 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.contract.gateway.fakes import FakeStatus, a_client, some_numbers, some_parts
 
 from common.errors import UnavailableError
+from common.testing.clock import VirtualClock
 from gateway.core.metrics import FINDINGS, FeedNumbers, SourceNumbers
+from gateway.core.reads import ReadRoute, Reason, ServerState
 from gateway.entrypoints.http.metrics import Tables, text
 
 pytestmark = pytest.mark.unit
@@ -88,3 +90,27 @@ async def test_without_its_database_the_gateway_still_tells_of_itself(
     assert samples(answer.text, "feedmill_database_up") == {(): up}
     assert bool(samples(answer.text, "feedmill_feed_findings")) == bool(up)
     assert samples(answer.text, "feedmill_build_info")
+
+
+async def test_who_answers_reads_is_told_where_there_is_a_replica() -> None:
+    clock = VirtualClock(auto_advance=False)
+    route = ReadRoute(clock=clock, most_lag_s=10)
+    async with a_client(await some_parts(reads=route)) as client:
+        waiting = (await client.get("/metrics")).text
+        for position in (500, 600, 700):
+            await clock.advance(1)
+            route.looked(clock.monotonic(), ServerState(False, 1, 1, position), ServerState(True, 1, 1, 600))  # noqa: FBT003 - whether in recovery
+        await clock.advance(0.5)
+        route.fell_back(Reason.CONFLICT, "")
+        reading = (await client.get("/metrics")).text
+    assert samples(waiting, "feedmill_reads_from_replica") == {(): 0}
+    assert samples(waiting, "feedmill_replica_lag_seconds") == {}
+    told = [samples(reading, f"feedmill_{name}")[()] for name in ("reads_from_replica", "replica_lag_seconds")]
+    assert told == [1, 1]
+    assert samples(reading, "feedmill_replica_lag_bytes") == {(): 100}
+    assert samples(reading, "feedmill_replica_fallbacks_total")[(("reason", "conflict"),)] == 1
+
+
+async def test_without_a_replica_nothing_is_told_of_one() -> None:
+    async with a_client(await some_parts()) as client:
+        assert "replica" not in (await client.get("/metrics")).text

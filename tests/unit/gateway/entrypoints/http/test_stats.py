@@ -5,6 +5,7 @@ from tests.contract.gateway.fakes import a_client, some_parts
 from tests.contract.gateway.operation import FakeQueues, FakeStats
 
 from common.testing.clock import VirtualClock
+from gateway.core.reads import ReadRoute, Reason
 from gateway.entrypoints.http.models import Status
 from gateway.entrypoints.http.stats import Stats
 
@@ -34,3 +35,18 @@ async def test_the_status_tells_how_much_waits_in_the_queues(known: dict[str, in
     async with a_client(await some_parts(queues=FakeQueues(known))) as client:
         status = Status.model_validate_json((await client.get("/status")).content)
     assert status.queues == known
+
+
+async def test_the_status_says_who_answers_reads_and_why() -> None:
+    async with a_client(await some_parts()) as client:
+        alone = Status.model_validate_json((await client.get("/status")).content)
+    clock = VirtualClock(auto_advance=False)
+    route = ReadRoute(clock=clock, most_lag_s=10)
+    await clock.advance(5)
+    route.fell_back(Reason.AWAY, "connection refused")
+    async with a_client(await some_parts(reads=route)) as client:
+        told = Status.model_validate_json((await client.get("/status")).content).reads
+    assert alone.reads is None
+    assert told is not None
+    assert (told.database, told.why, told.lag_s) == ("primary", "replica stopped: connection refused", None)
+    assert told.since == VirtualClock().now()
