@@ -83,8 +83,8 @@ def _inline(field: Schema, found: Mapping[str, Schema]) -> None:
 
 
 def _page_headers() -> Schema:
-    """Return the headers that help people in the console; no service reads them."""
-    return _object(
+    """Return the headers that help people in the console, and those of a trace, which are there while one is sent."""
+    schema = _object(
         {
             "x-platform": _PLATFORM,
             "x-run-id": _TEXT,
@@ -92,6 +92,9 @@ def _page_headers() -> Schema:
             "x-records": {"type": "integer", "description": "How many records"},
         }
     )
+    for name in ("traceparent", "tracestate"):
+        schema["properties"][name] = {"type": "string", "description": "W3C Trace Context, where traces are sent"}
+    return schema
 
 
 def _notice() -> Schema:
