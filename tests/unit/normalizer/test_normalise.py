@@ -276,6 +276,15 @@ def test_the_document_holds_what_is_said_and_nothing_else() -> None:
     }
 
 
+def test_the_keys_of_a_document_stand_as_jsonb_keeps_them() -> None:
+    table = {"paramtypeitems": [{"paramitems": [{"id": 93, "value": "A4L 2022款"}, {"id": 91, "value": "B级"}]}]}
+    offer = read(mark="BMW", price=0, year=2022, is_dealer="false", extra={"configuration": table})
+    document = msgspec.to_builtins(offer)
+    for keys in (Offer.__struct_fields__, list(document), list(document["parameters"])):
+        assert list(keys) == sorted(keys, key=lambda key: (len(key), key))
+        assert len(keys) > 1
+
+
 FIELDS = [*(name for name in Offer.__struct_fields__ if name != "options"), *MORE_FIELDS]
 SCALARS = (
     st.none()

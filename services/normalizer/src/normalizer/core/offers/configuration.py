@@ -140,7 +140,7 @@ def _read(raw: bytes, specid: str | None) -> dict[str, str]:
             value = values.text(whole[part]) if whole and whole[part] else None
             if value is not None and _OTHER_UNIT.get(part, part) not in found:
                 found[part] = value
-    return found
+    return dict(sorted(found.items(), key=_place))  # as jsonb keeps keys, see `Offer`
 
 
 def _said(raw: bytes, specid: str | None) -> dict[str, str]:
@@ -159,6 +159,10 @@ def _said(raw: bytes, specid: str | None) -> dict[str, str]:
         return dict(_known(raw, specid))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return {}
+
+
+def _place(item: tuple[str, str]) -> tuple[int, str]:
+    return len(item[0]), item[0]
 
 
 _kept = lru_cache(maxsize=1024)(_read)

@@ -44,52 +44,58 @@ class Oddity(NamedTuple):
 class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One offer as people filter, sort and read it; None is 'not said'. Units are in the names.
 
-    Encoded as JSON it is `normalized_data`: what is not said is left out, dates are ISO text. Fields below `options`
-    stand only there.
+    Encoded as JSON it is `normalized_data`: what is not said is left out, dates are ISO text. The fields stand as jsonb
+    keeps keys, short ones first: PostgreSQL, which sorts the keys of every document, then has nothing to do.
     """
 
+    url: str | None = None
+    vin: str | None = None
+    city: str | None = None
     mark: str | None = None
-    model: str | None = None
-    title: str | None = None
-    complectation: str | None = None
     year: int | None = None
-    first_registration: date | None = None
     color: str | None = None
+    model: str | None = None
     price: float | None = None
-    currency: str
+    title: str | None = None
+    images: list[str] = []
     km_age: int | None = None
-    engine_type: str | None = None
-    transmission_type: str | None = None
-    body_type: str | None = None
-    drive_type: str | None = None
-    displacement_l: float | None = None
+    seller: str | None = None
+    specid: str | None = None
+    address: str | None = None
+    details: dict[str, Any] = {}
+    options: list[str] = []
+    section: str | None = None
+    currency: str
+    district: str | None = None
     power_hp: float | None = None
     power_kw: float | None = None
-    address: str | None = None
     province: str | None = None
-    city: str | None = None
-    seller_type: str | None = None
-    is_dealer: bool | None = None
     salon_id: str | None = None
-    section: str | None = None
-    description: str | None = None
-    url: str | None = None
-    offer_created: date | None = None
-    vin: str | None = None
-    specid: str | None = None
-    images: list[str] = []
-    options: list[str] = []
-    parameters: dict[str, str] = {}
-    district: str | None = None
+    body_type: str | None = None
+    is_dealer: bool | None = None
+    drive_type: str | None = None
     generation: str | None = None
-    configuration: str | None = None
-    owners_count: int | None = None
-    seller: str | None = None
+    parameters: dict[str, str] = {}
+    description: str | None = None
+    engine_type: str | None = None
+    seller_type: str | None = None
     ice_power_hp: float | None = None
+    owners_count: int | None = None
+    complectation: str | None = None
+    configuration: str | None = None
+    offer_created: date | None = None
+    displacement_l: float | None = None
     electric_power_hp: float | None = None
-    details: dict[str, Any] = {}
+    transmission_type: str | None = None
+    first_registration: date | None = None
 
 
-_ALL: Final = Offer.__struct_fields__
-FIELDS: Final = _ALL[: _ALL.index("options") + 1]
-"""The columns, in the order of the class."""
+ONLY_IN_DOCUMENT: Final = frozenset(
+    {
+        *("parameters", "district", "generation", "configuration", "owners_count", "seller", "ice_power_hp"),
+        *("electric_power_hp", "details"),
+    }
+)
+"""The fields that are no columns."""
+FIELDS: Final = tuple(name for name in Offer.__struct_fields__ if name not in ONLY_IN_DOCUMENT)
+"""The columns."""
