@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from sandbox import __main__ as command_line
-from sandbox.stack import Stack, StackError, stack
+from sandbox.stack import Stack, StackError, node, stack
 from sandbox.stack.ports import BROKER_PORTS, PREFERRED, ports_of
+from sandbox.stack.process import ServerProcess
 from sandbox.stack.programs import PostgresPrograms, RabbitPrograms
 from sandbox.stack.state import StateFile
 
@@ -32,7 +33,7 @@ def test_another_number_is_a_usage_error_that_says_why(number: str, capsys: pyte
 
 def test_every_node_has_ports_of_its_own() -> None:
     assert ports_of(1) == set(BROKER_PORTS)
-    all_ports = [PREFERRED[name] for node in (1, 2, 3) for name in ports_of(node)]
+    all_ports = [PREFERRED[name] for number in (1, 2, 3) for name in ports_of(number)]
     assert len(set(all_ports)) == 12
 
 
@@ -55,3 +56,23 @@ def test_the_url_of_a_cluster_names_every_node(tmp_path: Path) -> None:
         password = state.passwords["fetcher"]
     url = Stack(tmp_path).vhost("test").urls["fetcher"]
     assert url == f"amqp://fetcher:{password}@127.0.0.1:1,127.0.0.1:2,127.0.0.1:3/test?heartbeat=30"
+
+
+def test_no_node_reads_what_the_machine_says_of_another_rabbitmq(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[dict[str, str]] = []
+
+    def launched(_command: object, *, environment: dict[str, str], **_: object) -> ServerProcess:
+        started.append(environment)
+        return ServerProcess(pid=1, started="never")
+
+    monkeypatch.setattr(node, "launch", launched)
+    file = StateFile(tmp_path)
+    with file.locked() as state:
+        state.ports = dict(PREFERRED)
+    node.Node(2, file, RabbitPrograms(NOWHERE, NOWHERE)).launch()
+    (given,) = started
+    places = ("CONFIG_FILE", "CONFIG_FILES", "ADVANCED_CONFIG_FILE", "ENABLED_PLUGINS_FILE", "MNESIA_BASE", "LOG_BASE")
+    assert all(given[f"RABBITMQ_{place}"].startswith(f"{tmp_path}/rabbitmq/") for place in places)
+    assert given["RABBITMQ_CONF_ENV_FILE"] == "/dev/null"

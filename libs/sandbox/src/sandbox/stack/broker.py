@@ -9,7 +9,7 @@ from typing import Final
 from common import topology
 from sandbox.stack.account import Account
 from sandbox.stack.management import Management
-from sandbox.stack.node import START_PATIENCE_S, STOP_PATIENCE_S, Node, surroundings
+from sandbox.stack.node import STOP_PATIENCE_S, Node, surroundings
 from sandbox.stack.ports import HOST
 from sandbox.stack.process import launch
 from sandbox.stack.programs import RabbitPrograms
@@ -17,7 +17,6 @@ from sandbox.stack.state import BROKER_ADMINISTRATOR, StateFile, write_private
 
 PROJECT: Final = Path(__file__).resolve().parents[5]
 SHARED: Final = PROJECT / "deploy" / "rabbitmq"
-JOIN_PAUSE_MS: Final = 200
 MOST_STARTS: Final = 4
 """Of a node of a cluster; see `Node.wait`."""
 _PORT_MAPPER: Final = "epmd"
@@ -63,6 +62,10 @@ class Broker:
         if self.pid and (running := self.management().running_queues(topology.VHOST)):
             self._add_to(running)
         self._launch_port_mapper()
+        if not all(node.has_data for node in self.nodes):
+            # The others join one that has its definitions: two that load them at once can wait 50 s for each other.
+            self.nodes[0].launch()
+            self.nodes[0].wait(for_queues=not self._is_cluster)
         for node in self.nodes:
             node.launch()
         if self._is_cluster:
@@ -142,12 +145,10 @@ class Broker:
         first, *others = (one.name for one in self.nodes)
         if others:  # who sees fewer than half of the nodes stops serving, so no two parts go different ways
             lines.append("cluster_partition_handling = pause_minority")
-        if node.name in others:  # they start with the first one, and wait for it to join it
+        if node.name in others:
             lines += [
                 "cluster_formation.peer_discovery_backend = classic_config",
                 f"cluster_formation.classic_config.nodes.1 = {first}",
-                f"cluster_formation.discovery_retry_limit = {START_PATIENCE_S * 1000 / JOIN_PAUSE_MS:.0f}",
-                f"cluster_formation.discovery_retry_interval = {JOIN_PAUSE_MS}",
             ]
         return lines
 

@@ -62,6 +62,11 @@ class Node:
         process = self._file.state.processes.get(self.process_name)
         return process.pid if process and process.is_alive() else None
 
+    @property
+    def has_data(self) -> bool:
+        """Whether it was ever started."""
+        return (self._folder / "data" / self.name).exists()
+
     def port(self, name: str) -> int:
         """Return its port for `amqp`, `management`, `prometheus` or `distribution`."""
         return self._file.state.ports[name + self._suffix]
@@ -167,6 +172,9 @@ class Node:
             "RABBITMQ_GENERATED_CONFIG_DIR": str(self._folder / f"generated{self._suffix}"),
             "RABBITMQ_LOG_BASE": str(self._folder / "log"),
             "RABBITMQ_CONFIG_FILE": str(self._configuration),
+            # Otherwise those in /etc/rabbitmq, of a RabbitMQ that this machine has besides, would win over ours.
+            "RABBITMQ_CONFIG_FILES": str(self._folder / "conf.d"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._folder / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "enabled_plugins"),
             # With these two the script becomes the node instead of staying its parent: one process, one pid.
             "RABBITMQ_ALLOW_INPUT": "1",
