@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.contract.normalizer.fakes import FakeStore
@@ -13,8 +14,7 @@ from normalizer.core.catalogue import change_of, difference, write_catalogue
 from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError
 from normalizer.core.merge import NEVER, RawRow
-from normalizer.core.offers.normalise import normalise
-from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.offers.record import Offer, PlatformProfile
 from normalizer.core.ports import CatalogueRow, Key, Listed
 
 PROFILES = {"che168": PlatformProfile()}
@@ -40,12 +40,12 @@ def a_raw_row(*, active: bool = True, complete: bool = True, **data: Any) -> Raw
 
 
 def a_row(*, active: bool = True, complete: bool = True, **document: Any) -> CatalogueRow:
-    raw = a_raw_row(active=active, complete=complete)
-    return CatalogueRow(raw, normalise(raw.data, PROFILES["che168"])[0], json.dumps(document).encode())
+    offer = msgspec.convert({"currency": "CNY"} | document, Offer)
+    return CatalogueRow(a_raw_row(active=active, complete=complete), offer, msgspec.json.encode(offer))
 
 
 def listed(*, visible: bool = True, **document: Any) -> Listed:
-    return Listed(json.dumps(document, indent=1).encode(), visible)
+    return Listed(json.dumps({"currency": "CNY"} | document, indent=1).encode(), visible)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_what_readers_see_change(
 
 
 def test_a_difference_names_every_field_with_what_was_and_what_is() -> None:
-    old = b'{"a": 1, "b": [1], "c": null, "e": {"x": [1, 2]}, "f": 1}'
-    new = b'{"b":[2],"a":1,"d":0,"e":{"x":[1,2]},"f":null}'
+    old = {"a": 1, "b": [1], "c": None, "e": {"x": [1, 2]}, "f": 1}
+    new = {"b": [2], "a": 1, "d": 0, "e": {"x": [1, 2]}, "f": None}
     assert difference(old, new) == {"b": [[1], [2]], "d": [None, 0], "f": [1, None]}
 
 

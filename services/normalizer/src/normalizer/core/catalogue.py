@@ -11,7 +11,7 @@ import msgspec
 from common.events import ChangeType
 from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError
-from normalizer.core.merge import RawRow, fields_of
+from normalizer.core.merge import RawRow
 from normalizer.core.offers.fields import Reading
 from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import PlatformProfile
@@ -21,8 +21,7 @@ from normalizer.core.products.record import ShopProfile
 from normalizer.core.profiles import Profiles
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder().decode
-_NULL: Final = msgspec.Raw(b"null")
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _NONE_READ: Final[Mapping[Key, Reading]] = MappingProxyType({})
 
 
@@ -77,24 +76,16 @@ def change_of(row: CatalogueRow, old: Listed | None) -> CatalogueChange | None:
         return CatalogueChange(key, ChangeType.ADDED.value, b"{}")
     if was_visible and not is_visible:
         return CatalogueChange(key, ChangeType.REMOVED.value, b"{}")
-    diff = difference(old.document, row.document) if is_visible and old is not None else {}
+    if not is_visible or old is None or old.document == row.document:
+        return None
+    diff = difference(_decode(old.document), msgspec.to_builtins(row.offer))
     return CatalogueChange(key, ChangeType.CHANGED.value, _encode(diff)) if diff else None
 
 
-def difference(old: bytes, new: bytes) -> dict[str, list[Any]]:
-    """Return `{field: [old, new]}` of two JSON objects; a field that is not there is null.
-
-    What PostgreSQL gives back has its own spaces, so values of other bytes may still say the same.
-    """
-    if old == new:
-        return {}
-    before, after = fields_of(old), fields_of(new)
-    found = {}
-    for name in dict.fromkeys([*before, *after]):
-        was, is_now = bytes(before.get(name, _NULL)), bytes(after.get(name, _NULL))
-        if was != is_now and (values := [_decode(was), _decode(is_now)])[0] != values[1]:
-            found[name] = values
-    return found
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return `{field: [old, new]}` of two JSON objects; a field that is not there is null."""
+    names = dict.fromkeys([*old, *new])
+    return {name: [was, is_now] for name in names if (was := old.get(name)) != (is_now := new.get(name))}
 
 
 def _catalogue_row(

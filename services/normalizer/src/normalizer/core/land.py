@@ -178,7 +178,8 @@ class Lander:
                 late = on_their_way.get(key.platform, ())
                 row = row if any(before.row.max_seq < seq < row.max_seq for seq in late) else before.row
             if row is not before.row:
-                changed.append(StoredRow(row, page_of[key], news=changed_fields(before.row, row)))
+                news = changed_fields(before.row, row, [arrival.update for arrival in grouped[key]])
+                changed.append(StoredRow(row, page_of[key], news=news))
             elif before.waits:
                 changed.append(before)
         if changed:

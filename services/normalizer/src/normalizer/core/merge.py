@@ -13,7 +13,7 @@ Two partial records of one offer never share a `seq`. Source: docs/adr/0003, and
 A document is a dict from field name to the field's JSON bytes: values are never decoded, so none is changed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -145,17 +145,26 @@ def merge(row: RawRow | None, update: Update, *, platform: str) -> RawRow:
     return replace(row, **news) if news else row
 
 
-def changed_fields(before: RawRow, after: RawRow) -> bytes | None:
+def changed_fields(before: RawRow, after: RawRow, updates: Iterable[Update]) -> bytes | None:
     """Return the fields in which `after.data` differs from `before.data` as a JSON object; None: it may be in all.
 
     A partial record says a few of a hundred fields, and PostgreSQL need not read the others again.
+
+    Args:
+        before: A row.
+        after: What became of it by the updates.
+        updates: In the order in which they were merged.
     """
     has_other_base = (after.base_seq, after.base_sight) != (before.base_seq, before.base_sight)
     if has_other_base or after.loose:  # without another base, loose fields only grow in number
         return None
-    names = [name for name, seq in after.field_seq.items() if before.field_seq.get(name) != seq]
-    fields = fields_of(after.data) if names else {}
-    return msgspec.json.encode({name: fields[name] for name in names})
+    news = {name: seq for name, seq in after.field_seq.items() if before.field_seq.get(name) != seq}
+    fields: dict[str, msgspec.Raw] = {}
+    for update in updates if news else ():
+        for name, value in _named(update)[0].items():
+            if news.get(name) == update.seq:
+                fields.setdefault(name, msgspec.Raw(value))
+    return msgspec.json.encode(fields)
 
 
 _News = dict[str, Any]
@@ -254,8 +263,11 @@ def _fields(row: RawRow, update: Update) -> _News:
     }
     if not exact and not prefixed:
         return {}
-    document = _without_loose(split(row.data), row.loose) | exact
     field_seq = row.field_seq | dict.fromkeys(exact, update.seq)
+    if not prefixed and not row.loose:
+        news = {name: msgspec.Raw(value) for name, value in exact.items()}
+        return {"data": msgspec.json.encode(fields_of(row.data) | news), "field_seq": field_seq}
+    document = _without_loose(split(row.data), row.loose) | exact
     newest = {name: LooseField(update.seq, value) for name, value in prefixed.items()}
     data, loose = _with_loose(document, field_seq, row.loose | newest)
     return {"data": data, "field_seq": field_seq, "loose": loose}
