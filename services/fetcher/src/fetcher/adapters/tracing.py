@@ -71,7 +71,7 @@ class TracedHttp:
         Raises:
             UpstreamError: Any other answer, or none in time.
         """
-        url = f"{self._base_url}{path}?{urlencode(parameters)}"
+        url = f"{self._base_url}{path}?{urlencode(parameters)}".rstrip("?")
         known = self._server | {"http.request.method": "GET", "url.full": scrub(url)}
         with self._spans.span(f"GET {path}".rstrip(), "client", attributes=known) as span:
             try:
