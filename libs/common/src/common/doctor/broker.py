@@ -23,6 +23,7 @@ KEPT: Final = {
 }
 """Queues in which no message should lie → what to do about one."""
 IMPORT: Final = "feedmill definitions, then rabbitmqctl import_definitions; docs/deployment.md"
+CHECKOUT: Final = "run the doctor in the checkout, or say --definitions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,9 @@ async def _queue(connection: AbstractConnection, name: str) -> Line:
 
 
 async def _rights(connection: AbstractConnection, user: str, template: Path) -> AsyncIterator[Line]:
+    if not _template(template):
+        yield warning("broker rights", f"no {template}", CHECKOUT)
+        return
     permissions = [entry for entry in _template(template).get("permissions", []) if entry["user"] == user]
     if not permissions:
         yield warning(
@@ -155,7 +159,7 @@ def _alarms(nodes: list[dict[str, Any]]) -> Iterator[Line]:
 def _policies(found: list[dict[str, Any]], template: Path) -> Iterator[Line]:
     wanted = {entry["name"]: entry for entry in _template(template).get("policies", [])}
     if not wanted:
-        yield warning("policies", f"no {template}", "run the doctor in the checkout")
+        yield warning("policies", f"no {template}", CHECKOUT)
         return
     present = {entry["name"]: entry for entry in found}
     missing = sorted(wanted.keys() - present.keys())
