@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -87,6 +88,18 @@ async def test_a_change_is_told_with_what_was_and_what_is(shelf: Shelf) -> None:
     assert (await shelf.raw())["1"].data["price"] == 5
     assert (await shelf.listed())["1"]["price"] == 5
     assert (await shelf.changes())[1:] == [("1", "changed", {"price": [98000, 5]})]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+async def test_several_changes_of_an_offer_in_one_batch_leave_the_newest_of_each_field(
+    shelf: Shelf, order: tuple[int, ...]
+) -> None:
+    lander = a_lander(shelf.store)
+    await lander.land([a_page([an_offer("1")])])
+    said = [a_change("1", 1000, new_price=5, color="Red"), a_change("1", 1001, new_price=6), a_change("1", 1002, km=7)]
+    await lander.land([changes(*(said[place] for place in order))])
+    assert (await shelf.raw())["1"].data == {"inner_id": "1", "mark": "BMW", "price": 6, "color": "Red", "km": 7}
+    assert (await shelf.listed())["1"]["price"] == 6
 
 
 async def test_a_change_that_changes_no_typed_value_is_not_told(shelf: Shelf) -> None:
