@@ -36,6 +36,12 @@ class AlwaysReplica(ReadRoute):
 
 
 @pytest.fixture
+def database(module_database: DatabaseSettings) -> DatabaseSettings:
+    """One database for all tests of this file."""
+    return module_database
+
+
+@pytest.fixture
 def bounds(database: DatabaseSettings) -> DatabaseSettings:
     """The database with bounds as short as a test."""
     return database.model_copy(update={"statement_timeout_s": 0.3, "connect_timeout_s": 0.5})
