@@ -86,6 +86,18 @@ async def test_an_updated_row_comes_back_as_it_was_written(shelf: Shelf) -> None
         assert await transaction.lock_rows([a_key("7")]) == {a_key("7"): StoredRow(EVERYTHING, 2, waits=False)}
 
 
+@pytest.mark.parametrize(("news", "data"), [(b'{"a":2}', {"a": 2, "b": None}), (b"{}", {"a": 1, "b": None})])
+async def test_an_updated_row_takes_what_is_new_and_keeps_the_rest(
+    shelf: Shelf, news: bytes, data: dict[str, Any]
+) -> None:
+    async with shelf.store.transaction() as transaction:
+        await insert(transaction, a_raw_row(data=b'{"a":1,"b":null}'))
+        row = a_raw_row(data=msgspec.json.encode(data), active=False)
+        await transaction.update_rows([StoredRow(row, 2, news=news)], processed=True)
+        found = (await transaction.lock_rows([a_key("7")]))[a_key("7")]
+    assert (msgspec.json.decode(found.row.data), found.row.active, found.page_id) == (data, False, 2)
+
+
 async def test_inserting_says_what_was_unknown_and_leaves_the_known_alone(shelf: Shelf) -> None:
     async with shelf.store.transaction() as transaction:
         await insert(transaction, a_raw_row("7"))

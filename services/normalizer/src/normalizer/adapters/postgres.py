@@ -266,7 +266,7 @@ def _raw_row(stored: StoredRow) -> tuple[Any, ...]:
         _version(row.active_seq),
         row.max_seq,
         stored.page_id,
-        stored.news,
+        stored.news if stored.news != b"{}" else None,
     )
 
 

@@ -75,12 +75,13 @@ GROUP BY page.platform
 UPDATE_RAW: Final = f"""
 UPDATE raw_data
 SET {", ".join(f"{name} = fresh.{name}" for name, _ in RAW_COLUMNS[2:] if name != "data")},
-    data = coalesce(fresh.data, raw_data.data || fresh.news), last_updated_at = now(),
+    data = coalesce(fresh.data, raw_data.data || fresh.news, raw_data.data), last_updated_at = now(),
     is_processed = $2::boolean, error_count = 0, last_error = NULL
 FROM unnest($1::pg_temp.raw_row[]) AS fresh
 WHERE raw_data.platform = fresh.platform AND raw_data.inner_id = fresh.inner_id
 """  # noqa: S608 - as above
-"""Write rows that this transaction holds locked; of a document whole, or what is new. Unique (platform, inner_id)."""
+"""Write rows that this transaction holds locked; of a document all, what is new, or nothing: it then stays as stored,
+neither compressed nor written again. Unique (platform, inner_id)."""
 
 MARK_PROCESSED: Final = """
 UPDATE raw_data SET is_processed = true, error_count = 0, last_error = NULL
