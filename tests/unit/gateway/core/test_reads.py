@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
+from tests.contract.gateway.fakes import FakeChanges
 
 from common.errors import FeedmillError, UnavailableError
 from common.testing.clock import VirtualClock
 from gateway.core.as_of import AnswererAsOf
+from gateway.core.change_feed import ChangeFeed, StoredChange
 from gateway.core.reads import MOST_KEPT, ReadRoute, Reason, ReplicaWatch, Server, ServerState, begin_reading
 
 pytestmark = pytest.mark.unit
@@ -298,3 +300,31 @@ async def test_the_moment_of_the_data_is_asked_of_who_answers(scene: Scene) -> N
     await as_of.of("offers")
     await as_of.of("offers")
     assert (replica.asked, primary.asked) == (1, 2)
+
+
+class _Conflicting(FakeChanges):
+    def __init__(self, route: ReadRoute) -> None:
+        super().__init__()
+        self.route = route
+        self.from_replica: list[bool] = []
+
+    async def last_id(self) -> int:
+        """Fall back to the primary once."""
+        self.from_replica.append(self.route.chooses_replica())
+        self.route.fell_back(Reason.CONFLICT, "")
+        return await super().last_id()
+
+    async def changes(self, start: int, *, limit: int, platform: str | None) -> list[StoredChange]:
+        """Note who is asked."""
+        self.from_replica.append(self.route.chooses_replica())
+        return list(await super().changes(start, limit=limit, platform=platform))
+
+
+async def test_each_look_at_the_changes_is_a_reading_of_its_own(scene: Scene) -> None:
+    changes = _Conflicting(scene.route)
+    feed = ChangeFeed(changes, clock=scene.clock, most_listeners=1)
+    following = asyncio.create_task(feed.follow())
+    with feed.place():
+        await scene.clock.advance(2)
+    following.cancel()
+    assert changes.from_replica == [True, False, True]
