@@ -4,7 +4,6 @@ The replica is a way to the same database here; what a real one does is in test_
 """
 
 import json
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -100,11 +99,14 @@ async def test_when_the_time_is_used_up_the_primary_gets_no_more(bounds: Databas
             await reads.fetch("SELECT 1")
 
 
-async def test_an_export_that_has_not_begun_begins_on_the_primary(bounds: DatabaseSettings) -> None:
+@pytest.mark.parametrize("place", [{"port": 1}, {"name": "postgres"}], ids=["away", "without tables"])
+async def test_an_export_that_has_not_begun_begins_on_the_primary(
+    bounds: DatabaseSettings, place: dict[str, object]
+) -> None:
+    async with opened(bounds) as primary:
+        await primary.fetch("DELETE FROM processed_data")
     await store_offers(bounds, [a_processed_offer(inner_id=str(number)) for number in range(3)])
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    async with opened(bounds) as primary, opened(bounds.model_copy(update={"port": port})) as replica:
+    async with opened(bounds) as primary, opened(bounds.model_copy(update=place)) as replica:
         reads = Reads(primary, replica, route=AlwaysReplica())
         async with PostgresExports(reads).opened(read_export([])) as parts:
             lines = b"".join([part async for part in parts]).splitlines()

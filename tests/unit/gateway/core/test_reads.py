@@ -226,6 +226,7 @@ async def test_one_that_is_behind_from_the_first_look_on_has_a_least_lag() -> No
 
 async def test_days_of_lag_need_no_more_memory_and_are_never_told_too_short(scene: Scene) -> None:
     await scene.look(5 * MOST_KEPT, writes=1)
+    assert scene.route.standing().lag_s == 5 * MOST_KEPT
     scene.replica.reach(scene.primary.said.position - 2000)
     await scene.look(writes=1)
     lag_s = scene.route.standing().lag_s
