@@ -15,6 +15,9 @@ from sandbox.upstream.shop.contract import SHOP_PATH
 
 UPSTREAM_KEY: Final = "sandbox"
 LOOPBACK: Final = "127.0.0.1"
+ONE_A_MINUTE: Final = 24 * 60
+WORLD_WITH_ITS_OWN_PACE: Final = 25_000
+"""Offers from which on the stand-in has more than one change a minute by itself (6 % of them a day)."""
 _SOURCES: Final = ("libs/*/src/**/*.py", "services/*/src/**/*.py")
 
 
@@ -53,7 +56,8 @@ def made_of(service: Service, root: Path) -> str:
 
 def upstream_command(around: Surroundings, port: int, *, began: datetime) -> tuple[str, ...]:
     """Return how the stand-in upstream is started: its time goes on, also over restarts."""
-    world = {"--offers": around.offers, "--seed": around.seed, "--now": began.isoformat()}
+    pace = {"--changes-per-day": ONE_A_MINUTE} if around.offers < WORLD_WITH_ITS_OWN_PACE else {}
+    world = {"--offers": around.offers, "--seed": around.seed, "--now": began.isoformat(), **pace}
     options = {**world, "--port": port, "--api-key": UPSTREAM_KEY}
     words = (str(word) for option in options.items() for word in option)
     return (program("sandbox"), "upstream", *words, "--live", *(("--shop",) if around.plays_shop else ()))
@@ -71,4 +75,5 @@ def upstream_variables(around: Surroundings, port: int) -> dict[str, str]:
         f"{PLATFORM.upper()}_BASE_URL": upstream_url(port),
         f"{PLATFORM.upper()}_API_KEY": UPSTREAM_KEY,
         f"{OVERRIDE_PREFIX}PLATFORMS__{PLATFORM.upper()}__MIN_INTERVAL_S": "0",
+        f"{OVERRIDE_PREFIX}FETCHER__LOOKUP_INTERVAL_S": "0",
     }
