@@ -158,9 +158,10 @@ alarms: ## a real Prometheus reads a small system, and alerts fire after faults 
 	@$(BIN)/pytest tests/e2e/test_alarms.py --alarms
 
 .PHONY: chaos
-chaos: ## the long forms: 200 kills, 10,000 histories in any order, 1,000 batches on the same rows (about 20 minutes)
+chaos: ## the long forms: 200 kills and 12 of a broker's node, 10,000 histories in any order, 1,000 batches on the same rows (about 20 minutes)
 	@deploy/install.sh development native-servers
 	@$(BIN)/pytest tests/e2e/test_chaos.py --kills 200 -s
+	@$(BIN)/pytest tests/e2e/test_broker_cluster.py --broker-kills 12 -s
 	@$(BIN)/pytest tests/unit/normalizer/test_merge_laws.py --merge-examples 10000
 	@$(BIN)/pytest tests/integration/normalizer/test_concurrency.py --hot-batches 1000
 

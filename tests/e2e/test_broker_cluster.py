@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from tests.e2e.truth import assert_equal_to_the_truth
 
 from common import topology
 from common.clock import SystemClock
+from common.definitions import TEMPLATE
+from common.doctor import broker as doctor
+from common.doctor.report import Level
 from common.settings import DatabaseSettings
 from fetcher.entrypoints.order_queue import OrderQueue
 from gateway.adapters.catalog_events import CatalogEvents
@@ -27,9 +31,9 @@ from sandbox.stack.node import Node
 from sandbox.upstream.server import UpstreamProcess
 
 KILL_EVERY_S = 5.0
-OFFERS_PER_KILL = 2_000
+OFFERS_PER_KILL = 1_000
 """More than arrive between two kills at `PACE_S`; what is left after the last one comes as fast as it can."""
-PACE_S = "0.1"
+PACE_S = "0.2"
 NORMALIZERS = 3
 CONSUMERS = {topology.RAW_QUEUE: NORMALIZERS, topology.COMMANDS_QUEUE: 1, "gateway.catalog": 1}
 BACK_WITHIN_S = 60
@@ -78,22 +82,26 @@ class Campaign:
     """Kills nodes in turn, and notes how long others took to be back."""
 
     cluster: Stack
+    moments_s: list[float] = field(default_factory=list)
     consumers_back_s: list[float] = field(default_factory=list)
     node_back_s: list[float] = field(default_factory=list)
-    spacing_s: list[float] = field(default_factory=list)
+    killed: Node | None = None
 
     async def kill(self, number: int) -> None:
-        """Kill a node, start it anew, and return when all are back and it is time for the next."""
-        node = self.cluster.broker.nodes[number % 3]
-        began_s = _now_s()
+        """Kill a node, start it anew, and return when all consumers are back elsewhere.
+
+        Before that, wait until the one killed before is back, because two of three are no quorum, and 5 s are over.
+        """
+        if self.killed:
+            await asyncio.to_thread(self.killed.wait, starts=MOST_STARTS)
+            self.node_back_s.append(_now_s() - self.moments_s[-1])
+            await asyncio.sleep(max(0.0, self.moments_s[-1] + KILL_EVERY_S - _now_s()))  # noqa: TID251 - the pace
+        node = self.killed = self.cluster.broker.nodes[number % 3]
+        self.moments_s.append(_now_s())
         await asyncio.to_thread(node.kill)
         await asyncio.to_thread(node.launch)
         await until(partial(self._all_consume_without, node), within_s=BACK_WITHIN_S, what="consumers back")
-        self.consumers_back_s.append(_now_s() - began_s)
-        await asyncio.to_thread(node.wait, starts=MOST_STARTS)
-        self.node_back_s.append(_now_s() - began_s)
-        await asyncio.sleep(max(0.0, began_s + KILL_EVERY_S - _now_s()))  # noqa: TID251 - the pace of the kills
-        self.spacing_s.append(_now_s() - began_s)
+        self.consumers_back_s.append(_now_s() - self.moments_s[-1])
 
     async def _all_consume_without(self, dead: Node) -> bool:
         alive = next(node for node in self.cluster.broker.nodes if node.name != dead.name)
@@ -150,6 +158,25 @@ def test_every_queue_has_three_members_and_the_state_names_three_nodes(cluster: 
     assert set(cluster.state.processes) == {"epmd", "broker", "broker2", "broker3"}
     assert len(set(cluster.state.ports.values())) == len(cluster.state.ports)
     assert cluster.up()[0].startswith("RabbitMQ on 127.0.0.1:")
+
+
+async def test_the_doctor_looks_at_every_node_and_names_a_queue_that_would_go_with_one(cluster: Stack) -> None:
+    url = cluster.vhost().urls["fetcher"].replace("@", "@127.0.0.1:1,")
+    seen = [line async for line in doctor.amqp_lines(url, TEMPLATE, timeout_s=5) if line.what == "broker"]
+    assert [line.level for line in seen] == [Level.ERROR, Level.OK, Level.OK, Level.OK]
+    lonely = {"durable": True, "arguments": {"x-queue-type": "quorum", "x-quorum-initial-group-size": 1}}
+    cluster.broker.management().put("queues", topology.VHOST, "lonely", body=lonely)
+    consoles = tuple(f"http://127.0.0.1:{port}" for port in (1, cluster.state.ports["management2"]))
+    console = doctor.Console(consoles, topology.VHOST, "operator", cluster.state.passwords["operator"])
+    lines = [line async for line in doctor.console_lines(console, TEMPLATE, timeout_s=5)]
+    cluster.broker.management().delete("queues", topology.VHOST, "lonely")
+    assert [line.what for line in lines if line.what.startswith("node ")] == [
+        "node feedmill2@localhost",
+        "node feedmill3@localhost",
+        "node feedmill@localhost",
+    ]
+    (told,) = [line for line in lines if line.level is not Level.OK]
+    assert (told.level, told.what) == (Level.WARNING, "queue lonely")
 
 
 @pytest.mark.timeout(1800)
@@ -210,9 +237,10 @@ async def _print_figures(road: Road, campaign: Campaign, began: datetime, ended:
     async with road.connection() as connection:
         rows = {row[0] for row in await connection.fetch("SELECT inner_id FROM raw_data")}
         pause_s, doubled = await connection.fetchval(PAUSE, began, ended), await connection.fetchval(DOUBLED)
-    spacing, back, up = campaign.spacing_s, campaign.consumers_back_s, campaign.node_back_s
+    moments, back, up = campaign.moments_s, campaign.consumers_back_s, campaign.node_back_s
+    apart = [after - before for before, after in pairwise(moments)]
     print(  # noqa: T201 - shown by -s
-        f"\n{len(spacing)} kills within {sum(spacing):.0f} s, {min(spacing):.1f} to {max(spacing):.1f} s apart;"
+        f"\n{len(moments)} kills within {moments[-1] - moments[0]:.0f} s, {min(apart):.1f} to {max(apart):.1f} s apart;"
         f" {len(truth):,} offers: lost {len(truth.keys() - rows)}, effects doubled {doubled};"
         f" longest pause {pause_s:.1f} s; consumers back within {min(back):.1f} to {max(back):.1f} s,"
         f" the node within {min(up):.1f} to {max(up):.1f} s"

@@ -14,6 +14,7 @@ from aio_pika import exceptions as amqp
 from aio_pika.abc import AbstractConnection
 
 from common import topology
+from common.broker_nodes import addresses, node_urls
 from common.doctor.report import Line, error, ok, said, warning
 
 CONSUMERS: Final = {topology.RAW_QUEUE: "normalizer", topology.COMMANDS_QUEUE: "fetcher"}
@@ -22,41 +23,53 @@ KEPT: Final = {
     topology.UNROUTED_QUEUE: "a binding of feedmill.raw is gone: import deploy/rabbitmq/definitions.json again",
 }
 """Queues in which no message should lie → what to do about one."""
+WANTED_COPIES: Final = 3
 IMPORT: Final = "feedmill definitions, then rabbitmqctl import_definitions; docs/deployment.md"
 CHECKOUT: Final = "run the doctor in the checkout, or say --definitions"
 
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """Where the management API is, the virtual host, and a user who may look; no password: nobody is known."""
+    """Where each node's management API is, the virtual host, and a user who may look; no password: nobody is known."""
 
-    url: str
+    urls: tuple[str, ...]
     vhost: str
     user: str
     password: str | None
 
 
 async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIterator[Line]:
-    """Look at the broker as a service does; where it lets nobody in, that is the only line."""
-    parts = urlsplit(url)
-    where = f"{parts.hostname}:{parts.port or 5672}{parts.path} as {parts.username}"
-    try:
-        connection = await aio_pika.connect(url, timeout=timeout_s, client_properties={"connection_name": "doctor"})
-    except (amqp.AMQPError, OSError, ValueError) as fault:
-        advice = "does it run, has the vhost been imported, and is RABBITMQ_URL right?"
-        yield error("broker", f"{where}: {said(fault)}", advice)
-        return
-    async with connection:
-        transport = connection.transport
-        properties = transport.connection.server_properties if transport else {}
-        yield ok("broker", f"{where}: RabbitMQ {_text(properties.get('version'))}")
-        for name in topology.EXCHANGES:
-            if not await _exists(connection, "exchange", name):
-                yield error(f"exchange {name}", "is missing", IMPORT)
-        for name in topology.QUEUES:
-            yield await _queue(connection, name)
-        async for line in _rights(connection, unquote(parts.username or ""), template):
-            yield line
+    """Look at each node as a service does, and at what is in the broker through the first that lets us in."""
+    is_known = False
+    for node in node_urls(url):
+        parts = urlsplit(node)
+        where = f"{addresses(node)}{parts.path} as {parts.username}"
+        try:
+            connection = await aio_pika.connect(
+                node, timeout=timeout_s, client_properties={"connection_name": "doctor"}
+            )
+        except (amqp.AMQPError, OSError, ValueError) as fault:
+            advice = "does it run, has the vhost been imported, and is RABBITMQ_URL right?"
+            yield error("broker", f"{where}: {said(fault)}", advice)
+            continue
+        async with connection:
+            transport = connection.transport
+            properties = transport.connection.server_properties if transport else {}
+            yield ok("broker", f"{where}: RabbitMQ {_text(properties.get('version'))}")
+            if not is_known:
+                async for line in _content(connection, unquote(parts.username or ""), template):
+                    yield line
+            is_known = True
+
+
+async def _content(connection: AbstractConnection, user: str, template: Path) -> AsyncIterator[Line]:
+    for name in topology.EXCHANGES:
+        if not await _exists(connection, "exchange", name):
+            yield error(f"exchange {name}", "is missing", IMPORT)
+    for name in topology.QUEUES:
+        yield await _queue(connection, name)
+    async for line in _rights(connection, user, template):
+        yield line
 
 
 def _text(value: object) -> str:
@@ -125,23 +138,33 @@ async def _may_publish(connection: AbstractConnection, exchange: str) -> bool:
 
 
 async def console_lines(console: Console, template: Path, *, timeout_s: float) -> AsyncIterator[Line]:
-    """Look at what only the management API tells: alarms of the node and policies."""
+    """Look at what only the management API tells: alarms of the nodes, policies, and copies of queues."""
     if console.password is None:
         yield warning("policies", "not looked at", "set RABBITMQ_OPERATOR_PASSWORD, and RABBITMQ_CONSOLE_PORT")
         return
-    auth = (console.user, console.password)
-    async with httpx.AsyncClient(base_url=console.url, auth=auth, timeout=timeout_s) as client:
-        try:
-            nodes = (await client.get("/api/nodes")).raise_for_status().json()
-            policies = (await client.get(f"/api/policies/{quote(console.vhost, safe='')}")).raise_for_status().json()
-        except (httpx.HTTPError, ValueError) as fault:
-            advice = (
-                "is rabbitmq_management enabled, and are RABBITMQ_CONSOLE_PORT and RABBITMQ_OPERATOR_PASSWORD right?"
-            )
-            yield warning("policies", f"{console.url}: {said(fault)}", advice)
-            return
-    for line in (*_alarms(nodes), *_policies(policies, template)):
-        yield line
+    vhost, faults = quote(console.vhost, safe=""), []
+    paths = ("/api/nodes", f"/api/policies/{vhost}", f"/api/queues/{vhost}")
+    for url in console.urls:
+        async with httpx.AsyncClient(base_url=url, auth=(console.user, console.password), timeout=timeout_s) as client:
+            try:
+                nodes, policies, queues = [(await client.get(path)).raise_for_status().json() for path in paths]
+            except (httpx.HTTPError, ValueError) as fault:
+                faults.append(f"{url}: {said(fault)}")
+                continue
+        for line in (*_alarms(nodes), *_policies(policies, template), *_copies(queues, len(nodes))):
+            yield line
+        return
+    advice = "is rabbitmq_management enabled, and are RABBITMQ_CONSOLE_PORT and RABBITMQ_OPERATOR_PASSWORD right?"
+    yield warning("policies", "; ".join(faults), advice)
+
+
+def _copies(queues: list[dict[str, Any]], nodes: int) -> Iterator[Line]:
+    """Name the quorum queues that would be away with a node: who was declared before the others joined has one copy."""
+    for queue in queues:
+        copies = len(queue.get("members", ()))
+        if queue.get("type") == "quorum" and copies < min(nodes, WANTED_COPIES):
+            advice = "rabbitmq-queues grow NODE all, for each node without one; docs/operations.md, Three brokers"
+            yield warning(f"queue {queue['name']}", f"{copies} of {nodes} nodes have a copy", advice)
 
 
 def _alarms(nodes: list[dict[str, Any]]) -> Iterator[Line]:

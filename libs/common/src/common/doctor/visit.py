@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from common.broker_nodes import node_urls
 from common.clock import Clock
 from common.definitions import TEMPLATE, password_name
 from common.doctor import broker, database, machine, replica
@@ -91,9 +92,11 @@ def _machine(settings: Settings, around: Surroundings) -> Iterator[Line]:
 
 def _console(url: str, environment: Mapping[str, str]) -> broker.Console:
     port = environment.get("RABBITMQ_CONSOLE_PORT") or str(CONSOLE_PORT)
-    parts = urlsplit(url)
-    host, vhost = parts.hostname or "127.0.0.1", unquote(parts.path[1:]) or "/"
-    return broker.Console(f"http://{host}:{port}", vhost, LOOKER, environment.get(password_name(LOOKER)) or None)
+    nodes = [urlsplit(node) for node in node_urls(url)]
+    hosts = dict.fromkeys(f"[{node.hostname}]" if ":" in str(node.hostname) else node.hostname for node in nodes)
+    urls = tuple(f"http://{host}:{port}" for host in hosts)
+    vhost = unquote(nodes[0].path[1:]) or "/"
+    return broker.Console(urls, vhost, LOOKER, environment.get(password_name(LOOKER)) or None)
 
 
 async def _gateway(address: GatewayAddress, *, timeout_s: float) -> Line:

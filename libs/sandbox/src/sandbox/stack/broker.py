@@ -145,6 +145,7 @@ class Broker:
         first, *others = (one.name for one in self.nodes)
         if others:  # who sees fewer than half of the nodes stops serving, so no two parts go different ways
             lines.append("cluster_partition_handling = pause_minority")
+            lines.append("collect_statistics_interval = 1000")  # ms: the console soon knows who is back
         if node.name in others:
             lines += [
                 "cluster_formation.peer_discovery_backend = classic_config",
