@@ -185,6 +185,16 @@ async def test_one_that_was_promoted_is_read_when_it_follows_again(scene: Scene)
     await scene.look(writes=50)
     scene.replica.said = replace(STANDBY, position=scene.primary.said.position)
     await scene.look()
+    assert scene.answers[0] == "primary"
+    await scene.look()
+    assert scene.answers[0] == "replica"
+
+
+async def test_after_the_primary_was_set_back_a_replica_that_was_made_anew_is_read(scene: Scene) -> None:
+    ahead(scene)
+    await scene.look(3)
+    scene.replica.said = replace(STANDBY, position=scene.primary.said.position)
+    await scene.look(2)
     assert scene.answers[0] == "replica"
 
 

@@ -150,11 +150,13 @@ class ReadRoute:
             primary = "it follows another server"
         if isinstance(primary, ServerState):
             self._remember(asked_at, primary)
-        fault = self._fault(primary, replica)
+        fault, was_seen = self._fault(primary, replica), self._replayed is not None
+        if isinstance(replica, ServerState):
+            is_ours = replica.in_recovery and (replica.system, replica.timeline) == self._lineage
+            self._replayed = replica.position if is_ours else None
         if fault is not None:
             self._leave(*fault, None, None)
         elif isinstance(replica, ServerState):
-            was_seen, self._replayed = self._replayed is not None, replica.position
             self._weigh(replica.position, was_seen=was_seen)
 
     def _remember(self, asked_at: float, primary: ServerState) -> None:
