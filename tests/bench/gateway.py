@@ -7,18 +7,13 @@ what is compared is compared within a round: ratios are the claim, for the machi
 
 import argparse
 import asyncio
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import answers, collecting, exporting, throughput, wrk
-from tests.bench.chain import database_of
+from tests.bench import answers, collecting, exporting, throughput
 from tests.bench.gateways import UNLIMITED, Caller, Gateways
 from tests.bench.lines import Line, show
-from tests.bench.many_offers import OFFERS, connect, fill
-
-from common.settings import DatabaseSettings
-from sandbox.stack import Stack
+from tests.bench.many_offers import OFFERS, among_offers, connect
 
 
 def main() -> None:
@@ -28,32 +23,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3, help="of each load in a round")
     parser.add_argument("--faulty", type=int, default=1000, help="requests to sources that fail at random")
     args = parser.parse_args()
-    if not wrk.is_there():
-        raise SystemExit(wrk.MISSING)
-    with tempfile.TemporaryDirectory(prefix="feedmill-bench-") as name:
-        folder = Path(name)
-        stack = Stack(folder / "stack", preferred_ports={})
-        stack.up()
-        try:
-            database = database_of(stack, "bench_gateway")
-            asyncio.run(fill(database))
-            measure(database, folder, args)
-        finally:
-            stack.delete_data()
+    with among_offers() as (gateways, folder):
+        measure(gateways, folder, args)
 
 
-def measure(database: DatabaseSettings, folder: Path, args: argparse.Namespace) -> None:
+def measure(gateways: Gateways, folder: Path, args: argparse.Namespace) -> None:
     """Measure everything on a filled database."""
-    gateways = Gateways(database, folder)
-    try:
-        (token,) = gateways.tokens(1)
-        loaded = throughput.measure(gateways, folder, token=token, rounds=args.rounds, seconds=args.seconds)
-        show(f"gateway, {OFFERS:,} offers, one process", loaded)
-        show("single answers", asyncio.run(_single(gateways, token)))
-        show("export", exporting.measure(gateways, token=token, times=3))
-        show("sources at once", asyncio.run(_collected(gateways, token, args.faulty)))
-    finally:
-        gateways.stop_all()
+    (token,) = gateways.tokens(1)
+    loaded = throughput.measure(gateways, folder, token=token, rounds=args.rounds, seconds=args.seconds)
+    show(f"gateway, {OFFERS:,} offers, one process", loaded)
+    show("single answers", asyncio.run(_single(gateways, token)))
+    show("export", exporting.measure(gateways, token=token, times=3))
+    show("sources at once", asyncio.run(_collected(gateways, token, args.faulty)))
 
 
 async def _single(gateways: Gateways, token: str) -> Sequence[Line]:

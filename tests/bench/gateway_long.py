@@ -5,18 +5,13 @@ Run by `make soak`, some three minutes; needs `wrk`. Tests hold the same in shor
 
 import argparse
 import asyncio
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import behaving, limits, soak, wrk
-from tests.bench.chain import database_of
+from tests.bench import behaving, limits, soak
 from tests.bench.gateways import Gateways
 from tests.bench.lines import Line, show
-from tests.bench.many_offers import connect, fill
-
-from common.settings import DatabaseSettings
-from sandbox.stack import Stack
+from tests.bench.many_offers import among_offers, connect
 
 TOKENS = 30
 
@@ -27,31 +22,17 @@ def main() -> None:
     parser.add_argument("--limited", type=float, default=20, help="seconds at three times the quota")
     parser.add_argument("--mixed", type=float, default=60, help="seconds of everything at once")
     args = parser.parse_args()
-    if not wrk.is_there():
-        raise SystemExit(wrk.MISSING)
-    with tempfile.TemporaryDirectory(prefix="feedmill-bench-") as name:
-        folder = Path(name)
-        stack = Stack(folder / "stack", preferred_ports={})
-        stack.up()
-        try:
-            database = database_of(stack, "bench_gateway")
-            asyncio.run(fill(database))
-            measure(database, folder, args)
-        finally:
-            stack.delete_data()
+    with among_offers() as (gateways, folder):
+        measure(gateways, folder, args)
 
 
-def measure(database: DatabaseSettings, folder: Path, args: argparse.Namespace) -> None:
+def measure(gateways: Gateways, folder: Path, args: argparse.Namespace) -> None:
     """Measure everything on a filled database that has no tokens yet."""
-    gateways = Gateways(database, folder)
-    try:
-        tokens = gateways.tokens(TOKENS)
-        show("limits and tokens", limits.measure(gateways, folder, tokens, seconds=args.limited))
-        show("/collect-data", asyncio.run(_behaving(gateways, tokens[-1])))
-        lines = asyncio.run(soak.measure(gateways, folder, token=tokens[-1], seconds=args.mixed))
-        show(f"a minute of everything, {soak.FOLLOWERS} streams coming and going", lines)
-    finally:
-        gateways.stop_all()
+    tokens = gateways.tokens(TOKENS)
+    show("limits and tokens", limits.measure(gateways, folder, tokens, seconds=args.limited))
+    show("/collect-data", asyncio.run(_behaving(gateways, tokens[-1])))
+    lines = asyncio.run(soak.measure(gateways, folder, token=tokens[-1], seconds=args.mixed))
+    show(f"a minute of everything, {soak.FOLLOWERS} streams coming and going", lines)
 
 
 async def _behaving(gateways: Gateways, token: str) -> Sequence[Line]:

@@ -1,8 +1,18 @@
 """A catalogue of 250,000 offers, as wide as real ones, written by SQL."""
 
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import asyncpg
+from tests.bench import wrk
+from tests.bench.chain import database_of
+from tests.bench.gateways import Gateways
 
 from common.settings import DatabaseSettings
+from sandbox.stack import Stack
 
 OFFERS = 250_000
 MARKS = 40
@@ -65,3 +75,23 @@ async def connect(settings: DatabaseSettings) -> "asyncpg.Connection[asyncpg.Rec
         timeout=FILL_TIMEOUT_S,
         command_timeout=FILL_TIMEOUT_S,
     )
+
+
+@contextmanager
+def among_offers() -> Iterator[tuple[Gateways, Path]]:
+    """Lend gateways on a filled database without tokens, and a folder, both gone afterwards; without `wrk` end here."""
+    if not wrk.is_there():
+        raise SystemExit(wrk.MISSING)
+    with tempfile.TemporaryDirectory(prefix="feedmill-bench-") as name:
+        stack = Stack(Path(name) / "stack", preferred_ports={})
+        stack.up()
+        try:
+            database = database_of(stack, "bench_gateway")
+            asyncio.run(fill(database))
+            gateways = Gateways(database, Path(name))
+            try:
+                yield gateways, Path(name)
+            finally:
+                gateways.stop_all()
+        finally:
+            stack.delete_data()
