@@ -15,7 +15,7 @@ _TAGGED: Final = (
 TAGS: Final = f"offer_tags({', '.join(f'p.{name}' for name in _TAGGED)})"
 """What `processed_data_tags_idx` is made of."""
 
-WORDS: Final = "offer_words(p.mark, p.model, p.title)"
+WORDS: Final = "p.words"
 """What `processed_data_words_idx` is made of."""
 
 _COMPARED: Final[dict[Match, str]] = {
