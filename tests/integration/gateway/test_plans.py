@@ -14,7 +14,8 @@ from gateway.adapters.export_sql import exported
 from gateway.adapters.offer_sql import Statement, counted, skips, stretches
 from gateway.adapters.offers import COUNTED, PostgresOffers
 from gateway.core.export import ExportFormat, read_export
-from gateway.core.query import Position, read_query
+from gateway.core.facets import FACETS
+from gateway.core.query import FILTERS, Position, Sort, read_query
 from gateway.core.search import Search, offers_asked
 
 pytestmark = pytest.mark.integration
@@ -121,6 +122,16 @@ async def test_an_export_reads_the_table_by_an_index(pool: Database, query: str)
         found = [node["Node Type"] for node in plan]
         assert "Seq Scan" not in found
         assert query or "Sort" not in found
+
+
+async def test_the_planner_knows_every_column_that_is_asked_about(pool: Database) -> None:
+    rows = await pool.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'processed_data'::regclass AND attnum > 0"
+        " AND attstattarget <> 0 AND NOT attisdropped"
+    )
+    asked = {item.field for item in FILTERS} | {*FACETS} | {sort.field for sort in Sort if sort.field}
+    own = {"id", "platform", "inner_id", "active_status", "is_complete"}
+    assert {row[0] for row in rows} == asked | own
 
 
 RARE = (
