@@ -31,7 +31,7 @@ from sandbox.stack.node import Node
 from sandbox.upstream.server import UpstreamProcess
 
 KILL_EVERY_S = 5.0
-OFFERS_PER_KILL = 1_000
+OFFERS_PER_KILL = 1_500
 """More than arrive between two kills at `PACE_S`; what is left after the last one comes as fast as it can."""
 PACE_S = "0.2"
 NORMALIZERS = 3
