@@ -196,9 +196,10 @@ async def compare(stack: Stack, roads: Sequence[Road], args: argparse.Namespace)
                 side.cpu_s += cost
     for side in sides:
         parts = " + ".join(f"{side.cost_us(name):.0f} us {name}" for name in side.cpu_s)
+        tidy_us = await tidied(stack, side) / side.records * 1e6
         print(
             f"{side.rows:,} rows: {side.records:,} new and changed records, {parts} = {side.whole_us:.0f} us a record;"
-            f" {await tidied(stack, side):.1f} s to vacuum and analyse"
+            f" {tidy_us:.0f} us more with a vacuum and an analysis after each {side.records:,}"
         )
     ratio = sides[1].whole_us / sides[0].whole_us
     print(f"a record at {sides[1].rows:,} rows costs {ratio:.2f} x that at {sides[0].rows:,} (at most {MOST_RATIO})")
