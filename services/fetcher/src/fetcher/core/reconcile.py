@@ -244,7 +244,7 @@ class Reconcile:
                 "sweeps": outcome.sweeps,
                 "pages": counts.pages,
                 "rows": counts.rows,
-                "published": counts.records,
+                "records": counts.records,
                 "found": outcome.found,
                 "gaps": outcome.gaps,
                 "unseen": outcome.unseen,

@@ -256,6 +256,7 @@ class Snapshot:
             _said(self._plan.shop, outcome),
             is_ok=not outcome.errors,
             counts={
+                "records": outcome.run.records if outcome.run else 0,
                 "products": outcome.published,
                 "on_main": outcome.read.get(ListName.MAIN, 0),
                 "others": outcome.read.get(ListName.OTHERS, 0),

@@ -58,7 +58,7 @@ class LimitedError(GatewayError):
     """The caller has no request left; `retry_after_s` says in how many seconds there is one."""
 
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__("too many requests; RateLimit says how many there are, Retry-After when to go on")
+        super().__init__("too many requests; Retry-After says when to go on")
         self.retry_after_s = retry_after_s
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -134,3 +135,12 @@ async def test_the_page_shows_each_endpoint_and_parameter_and_is_well_formed() -
 
     Balance().feed(text)
     assert Balance.depth == []
+
+
+async def test_every_request_that_the_page_shows_says_all_that_is_needed() -> None:
+    text, _ = await page()
+    shown = [html.unescape(found) for found in re.findall(r"<pre>curl [^<]*?http://127\.0\.0\.1:5555([^\"<]*)", text)]
+    assert len(shown) == len((await published())["paths"])
+    async with a_client(await some_parts()) as client:
+        asked = [(path, (await client.get(path)).status_code) for path in shown if path != "/offers/stream"]
+    assert [path for path, status in asked if status in {400, 401, 422}] == []

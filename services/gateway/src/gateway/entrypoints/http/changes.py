@@ -69,8 +69,9 @@ def add_changes(app: FastAPI, reader: ChangeReader, feed: ChangeFeed) -> None:
     async def stream_changes(request: Request) -> Response:
         """Follow the changes live, as server-sent events: `id` and `event` are id and type, `data` is as in `/changes`.
 
-        `Last-Event-ID` continues after that change, as a browser's `EventSource` does by itself; otherwise it begins at
-        `change_id`, or now. Nothing is left out or sent twice. A comment every 15 s keeps the line open.
+        `Last-Event-ID` continues after that change; otherwise it begins at `change_id`, or now. Nothing is left out or
+        sent twice. A comment every 15 s keeps the line open. A browser's own `EventSource` cannot send a token: read
+        the stream by `fetch`, or put a proxy in front that adds the header.
         """
         values = parameters.read(query_pairs(request), STREAM_PARAMETERS)
         start = _start(request, values.get("change_id"))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 from typing import Final
+from urllib.parse import urlencode
 
 from gateway.entrypoints.http.docs_examples import Schema, resolve
 from gateway.entrypoints.http.error_map import ALL_KINDS, OK
@@ -41,7 +42,7 @@ def _operation(path: str, operation: Schema, components: Schema) -> str:
         f'<section id="{escape(operation["operationId"])}">',
         f"<h2><b>GET</b> {escape(path)}</h2>",
         _paragraphs(operation["description"]),
-        _curl(path, needs_token=needs_token),
+        _curl(path, operation.get("parameters", ()), needs_token=needs_token),
         _parameters(operation.get("parameters", ())),
         "<h3>Answer</h3>",
         _answer(answer["content"], models),
@@ -69,10 +70,14 @@ def _headers(headers: Schema) -> str:
     return _table(("header", "meaning"), rows) if rows else ""
 
 
-def _curl(path: str, *, needs_token: bool) -> str:
+def _curl(path: str, parameters: Iterable[Schema], *, needs_token: bool) -> str:
     header = '-H "Authorization: Bearer $TOKEN" ' if needs_token else ""
     example = path.replace("{inner_id}", "50837332").replace("{product_id}", "813").replace("{platform}", "che168")
-    return f"<pre>curl {escape(header)}http://127.0.0.1:5555{escape(example)}</pre>"
+    needed = {p["name"]: p["example"] for p in parameters if p["in"] == "query" and p.get("required")}
+    address = f"http://127.0.0.1:5555{example}"
+    if needed:
+        address = f'"{address}?{urlencode(needed)}"'
+    return f"<pre>curl {escape(header + address, quote=False)}</pre>"
 
 
 def _parameters(parameters: Iterable[Schema]) -> str:

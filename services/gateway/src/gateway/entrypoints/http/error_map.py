@@ -116,7 +116,7 @@ HEADERS_TOO_LARGE: Final = ProblemKind(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "headers-too-large",
     "Headers too large",
-    "Send fewer or shorter headers: at most 100, with 16 KB together.",
+    "Send fewer or shorter headers: at most 100, with the address 20,480 bytes.",
 )
 INVALID_PARAMETERS: Final = ProblemKind(
     HTTPStatus.UNPROCESSABLE_ENTITY,
