@@ -1,7 +1,7 @@
 """The whole chain against a page-by-page ORM script: records/s, memory, and what more normalizers bring.
 
-Run by `make bench`. Everything is measured side by side in one run on private servers; ratios are the claim, for the
-machine's own speed drifts.
+Run by `make bench`. Everything is measured side by side in one run on private servers, the script before and after the
+chain; ratios are the claim, for the machine's own speed drifts.
 
 The stand-in upstream shares the two cores with what is measured, and a real one would not. So it keeps its rendered
 pages, and all of them are asked for once before the clock starts: an answer then takes it about 0.5 ms. Script and
@@ -176,11 +176,15 @@ def measure(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
     """Run every measurement on a running stack."""
     with an_upstream(args.offers) as upstream:
         for run in range(args.runs):
-            slow = baseline(stack, upstream, folder)
+            before = baseline(stack, upstream, folder)
             with a_road(stack, upstream, folder, f"bench_chain_{run}") as road:
                 fast = asyncio.run(chain(road))
-            ratio = fast.per_s / slow
-            print(f"run {run + 1}: ORM {slow:,.0f} records/s, chain {fast.per_s:,.0f} records/s: {ratio:.1f} x")
+            after = baseline(stack, upstream, folder)
+            ratio = fast.per_s / ((before + after) / 2)
+            print(
+                f"run {run + 1}: ORM {before:,.0f} before and {after:,.0f} after,"
+                f" chain {fast.per_s:,.0f} records/s: {ratio:.1f} x"
+            )
             print(f"  {fast.rows:,} offers: {said(fast)}")
         for normalizers in (1, 2, 3):
             with a_road(stack, upstream, folder, f"bench_drain_{normalizers}") as road:
