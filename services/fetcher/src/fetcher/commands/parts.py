@@ -34,7 +34,7 @@ from fetcher.settings import FetcherServiceSettings, base_url_of
 
 SERVICE = "fetcher"
 SAVE_INTERVAL_S = 0.1
-UNSAVED_PAGES = 20
+UNSAVED_PAGES = 100
 """A kill costs a fast load at most so many pages, which it asks for again; at the usual pace each page is saved."""
 
 
