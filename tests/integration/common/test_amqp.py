@@ -1,8 +1,6 @@
 """A broker is reached through whichever of its nodes answers."""
 
 import asyncio
-import socket
-from collections.abc import Iterator
 
 import aio_pika
 import pytest
@@ -12,23 +10,6 @@ from common.broker_nodes import Nodes
 from sandbox.stack import Vhost
 
 TIMEOUT_S = 5.0
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port on which nobody listens."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port whose listener never says a word."""
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        yield silent.getsockname()[1]
 
 
 def beside(vhost: Vhost, *ports: int) -> str:

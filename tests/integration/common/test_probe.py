@@ -1,8 +1,6 @@
 """A container is healthy while the servers that its service needs can be reached."""
 
 import asyncio
-import socket
-from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
@@ -13,23 +11,6 @@ from common.settings import BrokerSettings, DatabaseSettings, Settings
 from sandbox.stack import Stack
 
 PASSWORD = "S3cr3t-Value"
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port whose listener never says a word."""
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        yield silent.getsockname()[1]
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port on which nobody listens."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
 
 
 def a_broker(port: int) -> BrokerSettings:
