@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from tests.conftest import settings_of
 from tests.contract.gateway.fakes import KEY, TOKEN, a_client, some_parts
 
 from common.clock import SystemClock
@@ -30,6 +31,7 @@ from gateway.core.aggregate import FanOut
 from gateway.core.as_of import DataAsOf
 from gateway.core.autoapi import Dialect
 from gateway.core.tokens import digest
+from sandbox.stack import Stack
 
 DIALECTS = {"che168": Dialect(ZoneInfo("Europe/Moscow"), {"new_price": "price"}, "extra")}
 
@@ -44,6 +46,8 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
+        self.held = 0
+        """Pieces that wait to be let through."""
 
     async def restore(self) -> None:
         """Let everything through again, on the same port."""
@@ -77,7 +81,11 @@ class Wire:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(65536):
-                await self._flowing.wait()
+                self.held += 1
+                try:
+                    await self._flowing.wait()
+                finally:
+                    self.held -= 1
                 sink.write(data)
                 await sink.drain()
         finally:
@@ -85,9 +93,9 @@ class Wire:
 
 
 @pytest.fixture
-async def wire(database: DatabaseSettings) -> AsyncIterator[Wire]:
-    """An open way to the test's database."""
-    wire = Wire(database)
+async def wire(stack: Stack) -> AsyncIterator[Wire]:
+    """An open way to the database server."""
+    wire = Wire(settings_of(stack, "postgres"))
     await wire.restore()
     yield wire
     await wire.cut()
