@@ -108,9 +108,9 @@ development:
 	@deploy/install.sh development
 
 .PHONY: test
-test: ## every test, on a real RabbitMQ and PostgreSQL; counts by kind
+test: ## every test of behaviour, on a real RabbitMQ and PostgreSQL; counts by kind
 	@deploy/install.sh development native-servers
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest --ignore tests/house --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-unit
 test-unit: development ## tests without servers
@@ -122,7 +122,7 @@ check: development ## lint, format, types, import contracts, house rules
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/house
+	$(BIN)/pytest tests/house --numprocesses 2
 
 .PHONY: bench
 bench: ## speed and memory as ratios: chain, normalizer, fetcher, gateway (SIZE=large: 250,000 offers and 500,000 rows instead)
