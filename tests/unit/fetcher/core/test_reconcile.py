@@ -125,14 +125,15 @@ async def test_an_offer_that_a_later_change_has_mentioned_is_not_asked_about() -
     assert (outcome.unseen, bench.market.asked) == (0, [])
 
 
-async def test_a_removal_that_would_say_nothing_new_is_left_for_the_next() -> None:
+async def test_a_removal_that_would_say_nothing_new_waits_for_the_feed_to_move_on_and_is_no_error() -> None:
     bench = a_bench()
     bench.market.events = []
     await bench.load()
     bench.market.remove("04", quietly=True)
     outcome = await bench.reconcile()
-    assert (outcome.unseen, outcome.left, bench.market.asked) == (1, 1, [])
-    assert bench.said.details.endswith("1 left for the next")
+    assert (outcome.unseen, outcome.waiting, outcome.left, bench.market.asked) == (1, 1, 0, [])
+    assert (bench.said.is_ok, outcome.is_ok) == (True, True)
+    assert bench.said.details.endswith("0 retired, 1 wait for the feed to move on")
     bench.market.add("new")
     assert (await bench.reconcile()).is_ok
     assert bench.active == set(bench.market.listed)

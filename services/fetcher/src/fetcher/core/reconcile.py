@@ -82,7 +82,8 @@ class Reconciled:
         last_found: Those of the last sweep.
         gaps: Pages of the last sweep that are missing.
         unseen: Offers that we hold as active and no sweep has shown.
-        left: Those of them of which nothing is known yet.
+        waiting: Those of them whose last news are as new as the sweep; it can say nothing against them.
+        left: Those of the others that were not asked about, or in vain.
         refusal: Why nothing was retired; empty where it was.
     """
 
@@ -92,6 +93,7 @@ class Reconciled:
     last_found: int = 0
     gaps: int = 0
     unseen: int = 0
+    waiting: int = 0
     left: int = 0
     refusal: str = ""
 
@@ -215,7 +217,8 @@ class Reconcile:
         """Retire what no sweep has shown, unless the guard refuses; then the series is over."""
         parts, platform, outcome = self._parts, self._plan.platform, self._outcome
         found = await self._frame.patiently(lambda: parts.sweeps.unseen(platform, sweep.start_change_id))
-        outcome.unseen = outcome.left = found.unseen
+        outcome.unseen, outcome.left = found.unseen, found.removable
+        outcome.waiting = found.unseen - found.removable
         if found.unseen:
             sights = await self._frame.patiently(lambda: parts.sweeps.sights(platform))
             pages = await self._frame.patiently(lambda: parts.sweeps.earlier_pages(platform, sweep.run_id))
@@ -250,6 +253,7 @@ class Reconcile:
                 "unseen": outcome.unseen,
                 "retired": retired.retired,
                 "alive": retired.alive,
+                "waiting": outcome.waiting,
                 "left": outcome.left,
             },
         )
@@ -261,5 +265,6 @@ class Reconcile:
             return f"reconciliation refused to retire: {outcome.refusal}; {text}"
         if not outcome.is_complete:
             return f"reconciliation interrupted after {text}; start again to resume"
-        rest = f", {outcome.left:,} left for the next" if outcome.left else ""
-        return f"reconciled, {text}{rest}"
+        waiting = f", {outcome.waiting:,} wait for the feed to move on" if outcome.waiting else ""
+        left = f", {outcome.left:,} left for the next" if outcome.left else ""
+        return f"reconciled, {text}{waiting}{left}"
