@@ -220,6 +220,9 @@ def test_a_database_of_ones_own_is_used_as_it_is(machine: Machine, tmp_path: Pat
 def test_what_a_dump_holds_is_taken_by_a_new_machine_and_not_twice(machine: Machine, tmp_path: Path) -> None:
     dumped = machine.local("dump", str(tmp_path / "one"))
     assert "[INFO] database dumped" in dumped.stderr, dumped.stderr
+    before = machine.processes()
+    assert machine.local("restore", str(tmp_path / "one")).returncode == 1
+    assert all(process.is_alive() for process in before.values())  # what is refused stops nothing
     other = Machine(tmp_path)
     try:
         taken = other.local("restore", str(tmp_path / "one"))

@@ -215,6 +215,20 @@ async def test_a_target_in_use_is_refused(dumped: Path, spared: DatabaseSettings
         assert "normalizer@here" in await refused(spared, dumped, force=True)
 
 
+async def test_a_dump_can_be_looked_at_while_the_target_is_in_use(
+    dumped: Path, copied: Path, spared: DatabaseSettings
+) -> None:
+    before = await held(spared)
+    _largest(copied).unlink()
+    async with connected(spared, application="normalizer@here"):
+        assert (await restore.examine(spared, dumped, force=True)).revision == HEAD
+        with pytest.raises(TransferError, match="sync_state has rows"):
+            await restore.examine(spared, dumped, force=False)
+        with pytest.raises(TransferError, match="cut off"):
+            await restore.examine(spared, copied, force=True)
+    assert await held(spared) == before
+
+
 async def test_a_target_that_is_being_migrated_is_refused(dumped: Path, spared: DatabaseSettings) -> None:
     async with connected(spared) as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", migrate.MIGRATION_LOCK)

@@ -12,7 +12,7 @@ from common import definitions, log, probe
 from common.clock import SystemClock
 from common.db import migrate
 from common.db.dump import dump
-from common.db.restore import restore
+from common.db.restore import examine, restore
 from common.errors import FeedmillError
 from common.settings import SERVICE_SETTINGS, Settings, load, service_passwords
 
@@ -85,6 +85,9 @@ def _add_moving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     take.add_argument(
         "--force", action="store_true", help="replace what the database holds; take a dump of an older revision"
     )
+    take.add_argument(
+        "--check", action="store_true", help="only say whether it would be taken; services may go on meanwhile"
+    )
     take.set_defaults(run=_restore)
 
 
@@ -101,9 +104,10 @@ def _dump(options: argparse.Namespace) -> str:
 
 
 def _restore(options: argparse.Namespace) -> str:
-    made = asyncio.run(restore(load(Settings).database, options.folder, force=options.force))
+    event, act = ("dump can be restored", examine) if options.check else ("database restored", restore)
+    made = asyncio.run(act(load(Settings).database, options.folder, force=options.force))
     rows = sum(made.stock.rows.values())
-    return log.fields("database restored", folder=options.folder, rows=rows, as_of=f"{made.made_at:%Y-%m-%dT%H:%M:%SZ}")
+    return log.fields(event, folder=options.folder, rows=rows, as_of=f"{made.made_at:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _health(options: argparse.Namespace) -> str:

@@ -152,15 +152,17 @@ def test_a_dump_is_written_by_a_container_to_the_folder_that_was_named(
     assert taking.words == ["docker", "compose", *words, "transfer", "feedmill", "restore", "/dumps/one", "--force"]
 
 
-def test_services_are_stopped_and_the_database_is_started_before_a_dump_is_taken(
+def test_services_can_be_stopped_and_the_database_started_for_a_dump_to_be_taken(
     given: Surroundings, folder: LocalFolder, tmp_path: Path
 ) -> None:
-    ComposeRuntime(tmp_path, folder, given).make_room()
-    assert [words for words, _ in calls("stop")] == [["stop", "fetcher", "normalizer", "gateway"]]
+    runtime = ComposeRuntime(tmp_path, folder, given)
+    runtime.start_database()
+    runtime.stop_services()
     assert [words for words, _ in calls("up")] == [["up", "--detach", "--wait", "postgres"]]
+    assert [words for words, _ in calls("stop")] == [["stop", "fetcher", "normalizer", "gateway"]]
     Path("calls").unlink()
-    ComposeRuntime(tmp_path, folder, replace(given, brings_database=True)).make_room()
-    assert calls("up") == []
+    ComposeRuntime(tmp_path, folder, replace(given, brings_database=True)).start_database()
+    assert not Path("calls").exists()
 
 
 def test_down_reaches_every_profile(given: Surroundings, folder: LocalFolder, tmp_path: Path) -> None:

@@ -35,6 +35,25 @@ _OPTIONS: Final = (
 _log = logging.getLogger(__name__)
 
 
+async def examine(settings: DatabaseSettings, folder: Path, *, force: bool) -> Manifest:
+    """Return the manifest of a dump that `restore` would take once nobody uses the target; nothing is changed.
+
+    Args:
+        settings: As for `restore`.
+        folder: As for `restore`.
+        force: As for `restore`.
+
+    Raises:
+        TransferError: The dump is not whole or of another revision, or the target is not empty.
+        UnavailableError: The database is away.
+    """
+    wanted = await _whole(settings, folder, force=force)
+    async with connect_patiently(settings, application="restore") as connection:
+        if not await aside.is_aside(connection):  # otherwise what the target holds is seen after that is undone
+            await _check_content(connection, settings.name, force=force)
+    return wanted
+
+
 async def restore(settings: DatabaseSettings, folder: Path, *, force: bool) -> Manifest:
     """Make the database what a dump holds, and return the dump's manifest.
 
@@ -48,15 +67,14 @@ async def restore(settings: DatabaseSettings, folder: Path, *, force: bool) -> M
             restored is not what the dump says. The target is then as it was.
         UnavailableError: The database is away.
     """
-    wanted = await asyncio.to_thread(manifest.read, folder)
-    _check_revision(wanted, force=force)
-    await pg_tools.run("pg_restore", "--list", str(folder / DATA), settings=settings)
+    wanted = await _whole(settings, folder, force=force)
     async with connect_patiently(settings, application="restore") as connection:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", migrate.MIGRATION_LOCK):
             raise TransferError(f"database {settings.name}: a migration or another restore is under way")
         if await aside.put_back(connection):
             _log.warning("a restore that was cut off has been undone")
-        await _check_target(connection, settings.name, force=force)
+        await _check_unused(connection, settings.name)
+        await _check_content(connection, settings.name, force=force)
         await aside.set_aside(connection)
         try:
             await _fill(connection, settings, folder, wanted)
@@ -67,6 +85,13 @@ async def restore(settings: DatabaseSettings, folder: Path, *, force: bool) -> M
     await migrate.upgrade(settings)
     async with connect_patiently(settings, application="restore") as connection:
         await connection.execute("VACUUM (ANALYZE)")  # a dump brings no statistics, and without them plans are poor
+    return wanted
+
+
+async def _whole(settings: DatabaseSettings, folder: Path, *, force: bool) -> Manifest:
+    wanted = await asyncio.to_thread(manifest.read, folder)
+    _check_revision(wanted, force=force)
+    await pg_tools.run("pg_restore", "--list", str(folder / DATA), settings=settings)
     return wanted
 
 
@@ -94,9 +119,12 @@ def _check_revision(wanted: Manifest, *, force: bool) -> None:
         )
 
 
-async def _check_target(connection: "asyncpg.Connection[Any]", name: str, *, force: bool) -> None:
+async def _check_unused(connection: "asyncpg.Connection[Any]", name: str) -> None:
     if running := await _column(connection, SERVICES):
         raise TransferError(f"database {name}: stop the services first; connected: {', '.join(running)}")
+
+
+async def _check_content(connection: "asyncpg.Connection[Any]", name: str, *, force: bool) -> None:
     if extensions := await _column(connection, EXTENSIONS):
         raise TransferError(
             f"database {name}: the extension {extensions[0]} is in the schema public, which is replaced: "

@@ -95,15 +95,20 @@ class Launcher:
         return self._become(self._runtime().transfer("dump", folder.absolute()))
 
     def restore(self, options: argparse.Namespace) -> int:
-        """Stop the services and make the database what a dump holds, all of it or nothing."""
-        runtime = self._choose_runtime()
-        with self._folder.locked():
-            runtime.make_room()
+        """Stop the services and make the database what a dump holds, all of it or nothing.
+
+        A dump that would be refused stops nothing.
+        """
+        runtime, folder = self._choose_runtime(), options.folder.absolute()
         force = ["--force"] if options.force else []
-        taking = runtime.transfer("restore", options.folder.absolute(), *force)
-        done = subprocess.run(taking.words, env=taking.environment, cwd=self._root, check=False)  # noqa: S603 - our own command
+        with self._folder.locked():
+            runtime.start_database()
+            if refused := self._wait_for(runtime.transfer("restore", folder, "--check", *force)):
+                return refused
+            runtime.stop_services()
+        code = self._wait_for(runtime.transfer("restore", folder, *force))
         say("the services are stopped: make up starts them, and goes on from what the database holds")
-        return done.returncode
+        return code
 
     def psql(self, _options: argparse.Namespace) -> int:
         """Become psql on the database."""
@@ -145,6 +150,10 @@ class Launcher:
             if around.has_shop:
                 state.shop = _same_source("shop", state.shop, is_real=around.brings_shop)
             self._folder.save()
+
+    def _wait_for(self, invocation: Invocation) -> int:
+        done = subprocess.run(invocation.words, env=invocation.environment, cwd=self._root, check=False)  # noqa: S603 - our own command
+        return done.returncode
 
     def _become(self, invocation: Invocation) -> int:
         os.execvpe(invocation.words[0], list(invocation.words), dict(invocation.environment))  # noqa: S606 - one of the fixed programs above

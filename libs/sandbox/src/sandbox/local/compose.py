@@ -133,15 +133,22 @@ class ComposeRuntime:
         words = ["run", "--rm", "--build", f"--user={who}", f"--volume={where}", "transfer"]
         return self._invocation(*words, "feedmill", verb, f"/dumps/{folder.name}", *options)
 
-    def make_room(self) -> None:
+    def start_database(self) -> None:
         """See Runtime.
 
         Raises:
-            LocalError: Compose says that the database is not ready.
+            LocalError: Compose says that it is not ready.
         """
-        self._output("stop", *SERVICES)
         if not self._around.brings_database:
             self._output("up", "--detach", "--wait", "postgres")
+
+    def stop_services(self) -> None:
+        """See Runtime.
+
+        Raises:
+            LocalError: Compose says that they do not stop.
+        """
+        self._output("stop", *SERVICES)
 
     def logs(self) -> Invocation:
         """See Runtime."""

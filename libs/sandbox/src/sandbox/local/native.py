@@ -163,16 +163,19 @@ class NativeRuntime:
         """
         return Invocation([program("feedmill"), verb, str(folder), *options], self._environment("feedmill"))
 
-    def make_room(self) -> None:
+    def start_database(self) -> None:
         """See Runtime.
 
         Raises:
-            StackError: A server did not get ready.
+            StackError: It did not get ready.
         """
-        if ended := self._children.stop_all():
-            say(f"stopped: {', '.join(ended)}")
         if "database" in self._servers:
             Stack(self._folder.path / "stack", servers=("database",)).up()
+
+    def stop_services(self) -> None:
+        """See Runtime."""
+        if ended := self._children.stop_all():
+            say(f"stopped: {', '.join(ended)}")
 
     def logs(self) -> Invocation:
         """See Runtime.

@@ -91,8 +91,12 @@ class Runtime(RoadRuntime, Protocol):
         """Return how the database is written to a folder of this machine, or taken from one."""
         ...
 
-    def make_room(self) -> None:
-        """Stop the services and start the database, so that a dump can be taken into it."""
+    def start_database(self) -> None:
+        """Start the database alone, if it does not run, so that a dump can be taken into it."""
+        ...
+
+    def stop_services(self) -> None:
+        """Stop what uses the database."""
         ...
 
     def logs(self) -> Invocation:
