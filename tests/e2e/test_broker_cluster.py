@@ -113,12 +113,16 @@ def _now_s() -> float:
 
 
 def _consumers(asked: Node, dead: Node | None = None) -> Counter[str]:
-    """Return how many consumers each queue has that are not connected to `dead`; those of gateways are one kind."""
+    """Return how many consumers each queue has that are not connected to `dead`; those of gateways are one kind.
+
+    While a channel comes or goes RabbitMQ 3.10 tells of its consumer, and `[]` of the channel: that one does not count.
+    """
     try:
         found = asked.management().get("consumers", topology.VHOST)
     except StackError:
         return Counter()
-    alive = [one for one in found if dead is None or one["channel_details"].get("node") != dead.name]
+    connected = [one for one in found if one["channel_details"]]
+    alive = [one for one in connected if dead is None or one["channel_details"]["node"] != dead.name]
     names = [one["queue"]["name"] for one in alive]
     return Counter("gateway.catalog" if name.startswith("gateway.catalog.") else name for name in names)
 
