@@ -13,10 +13,11 @@ from tests.contract.gateway.fakes import FakeOffers
 
 from common.settings import DatabaseSettings
 from common.testing.offers import a_processed_offer, store_offers
+from gateway.adapters import offers as offers_adapter
 from gateway.adapters.database import Database
 from gateway.adapters.offers import PostgresOffers
 from gateway.core.cursor import CursorSigner
-from gateway.core.ports import OfferReader
+from gateway.core.ports import OfferReader, Total
 from gateway.core.query import DEFAULT_LIMIT, OfferQuery, Sort, read_query
 from gateway.core.search import Search
 from gateway.entrypoints.http.models import OfferDetail, OfferItem
@@ -245,6 +246,17 @@ async def test_offers_are_counted(reader_of: Filled, *, exact: bool) -> None:
     reader = await reader_of([*THREE, a_processed_offer(inner_id="4", active_status=1)])
     for parameters, number in (({}, 3), ({"mark": "bmw"}, 2), ({"q": "nothing"}, 0)):
         assert (await reader.total(query_of(**parameters).conditions, exact=exact)).number == number
+
+
+async def test_an_estimate_is_exact_up_to_its_cap_and_says_when_it_is_not(
+    real_reader: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offers_adapter, "COUNTED", 2)
+    reader = await real_reader([*THREE, a_processed_offer(inner_id="4", active_status=1)])
+    for parameters, number in (({"mark": "bmw"}, 2), ({"q": "zzz"}, 0)):
+        assert await reader.total(query_of(**parameters).conditions, exact=False) == Total(number, exact=True)
+    above = await reader.total((), exact=False)
+    assert (above.exact, above.number >= len(THREE)) == (False, True)
 
 
 async def test_only_the_fields_that_were_asked_for_come_in_the_order_of_asking(reader_of: Filled) -> None:

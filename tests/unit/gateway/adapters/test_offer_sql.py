@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters.offer_filters import TAGS, WORDS
-from gateway.adapters.offer_sql import DETAIL_FIELDS, LIST_FIELDS, Statement, counted, estimated, skips, stretches
+from gateway.adapters.offer_sql import DETAIL_FIELDS, LIST_FIELDS, Statement, capped, counted, skips, stretches
 from gateway.core.query import FILTERS, PARAMETERS, OfferQuery, Position, Sort, read_query
 from gateway.entrypoints.http.models import OfferDetail, OfferItem
 
@@ -113,9 +113,10 @@ def test_skipping_walks_the_same_way_and_reads_no_more_than_the_index() -> None:
 def test_counting_has_the_conditions_of_the_list() -> None:
     query = read_query([("mark", "BMW"), ("color", "red")])[0]
     (walk,) = stretches(query, None)
-    for statement in (counted(query.conditions, most=5), estimated(query.conditions)):
+    for statement in (counted(query.conditions), capped(query.conditions, most=5)):
         assert all(condition in statement.sql for condition in conditions(walk))
-    assert counted(query.conditions, most=5).values == (*walk.values, 5)
+    assert counted(query.conditions).values == walk.values
+    assert capped(query.conditions, most=5).values == (*walk.values, 5)
 
 
 @given(st.text("abc'\"\\;%_-$0{}", min_size=1, max_size=30), st.sampled_from(Sort))

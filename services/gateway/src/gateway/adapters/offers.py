@@ -10,8 +10,8 @@ from gateway.adapters.offer_sql import (
     FIND,
     FIND_ANYWHERE,
     Statement,
+    capped,
     counted,
-    estimated,
     grouped,
     skips,
     stretches,
@@ -58,12 +58,14 @@ class PostgresOffers:
 
     async def total(self, conditions: Sequence[Condition], *, exact: bool) -> Total:
         """Return the count; an estimate counts up to `COUNTED`, and asks the planner where there are more."""
-        capped = await self._rows(counted(conditions, most=None if exact else COUNTED + 1))
-        number: int = capped[0]["total"]
-        if exact or number <= COUNTED:
+        if exact:
+            return Total((await self._rows(counted(conditions)))[0]["total"], exact=True)
+        ((text,),) = await self._rows(capped(conditions, most=COUNTED + 1))
+        limit = json.loads(text)[0]["Plan"]
+        number = int(limit["Actual Rows"])
+        if number <= COUNTED:
             return Total(number, exact=True)
-        plan = json.loads((await self._rows(estimated(conditions)))[0][0])
-        return Total(max(number, plan[0]["Plan"]["Plan Rows"]), exact=False)
+        return Total(max(number, limit["Plans"][0]["Plan Rows"]), exact=False)
 
     async def facets(self, conditions: Sequence[Condition]) -> Facets:
         """Return the counts of all values."""
