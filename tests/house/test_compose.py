@@ -1,8 +1,6 @@
 """docker-compose.yml and the Dockerfiles hold what no engine of this machine can try."""
 
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.house import compose
+from tests.house.programs import RefusedError, shown
 from tests.house.tree import ROOT, text, tracked
 
 from common import settings
@@ -105,9 +104,7 @@ def test_mounted_files_exist() -> None:
 
 def parsed(words: list[str]) -> str:
     """Run a command of ours with `--help` behind it; return what it printed."""
-    program = Path(sys.executable).with_name(words[0])
-    command = [str(program), *(compose.interpolated(word, {}) for word in words[1:]), "--help"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout  # noqa: S603 - our own command
+    return shown(words[0], *(compose.interpolated(word, {}) for word in words[1:]), "--help")
 
 
 @pytest.mark.parametrize(("service", "words"), COMMANDS, ids=[f"{name}:{words[0]}" for name, words in COMMANDS])
@@ -120,7 +117,7 @@ def test_every_command_of_ours_exists_and_is_understood(service: str, words: lis
 
 def test_the_check_of_commands_can_fail() -> None:
     assert len(COMMANDS) > len(SERVICES)
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(RefusedError):
         parsed(["fetcher", "no-such-command"])
 
 

@@ -2,14 +2,13 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contract.gateway.fakes import some_parts
-from tests.house.tree import ROOT, text
+from tests.house.programs import shown
+from tests.house.tree import text
 
 from common import definitions, settings, topology
 from common.db.shop_tables import metadata
@@ -88,10 +87,9 @@ def test_environment() -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_command(command: str) -> None:
     program, *words = command.split()
-    line = [str(Path(sys.executable).with_name(program)), *words, "--help"]
-    shown = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT).stdout  # noqa: S603 - our own command
-    assert shown.startswith(f"usage: {command}")
-    assert [option for option in COMMANDS[command] if option not in shown] == []
+    text_of_help = shown(program, *words, "--help")
+    assert text_of_help.startswith(f"usage: {command}")
+    assert [option for option in COMMANDS[command] if option not in text_of_help] == []
 
 
 def test_make_targets() -> None:

@@ -1,14 +1,13 @@
 """There is one version, and whoever is asked says it."""
 
 import re
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
-from tests.house.tree import ROOT, text
+from tests.house.programs import shown
+from tests.house.tree import text
 from tests.house.version import IMAGE, LABEL, PROJECT, SOURCE, TAG, source, stated
 
 from common.metrics import new_registry
@@ -50,9 +49,7 @@ def test_the_changelog_begins_with_it() -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_command_says_it(program: str) -> None:
-    line = [str(Path(sys.executable).with_name(program)), "--version"]
-    shown = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT).stdout  # noqa: S603 - our own command
-    assert shown == f"{program} {source()}\n"
+    assert shown(program, "--version") == f"{program} {source()}\n"
     assert version(f"feedmill-{PROGRAMS[program]}") == source()
 
 
