@@ -279,6 +279,13 @@ offers = st.builds(
     active_status=st.sampled_from([0, 0, 0, 1]),
     is_complete=st.sampled_from([True, True, True, False]),
 )
+
+
+def holds_something(asked: Mapping[str, Any]) -> bool:
+    """Return whether the range of prices is none that is refused."""
+    return Decimal(asked.get("price_from", "0")) <= Decimal(asked.get("price_to", "Infinity"))
+
+
 parameter_sets = st.fixed_dictionaries(
     {"sort": st.sampled_from(list(Sort)), "limit": st.integers(1, 5)},
     optional={
@@ -294,7 +301,7 @@ parameter_sets = st.fixed_dictionaries(
         "q": st.sampled_from(["b", "x5 b", "A4", "5", "二", "É", "'b"]),
         "page": st.integers(1, 9),
     },
-)
+).filter(holds_something)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

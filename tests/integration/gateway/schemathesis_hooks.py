@@ -36,8 +36,9 @@ def _make_consistent(query: Any, number: int) -> None:
         del query["page" if number % 2 else "cursor"]
     if (_number(query.get("page", 1)) - 1) * _number(query.get("limit", 20)) > MAX_SKIPPED:
         query["limit"] = 1
-    if _number(query.get("price_from", 0)) > _number(query.get("price_to", math.inf)):
-        del query["price_to"]
+    for least, most in (("price_from", "price_to"), ("year_from", "year_to"), ("km_age_from", "km_age_to")):
+        if _number(query.get(least, 0)) > _number(query.get(most, math.inf)):
+            del query[most]
     if query.get("q") and not re.search(r"[^\W_]", str(query["q"])):
         query["q"] = "bmw"
 

@@ -97,6 +97,32 @@ def test_a_value_out_of_bounds_is_a_fault_of_its_parameter(name: str, text: str)
     assert [fault.name for fault in faults((name, text))] == [name]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("mark", "", "is empty; give it a value or leave it out"),
+        ("limit", "", "is empty; give it a value or leave it out"),
+        ("platform", "CHE168", "a name of small letters, digits and _ is expected, such as che168"),
+        ("q", "--", "words of letters or digits are expected, such as bmw 125, in at most 100 characters"),
+        ("fields", "price,year,price", "price is named more than once"),
+    ],
+)
+def test_a_fault_says_in_words_what_to_do(name: str, text: str, reason: str) -> None:
+    assert faults((name, text)) == [Fault(name, reason)]
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("price", "2", "1.99"), ("year", "2020", "2019"), ("km_age", "1", "0")]
+)
+def test_a_range_that_holds_nothing_is_a_fault_that_names_both_ends(name: str, least: str, most: str) -> None:
+    wrong = [(f"{name}_from", least), (f"{name}_to", most)]
+    reversed_ = Fault(f"{name}_from", f"is greater than {name}_to")
+    assert faults(*wrong) == faults(*reversed(wrong)) == [reversed_]
+    assert faults(("limit", "0"), *wrong) == [Fault("limit", "a whole number from 1 to 100 is expected"), reversed_]
+    read_query([(f"{name}_from", most), (f"{name}_to", least)])
+    read_query([(f"{name}_from", least), (f"{name}_to", least)])
+
+
 def test_an_unknown_parameter_is_named_with_the_one_that_was_meant() -> None:
     assert faults(("prise_from", "1")) == [Fault("prise_from", "unknown parameter; did you mean price_from?")]
     assert faults(("z", "1")) == [Fault("z", "unknown parameter")]
@@ -122,6 +148,17 @@ def test_a_page_skips_those_before_it_up_to_a_bound() -> None:
 
 def test_a_page_and_a_cursor_exclude_one_another() -> None:
     assert faults(("page", "1"), ("cursor", "abc")) == [Fault("page", "cannot be used together with cursor")]
+
+
+def test_a_list_is_the_same_in_capital_letters_and_with_other_zeros() -> None:
+    lists = [
+        [("mark", mark), ("q", words_), ("price_from", price), ("platform", "che168")]
+        for mark, words_, price in (("BMW", "X5 m", "100"), ("bmw", "x5 M", "100.00"))
+    ]
+    same, other = (read_query(pairs)[0].identity for pairs in lists)
+    assert same == other
+    for name, text in (("mark", "audi"), ("q", "x5 n"), ("price_from", "1000")):
+        assert read_query([*dict([*lists[0], (name, text)]).items()])[0].identity != same
 
 
 def test_fields_and_count_are_read_and_do_not_belong_to_a_list() -> None:

@@ -60,7 +60,7 @@ def read(pairs: Iterable[tuple[str, str]], known: Mapping[str, Parameter]) -> di
     Raises:
         InvalidParametersError: One is missing, repeated or out of bounds.
     """
-    return parameters.read(((name, text) for name, text in pairs if name in known and text), known)
+    return parameters.read_each(((name, text) for name, text in pairs if name in known and text), known)
 
 
 def conditions(values: Mapping[str, Value]) -> tuple[Condition, ...]:

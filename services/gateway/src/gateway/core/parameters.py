@@ -6,13 +6,14 @@ an empty value or a value out of bounds is a fault, and all faults of a request 
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final, Protocol
 
+from common.events import PLATFORM_PATTERN
 from gateway.core.errors import Fault, InvalidParametersError
 
 Value = str | int | Decimal
@@ -25,6 +26,10 @@ PLAIN: Final = r"[^\u0000-\u001f\u007f-\u009f]"
 _FLAGS: Final = frozenset({"true", "false"})
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _MONEY = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
+_PLATFORM = re.compile(PLATFORM_PATTERN)
+_LEAST: Final = "_from"
+_MOST: Final = "_to"
+"""How the parameters end that together are a range."""
 
 
 class Kind(Protocol):
@@ -49,21 +54,33 @@ class Words:
     """Text of 1 to `longest` characters."""
 
     longest: int = 100
-    pattern: str | None = None
 
     def read(self, text: str) -> str:
         """Return the text as it is."""
         if not 1 <= len(text) <= self.longest:
             raise ValueError(f"1 to {self.longest} characters are expected")
-        if self.pattern is not None and not re.fullmatch(self.pattern, text):
-            raise ValueError(f"text like {self.pattern} is expected")
         return text
 
     @property
     def schema(self) -> dict[str, object]:
         """The JSON schema of the text."""
-        pattern = f"{PLAIN}*" if self.pattern is None else self.pattern
-        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": f"^{pattern}$"}
+        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": f"^{PLAIN}*$"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformName:
+    """The name of a marketplace or shop."""
+
+    def read(self, text: str) -> str:
+        """Return the name."""
+        if not _PLATFORM.fullmatch(text):
+            raise ValueError("a name of small letters, digits and _ is expected, such as che168")
+        return text
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The JSON schema of the name."""
+        return {"type": "string", "minLength": 1, "maxLength": 32, "pattern": f"^{PLATFORM_PATTERN}$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +195,10 @@ class Choices:
     def read(self, text: str) -> str:
         """Return the text."""
         chosen = text.split(",")
-        if len(set(chosen)) < len(chosen) or not set(chosen) <= set(self.words):
+        if not set(chosen) <= set(self.words):
             raise ValueError(f"some of {', '.join(self.words)} are expected, each once, with commas between them")
+        if twice := next((word for word in chosen if chosen.count(word) > 1), None):
+            raise ValueError(f"{twice} is named more than once")
         return text
 
     @property
@@ -208,27 +227,65 @@ def read(pairs: Iterable[tuple[str, str]], known: Mapping[str, Parameter]) -> di
     """Return the values by name.
 
     Raises:
+        InvalidParametersError: With every fault of the request; a range that holds nothing is one.
+    """
+    values, faults = _read(pairs, known)
+    faults += [Fault(name, f"is greater than {most}") for name, most in _reversed(values)]
+    if faults:
+        raise InvalidParametersError(faults)
+    return values
+
+
+def read_each(pairs: Iterable[tuple[str, str]], known: Mapping[str, Parameter]) -> dict[str, Value]:
+    """Return the values by name, each checked alone.
+
+    Raises:
         InvalidParametersError: With every fault of the request.
     """
+    values, faults = _read(pairs, known)
+    if faults:
+        raise InvalidParametersError(faults)
+    return values
+
+
+def _read(pairs: Iterable[tuple[str, str]], known: Mapping[str, Parameter]) -> tuple[dict[str, Value], list[Fault]]:
     values: dict[str, Value] = {}
     faults: list[Fault] = []
     seen: set[str] = set()
     for name, text in pairs:
         parameter = known.get(name)
         if parameter is None:
-            faults.append(Fault(_shown(name), _unknown(name, known)))
+            faults.append(Fault(shown(name), unknown(name, known)))
         elif name in seen:
             faults.append(Fault(name, "given more than once"))
         else:
             seen.add(name)
             try:
-                values[name] = parameter.kind.read(printable(text))
+                values[name] = parameter.kind.read(_filled(text))
             except ValueError as error:
                 faults.append(Fault(name, str(error)))
     faults += [Fault(name, "is required") for name, wanted in known.items() if wanted.required and name not in seen]
-    if faults:
-        raise InvalidParametersError(faults)
-    return values
+    return values, faults
+
+
+def _filled(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; give it a value or leave it out")
+    return printable(text)
+
+
+def _reversed(values: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
+    """Yield the names of each range whose beginning is behind its end."""
+    for name, least in values.items():
+        if name.endswith(_LEAST):
+            most = name.removesuffix(_LEAST) + _MOST
+            if most in values and least > values[most]:  # type: ignore[operator] # both are numbers of one kind
+                yield name, most
+
+
+def meaning(value: Value) -> str:
+    """Return one text for all values that filters take for the same: letters in any case, amounts with any zeros."""
+    return str(value.normalize() if isinstance(value, Decimal) else value).lower()
 
 
 def printable(text: str) -> str:
@@ -242,11 +299,12 @@ def printable(text: str) -> str:
     return text
 
 
-def _shown(name: str) -> str:
-    shown = name if name.isprintable() else ascii(name)
-    return shown[:MAX_SHOWN_NAME]
+def shown(name: str) -> str:
+    """Return the name of a parameter, whatever it was, short and printable."""
+    return (name if name.isprintable() else ascii(name))[:MAX_SHOWN_NAME]
 
 
-def _unknown(name: str, known: Mapping[str, Parameter]) -> str:
+def unknown(name: str, known: Mapping[str, Parameter]) -> str:
+    """Return what to say of a name that is not known."""
     close = get_close_matches(name[:MAX_SHOWN_NAME], known, n=1)
     return f"unknown parameter; did you mean {close[0]}?" if close else "unknown parameter"

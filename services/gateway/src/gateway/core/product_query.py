@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from common.events import PLATFORM_PATTERN
 from gateway.core import parameters
-from gateway.core.parameters import Choice, Money, Parameter, Value, Whole, Words
+from gateway.core.parameters import Choice, Money, Parameter, PlatformName, Value, Whole, Words, meaning
 from gateway.core.query import DEFAULT_LIMIT, MAX_LIMIT
 
 MAX_KEY: Final = 100
@@ -30,7 +29,7 @@ class ProductSort(StrEnum):
         return self is ProductSort.NEWEST or self.value.startswith("-")
 
 
-PLATFORM: Final = Parameter("platform", Words(32, PLATFORM_PATTERN), "Shop that the product comes from.", "bot_igor")
+PLATFORM: Final = Parameter("platform", PlatformName(), "Shop that the product comes from.", "bot_igor")
 FILTERS: Final = (
     PLATFORM,
     Parameter("name", Words(), "Part of the name; upper and lower case are alike.", "sunflower"),
@@ -72,8 +71,9 @@ class ProductQuery:
 
     @property
     def identity(self) -> str:
-        """What a cursor is bound to: the order and the conditions, not the page size."""
-        return "\x1f".join(["products", self.sort.value, *(f"{name}={value}" for name, value in self.conditions)])
+        """What a cursor is bound to: the order and what the conditions mean, not their letters nor the page size."""
+        named = [f"{name}={meaning(value)}" for name, value in self.conditions]
+        return "\x1f".join(["products", self.sort.value, *named])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, assert_never
 
-from common.events import PLATFORM_PATTERN
 from gateway.core import parameters
 from gateway.core.errors import Fault, InvalidParametersError
-from gateway.core.parameters import Choice, Choices, Flag, Kind, Money, Parameter, Value, Whole, Words
+from gateway.core.parameters import (
+    Choice,
+    Choices,
+    Flag,
+    Kind,
+    Money,
+    Parameter,
+    PlatformName,
+    Value,
+    Whole,
+    Words,
+    meaning,
+)
 
 MAX_INT: Final = 2**31 - 1
 MAX_LIMIT: Final = 100
@@ -80,7 +91,9 @@ class SearchWords:
     def read(self, text: str) -> str:
         """Return the text as it is."""
         if len(text) > self.longest or not words(text):
-            raise ValueError(f"words of letters or digits, in at most {self.longest} characters, are expected")
+            raise ValueError(
+                f"words of letters or digits are expected, such as bmw 125, in at most {self.longest} characters"
+            )
         return text
 
     @property
@@ -114,7 +127,7 @@ FILTERS: Final[tuple[Filter, ...]] = (
     Filter(
         "platform",
         Match.SAME,
-        Parameter("platform", Words(32, PLATFORM_PATTERN), "Marketplace that the offer comes from.", "che168"),
+        Parameter("platform", PlatformName(), "Marketplace that the offer comes from.", "che168"),
     ),
     _word("mark", "BMW", "Mark"),
     _word("model", "1 Series", "Model"),
@@ -194,8 +207,8 @@ class OfferQuery:
 
     @property
     def identity(self) -> str:
-        """What a cursor is bound to: the order and the conditions, not the page size."""
-        named = [f"{c.filter.parameter.name}={c.value}" for c in self.conditions]
+        """What a cursor is bound to: the order and what the conditions mean, not their letters nor the page size."""
+        named = [f"{c.filter.parameter.name}={meaning(c.value)}" for c in self.conditions]
         return "\x1f".join([self.sort.value, *named])
 
 

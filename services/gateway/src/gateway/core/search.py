@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.core import parameters
-from gateway.core.parameters import PLAIN, Parameter, Whole, Words
-from gateway.core.query import FILTERS, Condition, Match, OfferQuery, words
+from gateway.core.parameters import Parameter, Whole
+from gateway.core.query import FILTERS, Condition, Match, OfferQuery, SearchWords, words
 from gateway.core.reference import ReferenceRecord
 
 MAX_WORDS: Final = 10
@@ -17,7 +17,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
     for parameter in (
         Parameter(
             "q",
-            Words(pattern=rf"{PLAIN}*[^\s\u0000-\u001f\u007f-\u009f]{PLAIN}*"),
+            SearchWords(),
             "Words that all must occur, in any order and any case: in offers as beginnings of words, like `q` of"
             f" `/offers`, elsewhere as any part of the name; the first {MAX_WORDS} count.",
             "bmw 125i",

@@ -76,6 +76,10 @@ async def test_known_filters_filter_and_unknown_names_are_ignored_as_in_the_orig
     assert [(c.filter.parameter.name, c.value) for c in records.asked[0]] == [("mark", "BMW"), ("year_from", 2019)]
 
 
+async def test_a_range_that_holds_nothing_is_no_error_as_in_the_original() -> None:
+    assert (await get("/che168/offers?page=1&price_from=2&price_to=1")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [

@@ -2,7 +2,9 @@
 
 import httpx
 import pytest
-from tests.contract.gateway.fakes import TOKEN, a_client, some_parts
+from tests.contract.gateway.fakes import TOKEN, FakeOffers, a_client, some_parts
+
+from common.testing.offers import a_processed_offer
 
 pytestmark = pytest.mark.unit
 
@@ -41,6 +43,44 @@ async def test_a_listed_origin_may_read_every_answer(origin: str, path: str, tok
     assert (answer.status_code, answer.headers["Vary"]) == (status, "Origin")
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     assert {"ETag", "RateLimit", "X-Request-Id"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
+
+
+ALWAYS_READABLE = {
+    "cache-control",
+    "content-language",
+    "content-length",
+    "content-type",
+    "expires",
+    "last-modified",
+    "pragma",
+}
+"""By the standard, whatever a server says."""
+FOR_THE_BROWSER = {"allow", "connection", "content-security-policy", "referrer-policy", "vary", "www-authenticate"}
+FOR_THE_BROWSER |= {"x-accel-buffering", "x-content-type-options"}
+
+
+@pytest.mark.parametrize(
+    ("path", "brings"),
+    [
+        ("/offers", {"x-data-as-of", "x-request-id", "ratelimit", "ratelimit-policy"}),
+        ("/offers/1", {"etag"}),
+        ("/offers/export", {"content-disposition"}),
+        ("/collect-data", {"x-sources"}),
+        ("/search?q=a", {"x-sources"}),
+        ("/products", set()),
+        ("/nothing", set()),
+        ("/info", set()),
+    ],
+)
+async def test_a_script_may_read_every_header_that_is_not_for_the_browser(path: str, brings: set[str]) -> None:
+    offers = FakeOffers([a_processed_offer(inner_id="1")])
+    async with a_client(await some_parts(cors_origins=ORIGINS, offers=offers)) as client:
+        answer = await client.get(path, headers={"Origin": LISTED})
+    sent = {name for name in answer.headers if not name.startswith("access-control-")}
+    readable = set(answer.headers["Access-Control-Expose-Headers"].lower().split(", "))
+    assert brings <= sent
+    assert sent - FOR_THE_BROWSER - ALWAYS_READABLE <= readable
+    assert "retry-after" in readable
 
 
 @pytest.mark.parametrize("origin", ORIGINS)

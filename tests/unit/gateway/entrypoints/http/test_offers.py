@@ -47,6 +47,11 @@ async def test_a_cursor_of_another_list_is_refused() -> None:
     assert (answer.status_code, answer.json()["type"]) == (400, "/docs#problem-invalid-cursor")
 
 
+async def test_a_cursor_goes_on_in_capital_letters() -> None:
+    cursor = (await get("/offers?limit=1&mark=bmw&q=series")).json()["next_cursor"]
+    assert (await get(f"/offers?mark=BMW&q=SERIES&cursor={cursor}")).status_code == 200
+
+
 async def test_a_page_is_found_by_its_number_and_goes_on_by_cursor() -> None:
     first = (await get("/offers?sort=price&limit=2&page=2")).json()
     assert [item["inner_id"] for item in first["items"]] == ["2", "3"]
@@ -70,6 +75,22 @@ async def test_all_pages_are_counted_when_asked(count: str, *, exact: bool) -> N
 async def test_wrong_parameters_are_named_one_by_one() -> None:
     body = (await get("/offers?prise_from=1&limit=1000&mark=a&mark=b")).json()
     assert [error["name"] for error in body["errors"]] == ["prise_from", "limit", "mark"]
+
+
+@pytest.mark.parametrize("path", ["/offers", "/offers/facets", "/offers/export", "/products", "/info"])
+async def test_a_range_that_holds_nothing_is_a_fault_everywhere_but_in_autoapi_s_contract(path: str) -> None:
+    answer = await get(f"{path}?price_from=2&price_to=1")
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [{"name": "price_from", "reason": "is greater than price_to"}],
+    )
+
+
+@pytest.mark.parametrize("text", ["", "+", "%25", "--", "x" * 101])
+async def test_the_list_and_the_search_refuse_the_same_words(text: str) -> None:
+    answers = [await get(f"{path}?q={text}") for path in ("/offers", "/search")]
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert answers[0].json()["errors"] == answers[1].json()["errors"]
 
 
 @pytest.mark.parametrize("query", ["mark=%D0%B1%D0%BC%D0%B2", "mark=бмв", "mark=Б%D0%BC%D0%92", "mark=%D0%B1+x"])

@@ -44,11 +44,17 @@ async def test_a_cursor_of_another_list_is_refused() -> None:
         assert (answer.status_code, answer.json()["type"]) == (400, "/docs#problem-invalid-cursor")
 
 
+async def test_a_cursor_goes_on_in_capital_letters_and_with_other_zeros() -> None:
+    cursor = (await get("/products?limit=1&name=rose&price_from=1.5")).json()["next_cursor"]
+    assert (await get(f"/products?name=ROSE&price_from=1.50&cursor={cursor}")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("query", "named"),
     [
         ("prise_from=1", ["prise_from"]),
         ("price_from=-1&price_to=x", ["price_from", "price_to"]),
+        ("price_from=2&price_to=1", ["price_from"]),
         ("on_main=yes", ["on_main"]),
         ("sort=id", ["sort"]),
         ("limit=101", ["limit"]),

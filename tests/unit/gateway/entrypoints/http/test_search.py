@@ -54,7 +54,9 @@ async def test_nothing_at_all_is_still_an_answer() -> None:
     assert (answer.status_code, answer.json()["missing"]) == (200, ["offers", "products", "1", "2", "3"])
 
 
-@pytest.mark.parametrize("query", ["", "q=", "q=+", "q=a&q=b", "q=a&limit=0", "q=a&limit=51", "q=%00", "query=a"])
+@pytest.mark.parametrize(
+    "query", ["", "q=", "q=+", "q=%25+-", "q=a&q=b", "q=a&limit=0", "q=a&limit=51", "q=%00", "query=a"]
+)
 async def test_wrong_parameters_are_refused(query: str) -> None:
     assert (await get(f"/search?{query}")).status_code == 422
 

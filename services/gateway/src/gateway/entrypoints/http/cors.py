@@ -8,7 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.entrypoints.http.frame import PROTECTIVE_HEADERS
 
-EXPOSED: Final = b"ETag, RateLimit, RateLimit-Policy, Retry-After, X-Data-As-Of, X-Request-Id, X-Sources"
+EXPOSED: Final = (
+    b"Content-Disposition, ETag, RateLimit, RateLimit-Policy, Retry-After, X-Data-As-Of, X-Request-Id, X-Sources"
+)
 """What a script may read of an answer's headers, besides the few that are always allowed."""
 ALLOWED: Final = b"Authorization, X-API-Key, If-None-Match, Last-Event-ID, X-Request-Id"
 """What a script may send."""

@@ -21,15 +21,17 @@ DESCRIPTION: Final = """The catalogue of feedmill: offers of several marketplace
 
 A request needs a token: `Authorization: Bearer <token>` or `X-API-Key: <token>`. Open are the probes and `/metrics`
 and, where the gateway listens on a loopback address only, `/info`, `/docs` and `/openapi.json`.
-Unknown query parameters are refused, so that a typing error never returns everything.
+Unknown query parameters are refused, so that a typing error never returns everything; so are empty ones (leave them
+out) and ranges that hold nothing, such as `price_from=2&price_to=1`.
 Errors are `application/problem+json` (RFC 9457); each carries the `request_id` that the log has too.
 
 Everything is read only: `GET`, and `HEAD` for the headers alone; any other method is a 405. Every answer carries
 `X-Request-Id` and `RateLimit-Policy`, and `RateLimit` where the token is known: how many requests it has left.
 An address that sends many wrong tokens is refused for a while (429), too.
 
-Pages of other origins may read answers only if the operator lists those in `gateway.cors_origins`. Without that a
-browser's preflight, which never carries a token, is a 401 like any request without one."""
+Pages of other origins may read answers, with every header named here, only if the operator lists those in
+`gateway.cors_origins`. Without that a browser's preflight, which never carries a token, is a 401 like any request
+without one."""
 TAGS: Final = (
     {"name": "offers", "description": "The catalogue"},
     {"name": "shop", "description": "Products of the shops"},

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from gateway.core.errors import Fault
-from gateway.core.parameters import MAX_SHOWN_NAME, Parameter, Value, Whole, printable
+from gateway.core.parameters import Parameter, Value, Whole, printable, shown, unknown
 from gateway.core.product_query import FILTERS, SORT, ProductQuery, ProductSort, product_query
 from gateway.core.query import DEFAULT_LIMIT, OfferQuery, Sort, read_query, words
 
@@ -16,14 +17,12 @@ PAGE: Final = Parameter("page", Whole(1, MAX_PAGE), "Page of products, from 1.",
 OFFERS_PAGE: Final = Parameter("offers_page", Whole(1, MAX_PAGE), "Page of offers, from 1.", 1, 1)
 PARAMETERS: Final[Mapping[str, Parameter]] = {p.name: p for p in (*FILTERS[1:], SORT, PAGE, OFFERS_PAGE)}
 _OF_PRODUCTS_ONLY: Final = ("category", "on_main")
-_REASONS: Final = {
-    "extra_forbidden": "unknown parameter",
-    "decimal_parsing": "an amount such as 6500 or 6500.50 is expected",
-}
-"""pydantic's words where ours say it better."""
 
-Words = Annotated[str, Field(max_length=100), AfterValidator(printable)]
-Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2, allow_inf_nan=False)]
+
+def _read_as(name: str) -> BeforeValidator:
+    """Let a field be read as everywhere else in the API, so that what is wrong is said in the same words."""
+    kind = PARAMETERS[name].kind
+    return BeforeValidator(lambda text: kind.read(printable(text)))
 
 
 class InfoQuery(BaseModel):
@@ -31,15 +30,15 @@ class InfoQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Words | None = None
-    category: Words | None = None
-    mark: Words | None = None
-    price_from: Money | None = None
-    price_to: Money | None = None
-    on_main: Literal["true", "false"] | None = None
-    sort: ProductSort = ProductSort.NEWEST
-    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
-    offers_page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
+    name: Annotated[str | None, _read_as("name")] = None
+    category: Annotated[str | None, _read_as("category")] = None
+    mark: Annotated[str | None, _read_as("mark")] = None
+    price_from: Annotated[Decimal | None, _read_as("price_from")] = None
+    price_to: Annotated[Decimal | None, _read_as("price_to")] = None
+    on_main: Annotated[str | None, _read_as("on_main")] = None
+    sort: Annotated[ProductSort, _read_as("sort")] = ProductSort.NEWEST
+    page: Annotated[int, _read_as("page")] = 1
+    offers_page: Annotated[int, _read_as("offers_page")] = 1
 
     @model_validator(mode="after")
     def _range_holds_something(self) -> Self:
@@ -83,18 +82,18 @@ def read_info_query(pairs: Iterable[tuple[str, str]]) -> tuple[InfoQuery, list[F
     faults: list[Fault] = []
     for name, text in pairs:
         if name in given:
-            faults.append(Fault(_shown(name), "given more than once"))
+            faults.append(Fault(shown(name), "given more than once"))
         elif text.strip():
             given[name] = text.strip()
     try:
         query = InfoQuery.model_validate(given)
     except ValidationError as error:
-        for item in error.errors(include_url=False, include_context=False, include_input=False):
-            reason = _REASONS.get(item["type"], item["msg"])
-            name = str(item["loc"][0]) if item["loc"] else "price_from"
-            faults.append(Fault(_shown(name), reason.removeprefix("Value error, ")))
+        faults += [_fault(item) for item in error.errors(include_url=False, include_context=False, include_input=False)]
     return (InfoQuery(), faults) if faults else (query, faults)
 
 
-def _shown(name: str) -> str:
-    return (name if name.isprintable() else ascii(name))[:MAX_SHOWN_NAME]
+def _fault(item: ErrorDetails) -> Fault:
+    name = str(item["loc"][0]) if item["loc"] else "price_from"
+    if item["type"] == "extra_forbidden":
+        return Fault(shown(name), unknown(name, PARAMETERS))
+    return Fault(name, item["msg"].removeprefix("Value error, "))
