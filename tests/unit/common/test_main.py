@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,3 +87,10 @@ def test_definitions_are_written_with_the_passwords_of_the_environment(
     assert main(["definitions", "--template", str(template), "--out", str(tmp_path / "out.json")]) == 0
     assert json.loads((tmp_path / "out.json").read_text())["users"][0]["password_hash"]
     assert capsys.readouterr().err.startswith("[INFO] definitions written file=")
+
+
+def test_a_health_check_loads_nothing_that_it_does_not_need() -> None:
+    shown = "import sys, common.__main__; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True).stdout.split()  # noqa: S603 - own words
+    assert "common.probe" in loaded
+    assert {"sqlalchemy", "alembic", "httpx", "aio_pika", "prometheus_client"} & set(loaded) == set()

@@ -1,4 +1,8 @@
-"""`feedmill`: the administration commands that belong to no single service."""
+"""`feedmill`: the administration commands that belong to no single service.
+
+Each command loads what it alone needs when it is asked for: a container's health check is this program too, four times
+a minute, and needs neither SQLAlchemy nor an HTTP client.
+"""
 
 import argparse
 import asyncio
@@ -10,9 +14,6 @@ from pathlib import Path
 
 from common import definitions, log, probe
 from common.clock import SystemClock
-from common.db import migrate
-from common.db.dump import dump
-from common.db.restore import examine, restore
 from common.errors import FeedmillError
 from common.settings import SERVICE_SETTINGS, Settings, load, service_passwords
 
@@ -92,18 +93,24 @@ def _add_moving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _migrate(_options: argparse.Namespace) -> str:
+    from common.db import migrate  # noqa: PLC0415 - see above
+
     settings = load(Settings)
     revision = asyncio.run(migrate.upgrade(settings.database, passwords=service_passwords()))
     return log.fields("database migrated", revision=revision)
 
 
 def _dump(options: argparse.Namespace) -> str:
+    from common.db.dump import dump  # noqa: PLC0415 - see above
+
     folder = options.folder or Path("dumps", f"feedmill-{SystemClock().now():%Y%m%dT%H%M%SZ}")
     made = asyncio.run(dump(load(Settings).database, folder))
     return log.fields("database dumped", folder=folder, revision=made.revision, rows=sum(made.stock.rows.values()))
 
 
 def _restore(options: argparse.Namespace) -> str:
+    from common.db.restore import examine, restore  # noqa: PLC0415 - see above
+
     event, act = ("dump can be restored", examine) if options.check else ("database restored", restore)
     made = asyncio.run(act(load(Settings).database, options.folder, force=options.force))
     rows = sum(made.stock.rows.values())
@@ -116,9 +123,8 @@ def _health(options: argparse.Namespace) -> str:
 
 
 def _doctor(options: argparse.Namespace) -> str:
-    # Loaded here: a container's health check, which is this program too, need not load an HTTP client.
-    from common.doctor.report import is_well, summary, written  # noqa: PLC0415 - as above
-    from common.doctor.visit import Surroundings, examine  # noqa: PLC0415 - as above
+    from common.doctor.report import is_well, summary, written  # noqa: PLC0415 - see above
+    from common.doctor.visit import Surroundings, examine  # noqa: PLC0415 - see above
 
     lines = asyncio.run(examine(Surroundings(template=options.definitions), SystemClock()))
     sys.stdout.write(written(lines))
