@@ -4,7 +4,7 @@ Each answer is compared with what the primary holds, or, while the replica may b
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +49,6 @@ RUN: Final = """
     VALUES ($1, 'che168', 'daily_update', 'done', $1::text::timestamptz, now())
 """
 IDS: Final = "SELECT inner_id FROM processed_data ORDER BY id DESC LIMIT 100"
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A database and its replica, for this file alone."""
-    stack = Stack(tmp_path_factory.mktemp("stack"), preferred_ports={}, servers=("database", "replica"))
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.down()
-        stack.database.delete_data()
 
 
 @dataclass
@@ -122,9 +110,9 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-async def primary(own: Stack) -> DatabaseSettings:
+async def primary(replicated: Stack) -> DatabaseSettings:
     """The primary's database, migrated, with a token."""
-    settings = settings_of(own, "feedmill")
+    settings = settings_of(replicated, "feedmill")
     await migrate.upgrade(settings)
     async with opened(settings) as pool, PostgresTokens(pool).transaction() as tokens:
         await tokens.add([digest(TOKEN, SECRET.encode())], description=None, expires_at=None)
@@ -133,10 +121,10 @@ async def primary(own: Stack) -> DatabaseSettings:
 
 @pytest.fixture(scope="module")
 async def running(
-    own: Stack, primary: DatabaseSettings, tmp_path_factory: pytest.TempPathFactory
+    replicated: Stack, primary: DatabaseSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Scene]:
     """The scene that all tests of this file share."""
-    place = {"read_host": "127.0.0.1", "read_port": str(own.replica.port), "read_lag_s": str(LAG_S)}
+    place = {"read_host": "127.0.0.1", "read_port": str(replicated.replica.port), "read_lag_s": str(LAG_S)}
     quota = {"rate_limit_per_minute": "1000000", "rate_limit_burst": "100000"}
     headers = {"Authorization": f"Bearer {TOKEN}"}
     folder: Path = tmp_path_factory.mktemp("gateway")
@@ -145,7 +133,7 @@ async def running(
         live(primary, folder, **place, **quota) as gateway,
         httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=10) as client,
     ):
-        scene = Scene(own, gateway, client, pool)
+        scene = Scene(replicated, gateway, client, pool)
         await scene.add(50)
         yield scene
 
@@ -268,30 +256,22 @@ async def test_a_replica_that_was_promoted_is_not_read_until_it_follows_again(sc
             await strayed.fetch(ADD, 10**6, 1)
         await scene.add(2)
         assert await scene.shown() == await scene.truth()
-        await scene.do(lambda: restarted_as_standby(scene.stack))
+        await scene.do(lambda: restarted(scene.stack, as_standby=True))
         await scene.until("primary", "the replica is timeline 2 of cluster ")
         assert "follows another database, or an older life of ours" in await scene.examined()
-        await scene.do(lambda: rebuilt(scene.stack))
+        await scene.do(lambda: restarted(scene.stack, as_standby=False))
         await scene.until("replica", "")
         assert await scene.shown() == await scene.truth()
     assert not [answer for answer in answers if str(10**6 + 1) in answer]
 
 
-def restarted_as_standby(stack: Stack) -> None:
-    """Let what was promoted follow again without being made anew: it cannot, having a life of its own."""
+def restarted(stack: Stack, *, as_standby: bool) -> None:
+    """Start what was promoted again: as a standby, which cannot follow any more, or made anew from the primary."""
     folder = stack.state.database_folder
     assert folder is not None
     stack.replica.stop()
-    (folder / "replica" / "data" / "standby.signal").touch()
-    stack.replica.start()
-
-
-def rebuilt(stack: Stack) -> None:
-    """Make the replica anew from the primary."""
-    folder = stack.state.database_folder
-    assert folder is not None
-    stack.replica.stop()
-    (folder / "replica" / "data" / "standby.signal").unlink()
+    signal = folder / "replica" / "data" / "standby.signal"
+    (signal.touch if as_standby else signal.unlink)()
     stack.replica.start()
 
 

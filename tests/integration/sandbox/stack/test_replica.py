@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -15,18 +14,6 @@ from common.clock import SystemClock
 from sandbox.stack import Stack
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A database and its replica, for this file alone."""
-    stack = Stack(tmp_path_factory.mktemp("stack"), preferred_ports={}, servers=("database", "replica"))
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.down()
-        stack.database.delete_data()
 
 
 async def answer(stack: Stack, port: int, query: str) -> object:
@@ -48,31 +35,31 @@ async def until(stack: Stack, query: str, expected: object) -> None:
             await SystemClock().sleep(0.02)
 
 
-async def test_it_follows_and_takes_no_writes(own: Stack) -> None:
-    await answer(own, own.database.port, "CREATE TABLE followed AS SELECT 1 AS a")
-    await until(own, "SELECT count(*) FROM pg_tables WHERE tablename = 'followed'", 1)
+async def test_it_follows_and_takes_no_writes(replicated: Stack) -> None:
+    await answer(replicated, replicated.database.port, "CREATE TABLE followed AS SELECT 1 AS a")
+    await until(replicated, "SELECT count(*) FROM pg_tables WHERE tablename = 'followed'", 1)
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-        await answer(own, own.replica.port, "DROP TABLE followed")
+        await answer(replicated, replicated.replica.port, "DROP TABLE followed")
 
 
-async def test_it_comes_back_with_what_it_has_missed_and_on_its_port(own: Stack) -> None:
-    port = own.replica.port
-    assert set(own.down()) == {"database", "replica"}
-    own.up()
-    own.replica.stop()
-    await answer(own, own.database.port, "CREATE TABLE missed AS SELECT 1 AS a")
-    own.up()
-    assert own.replica.port == port
-    await until(own, "SELECT count(*) FROM pg_tables WHERE tablename = 'missed'", 1)
+async def test_it_comes_back_with_what_it_has_missed_and_on_its_port(replicated: Stack) -> None:
+    port = replicated.replica.port
+    assert set(replicated.down()) == {"database", "replica"}
+    replicated.up()
+    replicated.replica.stop()
+    await answer(replicated, replicated.database.port, "CREATE TABLE missed AS SELECT 1 AS a")
+    replicated.up()
+    assert replicated.replica.port == port
+    await until(replicated, "SELECT count(*) FROM pg_tables WHERE tablename = 'missed'", 1)
 
 
-def test_its_folder_and_its_password_are_closed_to_others(own: Stack) -> None:
-    assert own.state.database_folder is not None
-    data = own.state.database_folder / "replica" / "data"
+def test_its_folder_and_its_password_are_closed_to_others(replicated: Stack) -> None:
+    assert replicated.state.database_folder is not None
+    data = replicated.state.database_folder / "replica" / "data"
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
     assert stat.S_IMODE((data / "postgresql.conf").stat().st_mode) & 0o077 == 0
-    command = Path(f"/proc/{own.replica.pid}/cmdline").read_text(encoding="utf-8")
-    assert own.state.passwords["feedmill_replica"] not in command
+    command = Path(f"/proc/{replicated.replica.pid}/cmdline").read_text(encoding="utf-8")
+    assert replicated.state.passwords["feedmill_replica"] not in command
     assert not (data.parent / "password").exists()
 
 
@@ -83,8 +70,8 @@ def test_a_stack_without_one_knows_nothing_of_it(tmp_path: Path) -> None:
     assert "DB_READ_HOST" not in alone.env()
 
 
-def test_the_command_names_it_in_the_environment(own: Stack) -> None:
-    command = [sys.executable, "-m", "sandbox", "stack", "env", "--state", str(own.folder)]
+def test_the_command_names_it_in_the_environment(replicated: Stack) -> None:
+    command = [sys.executable, "-m", "sandbox", "stack", "env", "--state", str(replicated.folder)]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603 - our own
-    assert f"export DB_READ_PORT={own.replica.port}\n" in done.stdout + done.stderr
+    assert f"export DB_READ_PORT={replicated.replica.port}\n" in done.stdout + done.stderr

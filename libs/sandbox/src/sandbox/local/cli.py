@@ -64,9 +64,8 @@ class Launcher:
             say(f"{error}; stopping nevertheless", level="WARNING")
             self._around = nothing_given()
         with self._folder.locked():
-            ended = self._runtime().stop()
+            ended = self._runtime().delete_data() if options.delete_data else self._runtime().stop()
             if options.delete_data:
-                self._runtime().delete_data()
                 self._folder.state.upstream = self._folder.state.shop = self._folder.state.stand_in_began = None
                 self._folder.save()
         say(f"stopped: {', '.join(ended)}" if ended else "nothing was running")

@@ -69,13 +69,11 @@ class ComposeRuntime:
 
     def stop(self) -> list[str]:
         """See Runtime."""
-        running = [condition.name for condition in self.conditions() if condition.is_ready]
-        self._output("down", profiles=ALL_PROFILES)
-        return running
+        return self._ended("down")
 
-    def delete_data(self) -> None:
+    def delete_data(self) -> list[str]:
         """See Runtime."""
-        self._output("down", "--volumes", profiles=ALL_PROFILES)
+        return self._ended("down", "--volumes")
 
     def conditions(self) -> list[Condition]:
         """See Runtime."""
@@ -156,6 +154,11 @@ class ComposeRuntime:
 
     def _invocation(self, *words: str, profiles: Sequence[str] | None = None) -> Invocation:
         return Invocation(["docker", "compose", *words], self._environment(profiles))
+
+    def _ended(self, *words: str) -> list[str]:
+        running = [condition.name for condition in self.conditions() if condition.is_ready]
+        self._output(*words, profiles=ALL_PROFILES)
+        return running
 
     def _output(self, *words: str, profiles: Sequence[str] | None = None) -> str:
         """Run Compose and return what it prints.

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -82,18 +82,11 @@ class NativeRuntime:
 
     def stop(self) -> list[str]:
         """See Runtime."""
-        ended = self._children.stop_all()
-        folder = self._folder.path / "stack"
-        if folder.is_dir():
-            ended += [_SERVERS[name] for name in Stack(folder, servers=()).down() if name in _SERVERS]
-        return ended
+        return self._ended(Stack.down)
 
-    def delete_data(self) -> None:
-        """See Runtime."""
-        self.stop()
-        folder = self._folder.path / "stack"
-        if folder.is_dir():
-            Stack(folder, servers=()).delete_data()
+    def delete_data(self) -> list[str]:
+        """See Runtime; the servers are not asked to end in order, which would take a broker 5 s."""
+        return self._ended(Stack.delete_data)
 
     def conditions(self) -> list[Condition]:
         """See Runtime."""
@@ -227,6 +220,14 @@ class NativeRuntime:
             is_ready=lambda: answers(LOOPBACK, port),
             where=upstream_url(port),
         )
+
+    def _ended(self, end: Callable[[Stack], list[str]]) -> list[str]:
+        """Stop the services in order, and then whatever servers there are."""
+        ended = self._children.stop_all()
+        folder = self._folder.path / "stack"
+        if folder.is_dir():
+            ended += [_SERVERS[name] for name in end(Stack(folder, servers=())) if name in _SERVERS]
+        return ended
 
     def _is_consumed(self, queue: str) -> bool:
         """Say whether a queue has its consumer; of a broker that is not ours one cannot know."""

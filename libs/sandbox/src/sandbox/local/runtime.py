@@ -71,8 +71,8 @@ class Runtime(RoadRuntime, Protocol):
         """Stop exactly what `start` started; return the names of what was running. Data stay."""
         ...
 
-    def delete_data(self) -> None:
-        """Stop everything, and remove the data of the servers that are ours."""
+    def delete_data(self) -> list[str]:
+        """End everything and remove the data of the servers that are ours; return the names of what was running."""
         ...
 
     def conditions(self) -> list[Condition]:

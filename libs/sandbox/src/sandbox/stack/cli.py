@@ -60,9 +60,7 @@ def _up(options: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> int:
     stack = Stack(options.state)
-    ended = stack.down()
-    if options.delete_data:
-        stack.delete_data()
+    ended = stack.delete_data() if options.delete_data else stack.down()
     return _print([f"stopped: {', '.join(ended)}" if ended else "nothing was running"])
 
 

@@ -40,8 +40,8 @@ class Vhost:
 class Stack:
     """A private RabbitMQ and PostgreSQL.
 
-    All methods block (a broker takes 5 to 10 s to start): call them from a thread where a loop runs. They hold
-    the folder's lock only in `up` and `down`; two processes that stop and start one stack by hand must agree.
+    All methods block (a broker takes 5 to 10 s to start): call them from a thread where a loop runs. Only `up`, `down`
+    and `delete_data` hold the folder's lock; two processes that stop and start single servers of one stack must agree.
 
     Args:
         folder: Where everything of it lies; made by `up`.
@@ -117,21 +117,24 @@ class Stack:
         if not self._file.exists:
             return []
         with self._file.locked() as state:
-            running = [name for name, process in state.processes.items() if process.is_alive()]
+            running = self._running()
             for name in reversed(_ALL):
                 if name in self._servers or name in state.processes:
                     self._server(name).stop()
             return running
 
-    def delete_data(self) -> None:
-        """End everything at once and remove every file and folder of this stack."""
-        self.broker.kill()
-        self.broker.stop()
-        self.replica.stop("immediate")
-        self.database.stop("immediate")
-        self.database.delete_data()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def delete_data(self) -> list[str]:
+        """End everything at once and remove every file and folder of this stack; return what was running."""
+        with self._file.locked():
+            running = self._running()
+            self.broker.kill()
+            self.broker.stop()
+            self.replica.stop("immediate")
+            self.database.stop("immediate")
+            self.database.delete_data()
+            shutil.rmtree(self.folder, ignore_errors=True)
         self._file.read()
+        return running
 
     def env(self) -> dict[str, str]:
         """Return the variables that point the services here.
@@ -195,6 +198,9 @@ class Stack:
         """Remove a database; see `Database.drop_database`."""
         self.database.drop_database(name)
 
+    def _running(self) -> list[str]:
+        return [name for name, process in self.state.processes.items() if process.is_alive()]
+
     def _server(self, name: str) -> Database | Replica | Broker:
         if name == REPLICA:
             return self.replica
@@ -211,7 +217,7 @@ class Stack:
 
     def _choose_ports(self) -> None:
         ports = self.state.ports
-        running = {name for name, process in self.state.processes.items() if process.is_alive()}
+        running = set(self._running())
         unused: set[str] = set() if REPLICA in self._servers else {REPLICA}
         for node in range(1, MOST_BROKERS + 1):
             if node > self.state.brokers:
