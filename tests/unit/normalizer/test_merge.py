@@ -7,7 +7,7 @@ import pytest
 
 from common.events import FeedRecord
 from common.testing.pages import a_change, a_page, a_record, a_removal
-from normalizer.core.merge import RawRow, merge
+from normalizer.core.merge import MAX_ADDITION, RawRow, merge
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.records import read
 
@@ -132,6 +132,18 @@ def test_the_second_sight_of_one_walk_is_ignored() -> None:
 def test_numbers_and_keys_are_kept_to_the_last_digit() -> None:
     exact = b'{"inner_id":"7","n":1.10,"big":18446744073709551616,"e":1E2,"price":98000.50}'
     assert after(a_record("7", exact, seq=10), a_change("7", 20, km_age=1)).data == exact[:-1] + b',"km_age":1}'
+
+
+def test_news_of_any_length_replace_what_was_there_and_stay_the_last() -> None:
+    long = "x" * MAX_ADDITION
+    changes = [a_change("7", 20, a=1, b=long), a_change("7", 30, a=long), a_change("7", 40, a=2, c=3)]
+    for records in ([a_base(a=0)], []):
+        assert data_after(*records, *changes) == {"a": 2, "b": long, "c": 3}
+
+
+def test_a_document_grows_by_its_news_only_if_they_are_short() -> None:
+    changes = [a_change("7", seq, a="x" * MAX_ADDITION) for seq in range(20, 40)]
+    assert len(after(a_base(a=0), *changes).data) < 2 * MAX_ADDITION
 
 
 def test_what_is_known_already_gives_the_very_same_row() -> None:

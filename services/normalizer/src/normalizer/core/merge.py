@@ -32,6 +32,9 @@ PREFIX: Final = "new_"
 EMPTY_VALUES: Final = frozenset({b'""', b"null", b"[]", b"{}", b'"[]"', b'"{}"'})
 IDENTITY_FIELDS: Final = frozenset({"id", "inner_id"})
 
+MAX_ADDITION: Final = 1000
+"""Bytes of news that are written behind a document instead of into it: so many times a batch, no more."""
+
 fields_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 """Cut a JSON object into views of its top-level fields; raises as `split` does."""
 
@@ -83,7 +86,7 @@ class RawRow(msgspec.Struct, frozen=True, gc=False):
     """What `raw_data` holds of one offer, as far as the merge decides it.
 
     Attributes:
-        data: The merged document.
+        data: The merged document; of a repeated key the last counts.
         field_seq: Version of each field that is newer than the base, under its full name.
         loose: Newer fields whose place depends on the base; almost always empty.
     """
@@ -265,12 +268,19 @@ def _fields(row: RawRow, update: Update) -> _News:
         return {}
     field_seq = row.field_seq | dict.fromkeys(exact, update.seq)
     if not prefixed and not row.loose:
-        news = {name: msgspec.Raw(value) for name, value in exact.items()}
-        return {"data": msgspec.json.encode(fields_of(row.data) | news), "field_seq": field_seq}
+        return {"data": _with(row.data, exact), "field_seq": field_seq}
     document = _without_loose(split(row.data), row.loose) | exact
     newest = {name: LooseField(update.seq, value) for name, value in prefixed.items()}
     data, loose = _with_loose(document, field_seq, row.loose | newest)
     return {"data": data, "field_seq": field_seq, "loose": loose}
+
+
+def _with(data: bytes, news: Document) -> bytes:
+    """Return a document with other values of some fields; few are written behind the rest, where the last counts."""
+    addition = join(news)
+    if len(addition) <= MAX_ADDITION and data.endswith(b"}") and data != b"{}":
+        return b"%b,%b" % (data[:-1], addition[1:])
+    return join(split(data) | news)
 
 
 def _named(update: Update) -> tuple[Document, Document]:
