@@ -34,9 +34,14 @@ class _Decoders(NamedTuple):
 def read_fields(data: bytes, profile: PlatformProfile) -> tuple[Any, list[Oddity]]:
     """Decode the known fields; those that Python cannot hold, such as `1e400` or 5,000 digits, are left out as odd.
 
+    `extras_field` is `extras.Usual` or its JSON.
+
     Raises:
         msgspec.DecodeError: `data` is no JSON object.
     """
+    fields = _all_known(data, profile)
+    if fields is not None:
+        return fields, []
     decoder = _decoders(profile).of_any
     try:
         return decoder.decode(data), []
@@ -53,11 +58,18 @@ def read_usual(data: bytes, profile: PlatformProfile) -> Reading | None:
 
     None for any other: it is to be looked at field by field. `extras_field` of the reading is `extras.Usual`.
     """
-    try:
-        fields = _decoders(profile).of_known.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    fields = _all_known(data, profile)
+    if fields is None:
         return None
     return Reading(data, fields) if _says(fields.url) or _says(fields.mark) or _says(fields.title) else None
+
+
+def _all_known(data: bytes, profile: PlatformProfile) -> Any | None:
+    """Decode a record in one pass; None: some key means nothing to us, or some field cannot be read."""
+    try:
+        return _decoders(profile).of_known.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _says(value: Any) -> bool:

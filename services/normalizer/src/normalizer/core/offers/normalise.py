@@ -30,6 +30,8 @@ KW_PER_HP: Final = 0.73549875
 _TRIM_NAME: Final = re.compile(r"(?P<series>.*?)\s*(?<!\d)(?P<year>(?:19|20)\d\d)款\s*(?P<trim>.*)", re.DOTALL)
 """`{series} {YYYY}款 {trim}`, parameter 93."""
 
+_decode_text: Final = msgspec.json.Decoder(str).decode
+
 
 def normalise(data: bytes, profile: PlatformProfile, reading: Reading | None = None) -> tuple[Offer, list[Oddity]]:
     """Return the typed record and what was odd.
@@ -176,7 +178,7 @@ def _trim(configured: bytes) -> str | None:
     if configured[:1] != b'"':
         return None
     try:
-        found = values.text(msgspec.json.decode(configured, type=str))
+        found = values.text(_decode_text(configured))
     except (msgspec.DecodeError, UnicodeError):
         return None
     return found if found is not None and not found.startswith("{") else None

@@ -76,11 +76,12 @@ _short_text: Final = lru_cache(maxsize=8192)(_text)
 
 
 def remembered(read: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Return the same reader of single values, which keeps what it made of short texts: they come again and again."""
-    kept = lru_cache(maxsize=4096)(read)
+    """Return the same reader of single values, which keeps what it made of numbers and short texts: they come again."""
+    kept = lru_cache(maxsize=4096, typed=True)(read)
 
     def reader(value: Any) -> T:
-        return kept(value) if type(value) is str and len(value) <= SHORT else read(value)
+        kind = type(value)
+        return kept(value) if kind is int or kind is float or (kind is str and len(value) <= SHORT) else read(value)
 
     return reader
 
