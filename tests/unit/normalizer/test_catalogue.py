@@ -64,6 +64,26 @@ def listed(*, visible: bool = True, **document: Any) -> Listed:
         pytest.param(
             listed(price=1), a_row(km_age=0), ("changed", {"price": [1, None], "km_age": [None, 0]}), id="fields"
         ),
+        pytest.param(
+            listed(images=["a"], first_registration="2020-01-02"),
+            a_row(options=["b"], is_dealer=False),
+            (
+                "changed",
+                {
+                    "images": [["a"], None],
+                    "options": [None, ["b"]],
+                    "is_dealer": [None, False],
+                    "first_registration": ["2020-01-02", None],
+                },
+            ),
+            id="lists and dates",
+        ),
+        pytest.param(
+            listed(gone=1, year="MMXX"),
+            a_row(images=["a"]),
+            ("changed", {"gone": [1, None], "year": ["MMXX", None], "images": [None, ["a"]]}),
+            id="fields of another version of ours",
+        ),
     ],
 )
 def test_what_readers_see_change(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from normalizer.core.errors import PoisonError
 from normalizer.core.merge import RawRow
 from normalizer.core.offers.fields import Reading
 from normalizer.core.offers.normalise import normalise
-from normalizer.core.offers.record import PlatformProfile
+from normalizer.core.offers.record import Offer, PlatformProfile
 from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, Listed, Transaction
 from normalizer.core.products.catalogue import write_shops
 from normalizer.core.products.record import ShopProfile
@@ -23,6 +23,14 @@ from normalizer.core.profiles import Profiles
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _NONE_READ: Final[Mapping[Key, Reading]] = MappingProxyType({})
+
+
+class _Held(Offer, frozen=True, gc=False, forbid_unknown_fields=True):
+    """An offer as the catalogue holds it."""
+
+
+_decode_held: Final = msgspec.json.Decoder(_Held).decode
+_values_of: Final = attrgetter(*Offer.__struct_fields__)
 
 
 async def write_catalogue(
@@ -78,8 +86,23 @@ def change_of(row: CatalogueRow, old: Listed | None) -> CatalogueChange | None:
         return CatalogueChange(key, ChangeType.REMOVED.value, b"{}")
     if not is_visible or old is None or old.document == row.document:
         return None
-    diff = difference(_decode(old.document), msgspec.to_builtins(row.offer))
+    diff = _changes(old.document, row.offer)
     return CatalogueChange(key, ChangeType.CHANGED.value, _encode(diff)) if diff else None
+
+
+def _changes(old: bytes, new: Offer) -> dict[str, list[Any]]:
+    """Return `difference` of an offer's document and an offer."""
+    try:
+        held = _decode_held(old)
+    except msgspec.ValidationError:  # another version of ours wrote it
+        return difference(_decode(old), msgspec.to_builtins(new))
+    pairs = zip(Offer.__struct_fields__, _values_of(held), _values_of(new), strict=True)
+    return {name: [_said(was), _said(is_now)] for name, was, is_now in pairs if was != is_now}
+
+
+def _said(value: Any) -> Any:
+    """Return a field as documents have it: an empty list or object is left out of them."""
+    return None if isinstance(value, (list, dict)) and not value else value
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
