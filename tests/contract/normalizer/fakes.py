@@ -164,6 +164,10 @@ class FakeTransaction:
             self._tables.pages[page.message_id] = (number, page)
         return {page.message_id: self._tables.pages[page.message_id][0] for page in pages}
 
+    async def unknown(self, keys: Sequence[Key]) -> set[Key]:
+        """Return what has no row."""
+        return {key for key in keys if key not in self._tables.raw}
+
     async def insert_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> set[Key]:
         """Insert what is unknown."""
         inserted = set()

@@ -1,14 +1,12 @@
 """Landing a batch, on the fake and on PostgreSQL: what is committed, what is quarantined, what readers are told."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from itertools import permutations
 from random import Random
 from typing import Any
 
 import pytest
-from tests.contract.normalizer.fakes import FakeStore, FakeTransaction
 from tests.contract.normalizer.shelves import POISON_TITLE, Shelf, a_key
 
 from common.events import FeedRecord, PageFetched, PageKind
@@ -18,7 +16,7 @@ from normalizer.core.land import Lander
 from normalizer.core.offers.fields import Reading
 from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import PlatformProfile
-from normalizer.core.ports import Key, Store, StoredRow
+from normalizer.core.ports import Store
 
 pytestmark = pytest.mark.contract
 
@@ -348,32 +346,6 @@ async def test_interrupted_anywhere_while_a_culprit_is_sought_the_same_call_agai
     else:
         assert [kept.inner_id for kept in await shelf.quarantine()] == ["2"]
     await assert_accounted_for(shelf)
-
-
-class Deleting(FakeStore):
-    """Loses every row between the insert and the lock."""
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[FakeTransaction]:
-        """Open a transaction."""
-        async with super().transaction() as transaction:
-            yield DeletingTransaction(self, transaction.numbers)
-
-
-class DeletingTransaction(FakeTransaction):
-    """Finds nothing to lock."""
-
-    async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
-        """Find nothing."""
-        del keys
-        return {}
-
-
-async def test_a_row_that_vanished_while_it_was_landed_is_no_defect_but_a_reason_to_try_again() -> None:
-    store = FakeStore()
-    await a_lander(store).land([a_page([an_offer("1")])])
-    with pytest.raises(TransientError, match="deleted"):
-        await a_lander(Deleting(tables=store.tables)).land([changes(a_change("1", 1000, new_price=5))])
 
 
 async def test_poison_that_no_search_finds_is_raised_and_commits_nothing(shelf: Shelf) -> None:

@@ -15,7 +15,7 @@ from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.merge import NEVER, LooseField, RawRow
 from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import PlatformProfile
-from normalizer.core.ports import CatalogueChange, CatalogueRow, LedgerPage, Reject, StoredRow, Transaction
+from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Reject, StoredRow, Transaction
 
 pytestmark = pytest.mark.contract
 
@@ -105,6 +105,13 @@ async def test_inserting_says_what_was_unknown_and_leaves_the_known_alone(shelf:
         assert await transaction.insert_rows(rows, processed=True) == {a_key("8")}
     raw = await shelf.raw()
     assert (raw["7"].max_seq, raw["7"].page_id, raw["8"].page_id) == (99, 1, 2)
+
+
+async def test_what_has_no_row_is_unknown(shelf: Shelf) -> None:
+    async with shelf.store.transaction() as transaction:
+        await insert(transaction, a_raw_row("7"), a_raw_row("8"))
+        keys = [a_key("7"), a_key("9"), Key("encar", "7")]
+        assert await transaction.unknown(keys) == {a_key("9"), Key("encar", "7")}
 
 
 async def test_a_transaction_that_raises_leaves_nothing(shelf: Shelf) -> None:
@@ -246,6 +253,7 @@ async def test_a_store_that_answers_says_so(shelf: Shelf) -> None:
 async def test_a_batch_of_nothing_is_fine_everywhere(shelf: Shelf) -> None:
     async with shelf.store.transaction() as transaction:
         assert await transaction.record_pages([]) == {}
+        assert await transaction.unknown([]) == set()
         assert await transaction.insert_rows([], processed=True) == set()
         assert await transaction.lock_rows([]) == {}
         await transaction.update_rows([], processed=True)

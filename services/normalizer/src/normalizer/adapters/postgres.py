@@ -137,6 +137,12 @@ class PostgresTransaction:
             rows = await self._connection.fetch(sql.RECORD_PAGES, *arrays)
         return {row["message_id"]: row["id"] for row in rows}
 
+    async def unknown(self, keys: Sequence[Key]) -> set[Key]:
+        """Return those that have no row."""
+        with translated():
+            rows = await self._connection.fetch(sql.UNKNOWN, *_columns(keys, width=2))
+        return {Key(row[0], row[1]) for row in rows}
+
     async def insert_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> set[Key]:
         """Insert what is unknown; return its keys."""
         with translated():
@@ -217,6 +223,7 @@ class PostgresTransaction:
     async def try_statements(self) -> None:
         """Run what landing runs, on nothing."""
         await self.record_pages([])
+        await self.unknown([])
         await self.insert_rows([], processed=True)
         await self.lock_rows([])
         await self.update_rows([], processed=True)

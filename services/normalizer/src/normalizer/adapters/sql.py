@@ -51,6 +51,15 @@ RETURNING platform, inner_id
 """  # noqa: S608 - built from the constants above
 """Insert whole rows of unknown offers, flag included; known ones are left alone. Unique (platform, inner_id)."""
 
+UNKNOWN: Final = """
+SELECT platform, inner_id FROM unnest($1::text[], $2::text[]) AS wanted(platform, inner_id)
+WHERE (
+    SELECT false FROM raw_data WHERE raw_data.platform = wanted.platform AND raw_data.inner_id = wanted.inner_id
+) IS NULL
+"""
+"""Offers without a row, one look each; whoever says only what is new of an offer nearly always has one. Unique
+(platform, inner_id)."""
+
 _LOCK: Final = f"""
 SELECT {", ".join(f"raw_data.{name}" for name, _ in RAW_COLUMNS)},
        NOT raw_data.is_processed AND raw_data.error_count = 0 AS waits

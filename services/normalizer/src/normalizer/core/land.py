@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from common.events import PageFetched
+from common.events import ChangeType, PageFetched
 from common.log import fields
 from normalizer.core.bisect import culprits
 from normalizer.core.catalogue import write_catalogue
@@ -161,9 +161,8 @@ class Lander:
         for key, arrival in work:
             grouped.setdefault(key, []).append(arrival)
         page_of = {key: page_ids[group[-1].message_id] for key, group in grouped.items()}
-        fresh = {key: StoredRow(_folded(None, key, group), page_of[key]) for key, group in grouped.items()}
-        inserted = await transaction.insert_rows(list(fresh.values()), processed=processed)
-        known = [key for key in grouped if key not in inserted]
+        new = await _inserted(transaction, grouped, page_of, processed=processed)
+        known = [key for key in grouped if key not in new]
         stored = await transaction.lock_rows(known) if known else {}
         shops = sorted({key.platform for key in known} & self._shops)
         on_their_way = await transaction.snapshots_on_their_way(shops) if shops else {}
@@ -184,8 +183,28 @@ class Lander:
                 changed.append(before)
         if changed:
             await transaction.update_rows(changed, processed=processed)
-        counts.update(inserted=len(inserted), updated=len(changed), unchanged=len(known) - len(changed))
-        return [fresh[key].row for key in fresh if key in inserted], [item.row for item in changed]
+        counts.update(inserted=len(new), updated=len(changed), unchanged=len(known) - len(changed))
+        return list(new.values()), [item.row for item in changed]
+
+
+async def _inserted(
+    transaction: Transaction,
+    grouped: Mapping[Key, Sequence[_Arrival]],
+    page_of: Mapping[Key, int],
+    *,
+    processed: bool,
+) -> dict[Key, RawRow]:
+    """Insert offers that have no row and return their rows.
+
+    An offer of which only news came nearly always has one: to ask costs less than to send a row that is not taken.
+    """
+    full = {key for key, group in grouped.items() if any(one.update.change_type is ChangeType.ADDED for one in group)}
+    in_part = [key for key in grouped if key not in full]
+    may_be_new = full | await transaction.unknown(in_part) if in_part else full
+    rows = {key: _folded(None, key, group) for key, group in grouped.items() if key in may_be_new}
+    stored = [StoredRow(row, page_of[key]) for key, row in rows.items()]
+    inserted = await transaction.insert_rows(stored, processed=processed) if stored else set()
+    return {key: row for key, row in rows.items() if key in inserted}
 
 
 def _work(reads: Sequence[ReadPage]) -> _Work:

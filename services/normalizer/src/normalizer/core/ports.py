@@ -132,6 +132,10 @@ class Transaction(Protocol):
         """Mark pages landed in the ledger; return message id → page id."""
         ...
 
+    async def unknown(self, keys: Sequence[Key]) -> set[Key]:
+        """Return those that have no row; they may have one a moment later."""
+        ...
+
     async def insert_rows(self, rows: Sequence[StoredRow], *, processed: bool) -> set[Key]:
         """Insert what is unknown and return its keys; a known row is left as it is."""
         ...
