@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crawl-offers", type=int, default=5_000, help="offers of the crawl (make crawl: 50,000)")
     parser.addoption("--alarms", action="store_true", help="let a real Prometheus raise alerts (make alarms)")
     parser.addoption("--kills", type=int, default=10, help="how often the chaos test kills (make chaos: 200)")
-    parser.addoption("--broker-kills", type=int, default=2, help="nodes of a cluster that are killed (make chaos: 12)")
+    parser.addoption("--broker-kills", type=int, default=1, help="kills of a cluster's nodes (make chaos: 12)")
     parser.addoption("--hot-batches", type=int, default=24, help="batches on the same rows (make chaos: 1,000)")
     parser.addoption("--api-examples", type=int, default=3, help="examples of each operation (make fuzz: 200)")
     parser.addoption("--merge-examples", type=int, default=300, help="examples of each law (make chaos: 10,000)")

@@ -1,5 +1,8 @@
 """A stack has one RabbitMQ or three, from its first start on."""
 
+import signal
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from sandbox.stack.state import StateFile
 pytestmark = pytest.mark.unit
 
 NOWHERE = Path("/nonexistent")
+NAMES = ("broker", "broker3", "epmd")
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +80,18 @@ def test_no_node_reads_what_the_machine_says_of_another_rabbitmq(
     places = ("CONFIG_FILE", "CONFIG_FILES", "ADVANCED_CONFIG_FILE", "ENABLED_PLUGINS_FILE", "MNESIA_BASE", "LOG_BASE")
     assert all(given[f"RABBITMQ_{place}"].startswith(f"{tmp_path}/rabbitmq/") for place in places)
     assert given["RABBITMQ_CONF_ENV_FILE"] == "/dev/null"
+
+
+def test_down_ends_every_node_that_runs_and_the_port_mapper(tmp_path: Path) -> None:
+    file = StateFile(tmp_path)
+    with ExitStack() as started:
+        others = [started.enter_context(subprocess.Popen(["/bin/sleep", "60"])) for _ in range(3)]
+        with file.locked() as state:
+            state.brokers = 3
+            found = {name: ServerProcess.of(one.pid) for name, one in zip(NAMES, others, strict=True)}
+            state.processes = {name: process for name, process in found.items() if process}
+            state.processes["broker2"] = ServerProcess(pid=others[0].pid, started="killed long ago")
+            file.save()
+        assert sorted(Stack(tmp_path).down()) == sorted(NAMES)
+        assert [one.wait(10) for one in others] == [-signal.SIGTERM] * 3
+    assert StateFile(tmp_path).read().processes == {}
