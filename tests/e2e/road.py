@@ -3,16 +3,17 @@
 import asyncio
 import os
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import asyncpg
 import httpx
+from tests import forking
+from tests.forking import Forked
 
 from common.settings import SERVICE_PASSWORDS, DatabaseSettings, role_of
 from sandbox.stack import Stack, Vhost
@@ -28,7 +29,7 @@ class Service:
     """One of our processes, in a session of its own, with its output in a file."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Forked
     output: Path
 
     def kill(self) -> None:
@@ -67,7 +68,6 @@ class Road:
         """Return the whole environment of a service that uses the broker as `user`."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return kept | {
-            "PYTHONWARNINGS": "error",
             "DB_HOST": self.database.host,
             "DB_PORT": str(self.database.port),
             "DB_USER": self.database.user,
@@ -90,26 +90,16 @@ class Road:
         """Start a module in place of a service, with everything that the service has."""
         output = self.folder / f"{service}-{len(self.services)}.log"
         with output.open("wb") as file:
-            process = self._spawn(file, module, *arguments, env=self.environment(service) | extra)
+            environment = self.environment(service) | extra
+            process = forking.start(module, *arguments, env=environment, cwd=self.folder, output=file.fileno())
         self.services.append(Service(service, process, output))
         return self.services[-1]
-
-    def _spawn(self, file: IO[bytes], module: str, *arguments: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-m", module, *arguments],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=env,
-            cwd=self.folder,
-            start_new_session=True,
-        )
 
     async def load(self, *arguments: str, within_s: float = 120) -> int:
         """Run `fetcher initial-load` to its end and return its exit code."""
         fetcher = self.start("fetcher", "initial-load", *arguments)
         await until(lambda: fetcher.process.poll() is not None, within_s=within_s, what="the first load")
-        return fetcher.process.returncode
+        return fetcher.process.wait()
 
     async def landed(self, *, within_s: float = 60) -> None:
         """Wait until the ledger has pages and none of them is open."""

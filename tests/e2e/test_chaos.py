@@ -6,8 +6,6 @@ The short form is part of `make test`; `make chaos` runs the long one.
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,9 +15,11 @@ from typing import Any
 import aio_pika
 import asyncpg
 import pytest
+from tests import forking
 from tests.e2e.failing_normalizer import POINTS
 from tests.e2e.history import History, made_up
 from tests.e2e.road import until
+from tests.forking import Forked
 from tests.integration.normalizer.road import consuming
 
 from common import topology
@@ -41,9 +41,9 @@ class Field:
         self._database = database
         self._vhost = vhost
         self._folder = folder
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.running: list[Forked] = []
 
-    def start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, module: str, *arguments: str) -> Forked:
         """Start a normalizer in a session of its own."""
         environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ},
@@ -56,15 +56,8 @@ class Field:
             "FEEDMILL_CONFIG": str(self._configuration()),
         }
         with (self._folder / "normalizers.log").open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", module, *arguments],
-                env=environment,
-                cwd=Path(__file__).parents[2],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            root = Path(__file__).parents[2]
+            process = forking.start(module, *arguments, env=environment, cwd=root, output=log.fileno())
         self.running.append(process)
         return process
 
@@ -73,7 +66,7 @@ class Field:
         path.write_text(f"normalizer:\n  batch_records: {BATCH}\n  linger_s: 0.2\n", encoding="utf-8")
         return path
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, process: Forked) -> None:
         """End a normalizer as a power cut would."""
         process.kill()
         process.wait()

@@ -50,7 +50,7 @@ async def rows_of(road: Road, queries: Sequence[str]) -> State:
 async def ended(service: Service) -> int:
     """Wait for a process to end; return its code."""
     await until(lambda: service.process.poll() is not None, within_s=60, what=service.name)
-    code: int = service.process.returncode
+    code: int = service.process.wait()
     return code
 
 

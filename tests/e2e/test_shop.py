@@ -40,7 +40,7 @@ class ShopRoad:
         self.said = fetcher.said()
         if await self.rows("SELECT 1 FROM feed_pages"):
             await self.road.landed()
-        code: int = fetcher.process.returncode
+        code: int = fetcher.process.wait()
         return code
 
     async def rows(self, query: str) -> list[tuple[Any, ...]]:

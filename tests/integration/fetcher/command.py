@@ -2,12 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests import forking
+from tests.forking import Forked
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Vhost
@@ -26,13 +27,12 @@ class Command:
     upstream: UpstreamProcess
     folder: Path
     extra: dict[str, str] = field(default_factory=dict)
-    started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    started: list[Forked] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return kept | {
-            "PYTHONWARNINGS": "error",
             "DB_HOST": self.database.host,
             "DB_PORT": str(self.database.port),
             "DB_USER": self.database.user,
@@ -46,17 +46,11 @@ class Command:
             **self.extra,
         }
 
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str) -> Forked:
         """Start a command; what it says goes to `said`."""
         with (self.folder / "said.log").open("ab") as output:
-            process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "fetcher", *arguments],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=self.environment(),
-                cwd=self.folder,
-                start_new_session=True,
+            process = forking.start(
+                "fetcher", *arguments, env=self.environment(), cwd=self.folder, output=output.fileno()
             )
         self.started.append(process)
         return process
