@@ -6,7 +6,6 @@ A new command is a line of `COMMANDS`, a new endpoint one of `PATHS`.
 import asyncio
 import json
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +36,7 @@ PATHS: Final = (
     "/offers/facets",
 )
 
+ROOT: Final = str(Path(__file__).parents[2])
 API_KEY = "canary-api-key-4f1c9e"
 SET = {
     "CHE168_ACCESS_NAME": "canary-access-name",
@@ -54,18 +54,6 @@ WRONG = ("canary-wrong-database", "canary-wrong-broker")
 EVERY_KIND = [{"kind": kind, "seconds": 0.01, "way": "backward"} for kind in FaultKind]
 DEAD_PAGE = [{"kind": "status", "code": 503, "endpoint": "offers", "position": 2, "times": None}]
 REFUSED = [{"kind": "status", "code": 401, "body": {"message": f"{API_KEY} is no key"}, "times": None}]
-
-CRASH = """
-import os, sys
-from fetcher.adapters.http_json import BoundedHttp
-from fetcher.app import main
-
-async def crash(self, path, parameters):
-    raise RuntimeError(f"GET {self.__dict__} {path} with {os.environ['CHE168_API_KEY']}")
-
-BoundedHttp.get = crash
-sys.exit(main())
-"""
 
 
 class Witness:
@@ -91,22 +79,14 @@ def canaries_of(road: Road) -> set[str]:
     return {road.database.password.get_secret_value(), *passwords, *own}
 
 
-async def call(road: Road, witness: Witness, *program: str, **extra: str) -> str:
-    """Run a program of the fetcher to its end and return what it said."""
+async def call(road: Road, witness: Witness, *command: str, module: str = "fetcher", **extra: str) -> str:
+    """Run a command of the fetcher to its end and return what it said."""
     root = urlsplit(road.upstream.base_url).netloc
     shop = {"SHOP_API_URL": f"http://me:canary-shop-password@{root}/api/products?token=canary-shop-token"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *program),
-        env=road.environment("fetcher") | SET | shop | extra,
-        cwd=road.folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    said = (await asyncio.wait_for(process.communicate(), 120))[0].decode()
-    witness.take(f"console of {program[2]} {sorted(extra)}", said)
-    return said
+    started = road.start_module("fetcher", module, *command, **(SET | shop | {"PYTHONPATH": ROOT} | extra))
+    await until(lambda: started.process.poll() is not None, within_s=120, what=" ".join(command))
+    witness.take(f"console of {command[0]} {sorted(extra)}", started.said())
+    return started.said()
 
 
 async def script(road: Road, rules: list[dict[str, Any]]) -> None:
@@ -198,12 +178,12 @@ def look_at_files(folder: Path, witness: Witness) -> None:
 async def fail_in_every_way(road: Road, witness: Witness, *command: str) -> int:
     """Run a command under everything that can go wrong; return how many kinds of fault the upstream showed it."""
     await script(road, REFUSED)
-    assert "http_401" in await call(road, witness, "-m", "fetcher", *command)
-    assert "crashed: RuntimeError" in await call(road, witness, "-c", CRASH, *command)
+    assert "http_401" in await call(road, witness, *command)
+    assert "crashed: RuntimeError" in await call(road, witness, *command, module="tests.e2e.crashing_fetcher")
     for extra, word in failures(road):
-        assert word in await call(road, witness, "-m", "fetcher", *command, **extra)
+        assert word in await call(road, witness, *command, **extra)
     await script(road, EVERY_KIND)
-    await call(road, witness, "-m", "fetcher", *command)
+    await call(road, witness, *command)
     return await kinds_met(road)
 
 
@@ -213,7 +193,7 @@ async def test_no_canary_is_seen_whatever_fails(make_road: MakeRoad, stack: Stac
     tap(road, stack)
     normalizer = road.start("normalizer", "run", **SET)
     await script(road, DEAD_PAGE)
-    await call(road, witness, "-m", "fetcher", "initial-load", FEEDMILL__FETCHER__MAX_RETRIES="0")
+    await call(road, witness, "initial-load", FEEDMILL__FETCHER__MAX_RETRIES="0")
     kinds = [await fail_in_every_way(road, witness, *command) for command in COMMANDS]
     assert min(kinds) >= 1
     assert max(kinds) >= 15
