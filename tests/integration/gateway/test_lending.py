@@ -1,7 +1,10 @@
 """Connections are lent in turn: who waits is not overtaken by those who come at the moment one becomes free."""
 
 import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -13,24 +16,75 @@ pytestmark = pytest.mark.integration
 CLIENTS, ROUNDS, CONNECTIONS = 20, 20, 2
 
 
-async def test_nobody_is_overtaken(database: DatabaseSettings) -> None:
-    lender = Database(database.model_copy(update={"pool_size": CONNECTIONS}), application="lending")
+@asynccontextmanager
+async def opened(settings: DatabaseSettings, connections: int) -> AsyncIterator[Database]:
+    """Open a lender of so many connections, all of which are made: that takes longer than a turn."""
+    lender = Database(settings.model_copy(update={"pool_size": connections}), application="lending")
     await lender.open()
+    try:
+        async with AsyncExitStack() as stack:
+            for _ in range(connections):
+                await stack.enter_async_context(lender.connection())
+        yield lender
+    finally:
+        await lender.close()
+
+
+async def test_nobody_is_overtaken(database: DatabaseSettings) -> None:
     tickets, served = count(), list[int]()
 
-    async def client() -> None:
+    async def client(lender: Database) -> None:
         for _ in range(ROUNDS):
             ticket = next(tickets)
             async with lender.connection() as connection:
                 served.append(ticket)
                 await connection.execute("SELECT 1")
 
-    try:
-        async with lender.connection(), lender.connection():  # both are made: that takes longer than a turn
-            pass
-        await asyncio.gather(*(client() for _ in range(CLIENTS)))
-    finally:
-        await lender.close()
+    async with opened(database, CONNECTIONS) as lender:
+        await asyncio.gather(*(client(lender) for _ in range(CLIENTS)))
     overtaken = [sum(before > ticket for before in served[:place]) for place, ticket in enumerate(served)]
     assert len(served) == CLIENTS * ROUNDS
     assert max(overtaken) <= CONNECTIONS
+
+
+async def test_who_waits_gets_the_connection_that_served_well(database: DatabaseSettings) -> None:
+    async with opened(database, 1) as lender:
+        async with lender.connection() as first:
+            waiting = await begun(_lent(lender))
+        assert await waiting is first
+
+
+async def test_nobody_gets_the_connection_that_failed_as_it_is(database: DatabaseSettings) -> None:
+    async with opened(database, 1) as lender:
+        failing = lender.connection()
+        stuck = await failing.__aenter__()
+        waiting = await begun(_lent(lender))
+        assert await failing.__aexit__(KeyError, KeyError("what the borrower did"), None) is False
+        assert await waiting is not stuck
+
+
+@pytest.mark.parametrize("broke", [False, True])
+async def test_a_connection_for_somebody_who_gave_up_is_the_next_one_s_unless_it_broke(
+    database: DatabaseSettings, *, broke: bool
+) -> None:
+    async with opened(database, 1) as lender:
+        async with lender.connection() as handed_on:
+            waiting = await begun(_lent(lender))
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        if broke:
+            handed_on.terminate()
+        assert (await _lent(lender) is handed_on) is not broke
+
+
+async def begun(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start a task and let it come to where it waits."""
+    task = asyncio.create_task(work)
+    await asyncio.sleep(0)  # noqa: TID251 - lets it begin, takes no time
+    return task
+
+
+async def _lent(lender: Database) -> Any:
+    async with lender.connection() as connection:
+        await connection.execute("SELECT 1")
+        return connection
