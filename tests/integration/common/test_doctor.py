@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -308,11 +309,14 @@ async def test_every_fault_is_named_with_what_helps(patient: Patient, names: tup
 def test_the_command_prints_every_line_and_ends_with_1_where_there_is_an_error(
     patient: Patient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (patient.environment | {"DB_PORT": "1", "API_PORT": "1"}).items():
+    away = patient.environment["RABBITMQ_URL"].replace("@", "@127.0.0.1:1,")
+    for name, value in (patient.environment | {"DB_PORT": "1", "API_PORT": "1", "RABBITMQ_URL": away}).items():
         patient.monkeypatch.setenv(name, value)
     assert main(["doctor"]) == 1
     said = capsys.readouterr()
     assert "error    database" in said.out
+    assert "error    broker                     127.0.0.1:1/" in said.out
+    assert re.fullmatch(r"\[ERROR\] \d+ error, \d+ warning, \d+ ok\n", said.err)
     assert "-> does it run, and are DB_HOST" in said.out
     assert patient.environment["DB_PASSWORD"] not in said.out
     assert json.dumps(patient.environment["RABBITMQ_OPERATOR_PASSWORD"])[1:-1] not in said.out

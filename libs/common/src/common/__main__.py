@@ -126,6 +126,7 @@ def _doctor(options: argparse.Namespace) -> str:
     from common.doctor.report import is_well, summary, written  # noqa: PLC0415 - see above
     from common.doctor.visit import Surroundings, examine  # noqa: PLC0415 - see above
 
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # logs as an error of its own what is in the report
     lines = asyncio.run(examine(Surroundings(template=options.definitions), SystemClock()))
     sys.stdout.write(written(lines))
     if not is_well(lines):

@@ -53,6 +53,15 @@ async def test_it_comes_back_with_what_it_has_missed_and_on_its_port(replicated:
     await until(replicated, "SELECT count(*) FROM pg_tables WHERE tablename = 'missed'", 1)
 
 
+def test_up_names_it_and_says_that_its_usual_port_was_taken(replicated: Stack) -> None:
+    again = Stack(replicated.folder, preferred_ports={"replica": 1}, servers=("database", "replica"))
+    usual, moved = replicated.database, replicated.replica
+    assert again.up() == [
+        f"PostgreSQL on 127.0.0.1:{usual.port}, pid {usual.pid}",
+        f"PostgreSQL replica on 127.0.0.1:{moved.port} (1 was taken), pid {moved.pid}",
+    ]
+
+
 def test_its_folder_and_its_password_are_closed_to_others(replicated: Stack) -> None:
     assert replicated.state.database_folder is not None
     data = replicated.state.database_folder / "replica" / "data"

@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ SERVERS: Final = ("database", "broker")
 REPLICA: Final = "replica"
 _ALL: Final = ("database", REPLICA, "broker")
 MOST_BROKERS: Final = 3
+_NAMES: Final = {"database": "PostgreSQL", REPLICA: "PostgreSQL replica"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,20 +238,16 @@ class Stack:
         def said(name: str) -> str:
             return f"{ports[name]}" + (f" ({self._preferred[name]} was taken)" if name in moved else "")
 
-        lines = {
-            "database": [f"PostgreSQL on {HOST}:{said('database')}, pid {self._pid_of('database')}"],
-            REPLICA: [f"PostgreSQL replica on {HOST}:{ports.get(REPLICA)}, pid {self._pid_of(REPLICA)}"],
-            "broker": [
-                line
-                for node in self._broker_suffixes()
-                for line in (
-                    f"RabbitMQ on {HOST}:{said('amqp' + node)}, pid {self._pid_of(PROCESS + node)}",
-                    f"RabbitMQ console http://{HOST}:{said('management' + node)}, user operator, password {password}",
-                    f"RabbitMQ metrics http://{HOST}:{said('prometheus' + node)}/metrics",
-                )
-            ],
-        }
-        return [line for name in self._servers for line in lines[name]]
+        def lines_of(server: str) -> Iterator[str]:
+            if server != "broker":
+                yield f"{_NAMES[server]} on {HOST}:{said(server)}, pid {self._pid_of(server)}"
+                return
+            for node in self._broker_suffixes():
+                yield f"RabbitMQ on {HOST}:{said('amqp' + node)}, pid {self._pid_of(PROCESS + node)}"
+                yield f"RabbitMQ console http://{HOST}:{said('management' + node)}, user operator, password {password}"
+                yield f"RabbitMQ metrics http://{HOST}:{said('prometheus' + node)}/metrics"
+
+        return [line for server in self._servers for line in lines_of(server)]
 
     def _broker_suffixes(self) -> list[str]:
         return [suffix(node + 1) for node in range(self.state.brokers)]
