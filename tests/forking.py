@@ -14,13 +14,19 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-IMPORTED: Final = ("fetcher.app", "normalizer.app", "normalizer.entrypoints.subscriber", "gateway.app")
+IMPORTED: Final = (
+    "fetcher.app",
+    "normalizer.app",
+    "normalizer.entrypoints.subscriber",
+    "gateway.app",
+    "sandbox.local.cli",
+)
 MOST_BYTES: Final = 65_536
 """Of an order."""
 
@@ -68,7 +74,9 @@ class Forked:
         return self.returncode
 
 
-def start(module: str, *arguments: str, env: Mapping[str, str], cwd: Path, output: int) -> Forked:
+def start(
+    module: str, *arguments: str, env: Mapping[str, str], cwd: Path, output: int, errors: int | None = None
+) -> Forked:
     """Start `python -m module` in a session of its own, with warnings as errors and this environment only.
 
     Args:
@@ -76,13 +84,14 @@ def start(module: str, *arguments: str, env: Mapping[str, str], cwd: Path, outpu
         arguments: Its own.
         env: The whole of it.
         cwd: Where it runs.
-        output: File that takes both of its outputs.
+        output: File that takes what it prints.
+        errors: File that takes its errors; None: the same.
     """
     report, reported = os.pipe()
     order = {"module": module, "arguments": arguments, "env": dict(env), "cwd": str(cwd)}
     control = _forking()
     try:
-        socket.send_fds(control, [json.dumps(order).encode()], [output, reported])
+        socket.send_fds(control, [json.dumps(order).encode()], [output, output if errors is None else errors, reported])
     finally:
         os.close(reported)
     return Forked(int(control.recv(16)), report)
@@ -123,19 +132,20 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
             _report_ended(reports)
         if control.fileno() not in ready:
             continue
-        message, passed, _, _ = socket.recv_fds(control, MOST_BYTES, 2)
+        message, passed, _, _ = socket.recv_fds(control, MOST_BYTES, 3)
         if not message:
             control.close()
             return None
-        output, report = passed
+        *outputs, report = passed
         pid = os.fork()
         if not pid:
             control.detach()
             order: dict[str, Any] = json.loads(message)
-            _become(order, output)
+            _become(order, outputs)
             return order
         reports[pid] = report
-        os.close(output)
+        for output in outputs:
+            os.close(output)
         control.send(str(pid).encode())
 
 
@@ -148,13 +158,13 @@ def _report_ended(reports: dict[int, int]) -> None:
             os.close(report)
 
 
-def _become(order: Mapping[str, Any], output: int) -> None:
+def _become(order: Mapping[str, Any], outputs: Iterable[int]) -> None:
     """Turn a forked process into a started one."""
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for output, place in zip(outputs, (1, 2), strict=True):
+        os.dup2(output, place)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.chdir(order["cwd"])
     os.environ.clear()

@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from tests import forking
 
 from common import topology
 from sandbox.local.services import program
@@ -43,9 +44,13 @@ class Machine:
 
     def local(self, *words: str, **given: str) -> subprocess.CompletedProcess[str]:
         """Run `sandbox local` with `words`; `given` are names of the environment."""
-        command = [program("sandbox"), "local", "--root", str(self.root), *words]
+        said, errors = (self.root / f"{name}.said" for name in ("output", "errors"))
+        command = ("sandbox", "local", "--root", str(self.root), *words)
         environment = {**self.environment, **given}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)  # noqa: S603 - own words
+        with said.open("wb") as one, errors.open("wb") as two:
+            started = forking.start(*command, env=environment, cwd=self.root, output=one.fileno(), errors=two.fileno())
+        code = started.wait(200)
+        return subprocess.CompletedProcess(command, code, said.read_text(), errors.read_text())
 
     def services(self) -> dict[str, ServerProcess]:
         """Return the recorded processes of ours."""
