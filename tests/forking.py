@@ -18,7 +18,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
+
+from sandbox.upstream.server import Talking, UpstreamProcess
 
 IMPORTED: Final = (
     "fetcher.app",
@@ -26,6 +28,7 @@ IMPORTED: Final = (
     "normalizer.entrypoints.subscriber",
     "gateway.app",
     "sandbox.local.cli",
+    "sandbox.upstream.cli",
 )
 MOST_BYTES: Final = 65_536
 """Of an order."""
@@ -37,6 +40,7 @@ class Forked:
     def __init__(self, pid: int, report: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
+        self.stdout: IO[str] | None = None
         self._report = report
 
     def poll(self) -> int | None:
@@ -72,6 +76,19 @@ class Forked:
             self.returncode = int(os.read(self._report, 16))
             os.close(self._report)
         return self.returncode
+
+
+class Upstream(UpstreamProcess):
+    """The stand-in upstream as such a process."""
+
+    def _started(self, *words: str) -> Talking:
+        said, saying = os.pipe()
+        try:
+            process = start("sandbox", *words, env=os.environ, cwd=Path.cwd(), output=saying, errors=2)
+        finally:
+            os.close(saying)
+        process.stdout = os.fdopen(said)
+        return process
 
 
 def start(

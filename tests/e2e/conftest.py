@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.road import Road, roles_of
+from tests.forking import Upstream
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Stack, Vhost
-from sandbox.upstream.server import UpstreamProcess
 
 MakeRoad = Callable[..., Road]
 
@@ -23,7 +23,7 @@ def make_road(stack: Stack, database: DatabaseSettings, vhost: Vhost, tmp_path: 
     with ExitStack() as started:
 
         def make(*upstream_options: str) -> Road:
-            upstream = started.enter_context(UpstreamProcess(*upstream_options))
+            upstream = started.enter_context(Upstream(*upstream_options))
             road = Road(database, vhost, upstream, tmp_path, roles=roles_of(stack))
             started.callback(road.stop)
             return road

@@ -19,6 +19,7 @@ from tests.conftest import settings_of
 from tests.e2e.failing_fetcher import POINTS
 from tests.e2e.road import Road, Service, until
 from tests.e2e.test_daily_update import assert_rows_are_the_truth
+from tests.forking import Upstream
 
 from sandbox.stack import Stack
 from sandbox.upstream.server import UpstreamProcess
@@ -140,7 +141,7 @@ async def stage(
     """A scene, ready; its undisturbed run is compared with the truth."""
     scene: Scene = request.param
     prepared, undisturbed = f"test_{secrets.token_hex(4)}", f"test_{secrets.token_hex(4)}"
-    with UpstreamProcess(*scene.upstream) as upstream:
+    with Upstream(*scene.upstream) as upstream:
         built = Stage(scene, stack, upstream, tmp_path_factory.mktemp("stage"), prepared)
         with built.road(migrated_template, prepared) as road:
             for command in scene.before:

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Locator, Page, Response, Route, async_playwright
 from tests.e2e.road import Road, until
+from tests.forking import Upstream
 
 from common.settings import DatabaseSettings
 from common.testing.offers import a_processed_offer, store_offers
 from sandbox.stack import Stack
-from sandbox.upstream.server import UpstreamProcess
 
 PRODUCTS: Final = 45
 SIZES: Final = {"wide": (1280, 900), "telephone": (375, 812)}
@@ -56,7 +56,7 @@ def port() -> int:
 def road(stack: Stack, module_database: DatabaseSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
     """A road from a marketplace and a shop."""
     name = f"test_{secrets.token_hex(4)}"
-    with UpstreamProcess("--offers", "1", "--shop", str(PRODUCTS)) as upstream:
+    with Upstream("--offers", "1", "--shop", str(PRODUCTS)) as upstream:
         road = Road(module_database, stack.create_vhost(name), upstream, tmp_path_factory.mktemp("road"))
         yield road
         road.stop()
@@ -77,7 +77,7 @@ async def address(road: Road, port: int) -> str:
     async with road.connection() as connection:
         assert await connection.execute(STORE_EVIL, EVIL) == "UPDATE 1"
     page = f"http://127.0.0.1:{port}/info"
-    await until(lambda: _answers(page), within_s=20, what="the gateway answers")
+    await until(lambda: _answers(page), within_s=60, what="the gateway answers")
     return page
 
 
@@ -200,7 +200,7 @@ async def test_a_name_with_html_is_text_and_nothing_is_wider_than_the_window(pag
 async def test_a_broken_picture_takes_the_place_of_a_whole_one(page: Page, address: str) -> None:
     await page.goto(address)
     await page.evaluate("for (const image of document.images) image.loading = 'eager'")
-    await until(lambda: page.evaluate(LOADED), within_s=10, what="all pictures came or failed")
+    await until(lambda: page.evaluate(LOADED), within_s=60, what="all pictures came or failed")
     assert set(await page.evaluate("[...document.images].map(image => image.naturalWidth > 0)")) == {True, False}
     sizes = "[...document.querySelectorAll('.frame')].map(frame => [frame.offsetWidth, frame.offsetHeight].join())"
     assert set(await page.evaluate(sizes)) == {"56,56"}
@@ -211,7 +211,7 @@ async def test_the_keyboard_reaches_everything_in_order_and_one_sees_where_it_is
     seen: list[str] = []
     while not seen or seen[-1] != "the API":
         await page.keyboard.press("Tab")
-        await until(lambda: page.evaluate(IN_WINDOW), within_s=5, what=f"one sees what comes after {seen[-1:]}")
+        await until(lambda: page.evaluate(IN_WINDOW), within_s=60, what=f"one sees what comes after {seen[-1:]}")
         name, *outline = await page.evaluate(FOCUS)
         assert outline == ["solid", 3], name
         seen.append(name)

@@ -17,19 +17,19 @@ import httpx
 import pytest
 from playwright.async_api import Locator, Page, async_playwright
 from tests.e2e.road import Road, roles_of, until
+from tests.forking import Upstream
 
 from common import topology
 from common.events import encode
 from common.settings import DatabaseSettings
 from common.testing.pages import a_page, a_record
 from sandbox.stack import Stack
-from sandbox.upstream.server import UpstreamProcess
 
 PAGES: Final = 8
 SLOW: Final = [{"kind": "delay", "endpoint": "offers", "seconds": 1, "nth": 3, "times": None}]
 """The upstream answers the first two pages at once and takes its time for the others."""
 PROGRAM: Final = shutil.which("chromium")
-PATIENCE_MS: Final = 10_000
+PATIENCE_MS: Final = 60_000
 POPUP: Final = ".form-popup-info, .form-popup-warn"
 POLICY_QUEUES: Final = {
     "work": {topology.RAW_QUEUE},
@@ -98,7 +98,7 @@ class Console:
         if not number:
             assert await self.said() == "Queue is empty"
         shown = self.page.locator("#msg-wrapper .box")
-        await until(lambda: _counts(shown, number), within_s=5, what=f"{number} messages on the screen")
+        await until(lambda: _counts(shown, number), within_s=60, what=f"{number} messages on the screen")
         return [
             (await one.locator("table.facts").inner_text(), await one.locator("pre").inner_text())
             for one in await shown.all()
@@ -120,7 +120,7 @@ def road(stack: Stack, module_database: DatabaseSettings, tmp_path_factory: pyte
     if PROGRAM is None:
         pytest.skip("no chromium is installed")
     name = f"test_{secrets.token_hex(4)}"
-    with UpstreamProcess("--offers", str(20 * PAGES), "--quirks", "off") as upstream:
+    with Upstream("--offers", str(20 * PAGES), "--quirks", "off") as upstream:
         folder = tmp_path_factory.mktemp("road")
         road = Road(module_database, stack.create_vhost(name), upstream, folder, roles=roles_of(stack))
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -169,16 +169,16 @@ async def test_the_fetcher_is_paused_and_goes_on_without_a_loss(console: Console
         (await upstream.post(f"{road.upstream.admin}/faults", json=SLOW)).raise_for_status()
         assert await console.publish("pause", routing_key="fetchr.command") == "Message published, but not routed."
         assert await console.publish('{"command": "initial-load", "platform": "che168"}') == "Message published."
-        await until(lambda: "Starting page 1" in fetcher.said(), within_s=20, what="the load")
+        await until(lambda: "Starting page 1" in fetcher.said(), within_s=60, what="the load")
         assert await console.publish("pause") == "Message published."
-        await until(lambda: _is_last(console, "fetcher.pause.done"), within_s=20, what="the pause")
+        await until(lambda: _is_last(console, "fetcher.pause.done"), within_s=60, what="the pause")
         *_, (_, answer) = await console.messages(topology.EVENTS_QUEUE)
         assert "paused; initial-load has stopped" in answer
         (await upstream.delete(f"{road.upstream.admin}/faults")).raise_for_status()
         await road.landed()
         assert 0 < await connection.fetchval("SELECT count(*) FROM raw_data") < 20 * PAGES
         assert await console.publish("resume") == "Message published."
-        await until(lambda: _is_last(console, "fetcher.initial-load.done"), within_s=30, what="the end of the load")
+        await until(lambda: _is_last(console, "fetcher.initial-load.done"), within_s=60, what="the end of the load")
         await road.landed()
         landed = {row["inner_id"] for row in await connection.fetch("SELECT inner_id FROM raw_data")}
     assert await road.truth()
@@ -216,7 +216,7 @@ async def test_what_the_operator_must_not_do_is_refused(console: Console) -> Non
 
 
 async def test_a_dead_letter_is_looked_at_and_moved_back(console: Console, road: Road) -> None:
-    await until(lambda: _shows(console, "2"), within_s=20, what="Ready: 2")
+    await until(lambda: _shows(console, "2"), within_s=60, what="Ready: 2")
     for _ in range(2):  # looking removes nothing
         (stranger, payload), (mended, _payload) = sorted(
             await console.messages(topology.DEAD_QUEUE), key=lambda message: "che168" in message[0]
@@ -234,12 +234,12 @@ async def test_a_dead_letter_is_looked_at_and_moved_back(console: Console, road:
         async def landed() -> bool:
             return bool(await connection.fetchval("SELECT count(*) FROM raw_data WHERE inner_id = 'mended-1'"))
 
-        await until(landed, within_s=20, what="the mended page")
+        await until(landed, within_s=60, what="the mended page")
 
     async def is_back() -> bool:
         return [("avito" in facts) for facts, _ in await console.messages(topology.DEAD_QUEUE)] == [True]
 
-    await until(is_back, within_s=20, what="what cannot be landed is back, and alone")
+    await until(is_back, within_s=60, what="what cannot be landed is back, and alone")
 
 
 async def _shows(console: Console, number: str) -> bool:
@@ -257,7 +257,7 @@ async def test_connections_exchanges_queues_and_policies_explain_themselves(cons
         await console.tab("Connections")
         return set(await console.page.locator("table.list td sub").all_inner_texts()) == names
 
-    await until(everybody_is_there, within_s=20, what=f"connections of {names}")
+    await until(everybody_is_there, within_s=60, what=f"connections of {names}")
     await console.tab("Exchanges")
     shown = await console.page.locator("table.list a[href*='/exchanges/']").all_inner_texts()
     assert {name for name in shown if not name.startswith(("amq.", "("))} == set(topology.EXCHANGES)
@@ -275,4 +275,4 @@ async def test_connections_exchanges_queues_and_policies_explain_themselves(cons
         heading = console.page.get_by_text("Effective policy definition", exact=True)
         return TWO_GIB in await console.page.locator("tr", has=heading).last.inner_text()
 
-    await until(two_gib_are_in_force, within_s=20, what="the changed policy in the queue's definition")
+    await until(two_gib_are_in_force, within_s=60, what="the changed policy in the queue's definition")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from tests.e2e.road import LEDGER, Road
+from tests.forking import Upstream
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Stack
-from sandbox.upstream.server import UpstreamProcess
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -25,7 +25,7 @@ async def loaded(
 ) -> AsyncIterator[Road]:
     """A road on which the recordings were loaded to the end."""
     vhost = stack.create_vhost("test_recorded")
-    with UpstreamProcess("--recorded", str(RECORDED)) as upstream:
+    with Upstream("--recorded", str(RECORDED)) as upstream:
         road = Road(module_database, vhost, upstream, tmp_path_factory.mktemp("recorded"))
         try:
             road.start("normalizer", "run")

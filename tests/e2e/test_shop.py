@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 from tests.e2e.road import LEDGER, Road, roles_of, until
+from tests.forking import Upstream
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Stack
-from sandbox.upstream.server import UpstreamProcess
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data"
 SHOP = "bot_igor"
@@ -104,7 +104,7 @@ async def standing(
 ) -> AsyncIterator[ShopRoad]:
     """A road from a shop of 100 products."""
     vhost = stack.create_vhost(f"test_{secrets.token_hex(4)}")
-    with UpstreamProcess("--offers", "1", "--shop", "100") as upstream:
+    with Upstream("--offers", "1", "--shop", "100") as upstream:
         road = Road(module_database, vhost, upstream, tmp_path_factory.mktemp("shop"), roles=roles_of(stack))
         try:
             yield ShopRoad(road)
@@ -227,7 +227,7 @@ async def test_a_sync_that_is_killed_is_followed_by_a_whole_one(shop: ShopRoad) 
     await shop.go_to_day(15)
     await shop.break_list("false", kind="hang")
     fetcher = shop.road.start("fetcher", "shop-sync", SHOP_API_URL=shop.road.upstream.shop_url)
-    await until(lambda: "shop sync begins" in fetcher.said(), within_s=20, what="the sync began")
+    await until(lambda: "shop sync begins" in fetcher.said(), within_s=60, what="the sync began")
     fetcher.kill()
     await shop.mend()
     assert await shop.sync() == 0, shop.said
@@ -240,7 +240,7 @@ async def test_a_sync_that_is_killed_is_followed_by_a_whole_one(shop: ShopRoad) 
 async def recorded(stack: Stack, database: DatabaseSettings, tmp_path: Path) -> AsyncIterator[ShopRoad]:
     """A road from a shop that answers with the recorded payloads."""
     vhost = stack.create_vhost(f"test_{secrets.token_hex(4)}")
-    with UpstreamProcess("--recorded", str(RECORDED)) as upstream:
+    with Upstream("--recorded", str(RECORDED)) as upstream:
         road = Road(database, vhost, upstream, tmp_path, roles=roles_of(stack))
         try:
             yield ShopRoad(road)

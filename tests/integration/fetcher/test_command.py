@@ -12,13 +12,13 @@ from typing import Any
 import aio_pika
 import asyncpg
 import pytest
+from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
 
 from common import topology
 from common.events import decode
 from common.settings import DatabaseSettings
 from sandbox.stack import Stack, Vhost
-from sandbox.upstream.server import UpstreamProcess
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,7 @@ def make(database: DatabaseSettings, vhost: Vhost, tmp_path: Path) -> Iterator[M
                 script = tmp_path / "faults.json"
                 script.write_text(json.dumps(faults))
                 options = (*options, "--faults", str(script))
-            upstream = exits.enter_context(UpstreamProcess("--offers", "100", "--quirks", "off", *options))
+            upstream = exits.enter_context(Upstream("--offers", "100", "--quirks", "off", *options))
             command = Command(database, vhost, upstream, tmp_path, extra)
             exits.callback(command.end)
             return command

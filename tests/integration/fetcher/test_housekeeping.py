@@ -7,11 +7,11 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Vhost
-from sandbox.upstream.server import UpstreamProcess
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +24,7 @@ CHANGES = """
 @pytest.fixture
 def command(database: DatabaseSettings, vhost: Vhost, tmp_path: Path) -> Iterator[Command]:
     """A fetcher that has nothing to fetch."""
-    with UpstreamProcess("--offers", "1") as upstream:
+    with Upstream("--offers", "1") as upstream:
         made = Command(database, vhost, upstream, tmp_path, {"FEEDMILL__PLATFORMS__CHE168__ENABLED": "false"})
         yield made
         made.end()

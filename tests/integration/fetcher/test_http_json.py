@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 import httpx
 import pytest
+from tests.forking import Upstream
 from tests.integration.fetcher.raw_server import raw_server, sending, whole
 
 from common.errors import ConfigurationError
@@ -92,7 +93,7 @@ async def test_a_proxy_of_the_environment_is_used(
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[UpstreamProcess]:
     """A stand-in with 45 offers."""
-    with UpstreamProcess("--offers", "45", "--seed", "7", "--quirks", "off") as process:
+    with Upstream("--offers", "45", "--seed", "7", "--quirks", "off") as process:
         yield process
 
 

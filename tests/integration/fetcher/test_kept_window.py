@@ -14,11 +14,11 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Vhost
-from sandbox.upstream.server import UpstreamProcess
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ def command(database: DatabaseSettings, vhost: Vhost, tmp_path: Path) -> Iterato
     dead = {"kind": "status", "code": 503, "endpoint": "offers", "position": 2, "times": None}
     script.write_text(json.dumps([dead]))
     options = ("--offers", "60", "--quirks", "off", "--faults", str(script))
-    with UpstreamProcess(*options) as upstream:
+    with Upstream(*options) as upstream:
         command = Command(database, vhost, upstream, tmp_path)
         yield command
         command.end()

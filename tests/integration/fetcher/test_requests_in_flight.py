@@ -5,11 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Vhost
-from sandbox.upstream.server import UpstreamProcess
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ async def test_the_upstream_sees_as_many_requests_at_once_as_are_allowed(
     database: DatabaseSettings, vhost: Vhost, tmp_path: Path, setting: dict[str, str], most: int
 ) -> None:
     options = ("--offers", str(20 * PAGES), "--quirks", "off", "--delay-ms", "50")
-    with UpstreamProcess(*options) as upstream:
+    with Upstream(*options) as upstream:
         command = Command(database, vhost, upstream, tmp_path, setting)
         try:
             assert await asyncio.to_thread(command.run, "initial-load") == 0, command.said

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 from tests.contract.fetcher.stores import address_of
+from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
 
 from common.settings import DatabaseSettings
 from fetcher.adapters.session import PlatformSession
 from sandbox.stack import Vhost
-from sandbox.upstream.server import UpstreamProcess
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +32,7 @@ async def test_a_gap_is_a_row_until_retry_gaps_has_closed_it(
     script = tmp_path / "faults.json"
     script.write_text(json.dumps([{"kind": "status", "code": 503, "endpoint": "offers", "position": 2, "times": None}]))
     options = ("--offers", "60", "--quirks", "off", "--faults", str(script))
-    with UpstreamProcess(*options) as upstream:
+    with Upstream(*options) as upstream:
         command = Command(database, vhost, upstream, tmp_path, {"FEEDMILL__FETCHER__MAX_RETRIES": "0"})
         assert await asyncio.to_thread(command.run, "initial-load") == 1
         assert await rows(database, LEDGER) == [(1, "fetched"), (2, "gap"), (3, "fetched")]

@@ -15,13 +15,13 @@ import asyncpg
 import httpx
 import pytest
 from aio_pika.abc import AbstractChannel
+from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
 
 from common import topology
 from common.clock import SystemClock
 from common.settings import DatabaseSettings
 from sandbox.stack import Stack, Vhost
-from sandbox.upstream.server import UpstreamProcess
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def make(database: DatabaseSettings, vhost: Vhost, tmp_path: Path) -> Iterator[M
     with ExitStack() as exits:
 
         def start(*options: str, **extra: str) -> Command:
-            upstream = exits.enter_context(UpstreamProcess("--offers", "200", "--quirks", "off", *options))
+            upstream = exits.enter_context(Upstream("--offers", "200", "--quirks", "off", *options))
             command = Command(database, vhost, upstream, tmp_path, extra)
             exits.callback(command.end)
             return command

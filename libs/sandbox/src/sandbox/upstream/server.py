@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import IO, Protocol, Self
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -73,6 +73,25 @@ def serve(app: UpstreamApp, sock: socket.socket, *, on_ready: Callable[[], None]
     uvicorn.Server(config).run(sockets=[sock])
 
 
+class Talking(Protocol):
+    """A process of which one reads what it prints, such as `subprocess.Popen`."""
+
+    pid: int
+    stdout: IO[str] | None
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, at most `timeout` seconds.
+
+        Raises:
+            subprocess.TimeoutExpired: It runs still.
+        """
+        ...
+
+
 class UpstreamProcess:
     """A stand-in in a process group of its own on a free port of the loopback.
 
@@ -86,7 +105,7 @@ class UpstreamProcess:
     def __init__(self, *options: str, timeout_s: float = 30.0) -> None:
         self._options: Sequence[str] = options
         self._timeout_s = timeout_s
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Talking | None = None
         self.base_url = ""
         self.api_key = options[options.index("--api-key") + 1] if "--api-key" in options else API_KEY
 
@@ -109,10 +128,7 @@ class UpstreamProcess:
 
     def __enter__(self) -> Self:
         """Start the process."""
-        command = [sys.executable, "-m", "sandbox", "upstream", "--port", "0", *self._options]
-        self._process = subprocess.Popen(  # noqa: S603 - our own program and options
-            command, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
+        self._process = self._started("upstream", "--port", "0", *self._options)
         try:
             self.base_url = self._first_url(self._process)
         except NotReadyError:
@@ -140,7 +156,14 @@ class UpstreamProcess:
         if process.stdout is not None:
             process.stdout.close()
 
-    def _first_url(self, process: subprocess.Popen[str]) -> str:
+    def _started(self, *words: str) -> Talking:
+        """Start `sandbox` in a session of its own."""
+        command = [sys.executable, "-m", "sandbox", *words]
+        return subprocess.Popen(  # noqa: S603 - our own program and options
+            command, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def _first_url(self, process: Talking) -> str:
         assert process.stdout is not None  # noqa: S101 - asked for in Popen
         ready, _, _ = select.select([process.stdout], [], [], self._timeout_s)
         line = process.stdout.readline() if ready else ""
