@@ -31,7 +31,7 @@ __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what the long forms of tests take."""
-    parser.addoption("--crawl-offers", type=int, default=5_000, help="offers of the crawl (make crawl: 50,000)")
+    parser.addoption("--crawl-offers", type=int, default=2_500, help="offers of the crawl (make crawl: 50,000)")
     parser.addoption("--alarms", action="store_true", help="let a real Prometheus raise alerts (make alarms)")
     parser.addoption("--kills", type=int, default=10, help="how often the chaos test kills (make chaos: 200)")
     parser.addoption("--broker-kills", type=int, default=1, help="kills of a cluster's nodes (make chaos: 12)")

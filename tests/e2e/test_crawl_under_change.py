@@ -1,6 +1,6 @@
 """A list walked while its offers come, go and change: what a plain crawl misses, a reconciliation brings.
 
-`make crawl` runs it with 50,000 offers and 5,000 events under the crawl; `make test` with a tenth of both.
+`make crawl` runs it with 50,000 offers and 5,000 events under the crawl; `make test` with a twentieth of both.
 """
 
 import json
