@@ -159,18 +159,36 @@ def test_the_doctor_finds_no_error(machine: Machine) -> None:
 
 
 @pytest.mark.usefixtures("said")
-def test_status_shows_what_died_and_the_next_up_starts_only_that(machine: Machine) -> None:
+def test_status_shows_what_died_and_the_next_up_starts_only_that_even_after_one_that_was_interrupted(
+    machine: Machine,
+) -> None:
     before = machine.processes()
     assert machine.local("status").returncode == 0
     before["normalizer"].end(signal.SIGKILL, patience_s=5)
     status = machine.local("status")
     assert status.returncode == 1
     assert re.search(r"^normalizer +- +not running$", status.stdout, re.MULTILINE)
-    again = machine.local("up", API_PORT=str(LocalFolder(machine.root / ".local").state.ports["gateway_preferred"]))
+    port = str(LocalFolder(machine.root / ".local").state.ports["gateway_preferred"])
+    interrupt_up(machine, at="starting normalizer", API_PORT=port)
+    again = machine.local("up", API_PORT=port)
     assert again.returncode == 0, again.stderr
     assert "was finished" in again.stderr
     after = machine.processes()
     assert {name for name in after if after[name] != before[name]} == {"normalizer"}
+
+
+def interrupt_up(machine: Machine, *, at: str, **given: str) -> None:
+    """Press Ctrl-C while `up` starts something; what it has started is known, and ended by a later test of `down`."""
+    # A shell's background job, as which the tests may run, has SIGINT ignored, and every child of it as well.
+    driver = ["env", "--default-signal=INT", program("sandbox"), "local", "--root", str(machine.root), "up"]
+    environment = {**machine.environment, **given}
+    with subprocess.Popen(driver, stdout=subprocess.PIPE, text=True, env=environment) as up:  # noqa: S603 - own words
+        assert up.stdout is not None
+        assert any(at in line for line in up.stdout)
+        up.send_signal(signal.SIGINT)
+        rest = up.stdout.read()
+    assert up.returncode == 130
+    assert rest.endswith("[WARNING] interrupted; what was started goes on running: make down ends it\n")
 
 
 @pytest.mark.usefixtures("said")
@@ -254,24 +272,6 @@ def test_down_ends_everything_even_with_wrong_settings_and_leaves_the_data(machi
     (machine.root / ".env").unlink()
     assert machine.local("down").stdout == "[INFO] nothing was running\n"
     assert (machine.root / ".local" / "stack" / "stack.json").is_file()
-
-
-@pytest.mark.usefixtures("said")
-def test_an_interrupted_up_is_cleaned_by_down(machine: Machine) -> None:
-    # A shell's background job, as which the tests may run, has SIGINT ignored, and every child of it as well.
-    driver = ["env", "--default-signal=INT", program("sandbox"), "local", "--root", str(machine.root), "up"]
-    with subprocess.Popen(driver, stdout=subprocess.PIPE, text=True, env=machine.environment) as up:  # noqa: S603 - own words
-        assert up.stdout is not None
-        for line in up.stdout:
-            if "starting upstream" in line:
-                break
-        up.send_signal(signal.SIGINT)
-        rest = up.stdout.read()
-    assert up.returncode == 130
-    assert rest.endswith("[WARNING] interrupted; what was started goes on running: make down ends it\n")
-    before = machine.processes()
-    assert machine.local("down").returncode == 0
-    assert not [name for name, process in before.items() if process.is_alive()]
 
 
 @pytest.mark.usefixtures("said")
