@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from common.errors import UnavailableError
 from common.settings import DatabaseSettings
 from gateway.adapters.database import Database
 
@@ -63,18 +64,32 @@ async def test_nobody_gets_the_connection_that_failed_as_it_is(database: Databas
         assert await waiting is not stuck
 
 
-@pytest.mark.parametrize("broke", [False, True])
-async def test_a_connection_for_somebody_who_gave_up_is_the_next_one_s_unless_it_broke(
-    database: DatabaseSettings, *, broke: bool
-) -> None:
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_connection_for_somebody_who_gave_up_goes_to_the_next(database: DatabaseSettings, others: int) -> None:
     async with opened(database, 1) as lender:
         async with lender.connection() as handed_on:
             waiting = await begun(_lent(lender))
+            next_ones = [await begun(_lent(lender)) for _ in range(others)]
         waiting.cancel()
         await asyncio.wait([waiting])
-        if broke:
-            handed_on.terminate()
-        assert (await _lent(lender) is handed_on) is not broke
+        assert waiting.cancelled()
+        assert [await next_one for next_one in next_ones] == [handed_on] * others
+        await _lent(lender)
+
+
+async def test_who_waited_too_long_is_told_and_takes_nobody_s_turn(database: DatabaseSettings) -> None:
+    async with opened(database, 1) as lender:
+        async with lender.connection():
+            lender._wait_s = 0  # noqa: SLF001 - a real one would be waited for
+            with pytest.raises(UnavailableError, match="no connection in time"):
+                await _lent(lender)
+            waiting = await begun(_lent(lender))
+            lender._wait_s = 30  # noqa: SLF001 - as above
+            next_one = await begun(_lent(lender))
+            with pytest.raises(UnavailableError):
+                await waiting
+        await next_one
+        await _lent(lender)
 
 
 async def begun(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

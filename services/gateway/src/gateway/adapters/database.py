@@ -5,6 +5,7 @@ that broke is noticed when it is lent or by the statement that fails on it.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol, TypeVar
@@ -27,6 +28,8 @@ _NOT_USABLE: Final = (
     asyncpg.InvalidCatalogNameError,  # 3D: the database does not exist
     asyncpg.UndefinedTableError,  # 42P01: not migrated yet
 )
+_LATE: Final = object()
+"""What a turn is that did not come in time."""
 _CONFLICT: Final = "conflict with recovery"
 TOO_LONG: Final = "the query took longer than it may; narrow it with a filter"
 
@@ -71,11 +74,10 @@ class Database:
         command_timeout_s = settings.statement_timeout_s + COMMAND_MARGIN_S
         self.longest_s = settings.connect_timeout_s + command_timeout_s
         """How long a statement may take in all."""
-        self._turns = asyncio.Semaphore(settings.pool_size)
-        """Who waits is served in turn; the pool itself gives a free connection to whoever comes at that moment."""
-        self._waiting = 0
-        self._handed_on: list[Any] = []
-        """Connections for those whose turn it is now."""
+        self._free = settings.pool_size
+        """How many more connections may be lent; above 0 nobody waits."""
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        """Who waits, in order: the pool itself gives a free connection to whoever comes at that moment."""
         self._pool = asyncpg.create_pool(
             host=settings.host,
             port=settings.port,
@@ -154,56 +156,75 @@ class Database:
         finally:
             await self._take_back(lent, is_fit=is_fit)
 
-    async def _take_back(self, lent: Any, *, is_fit: bool) -> None:
-        """End a loan: who waits gets the connection as it is, which the pool would take 40 us to take back and lend."""
-        try:
-            if is_fit and self._waiting > len(self._handed_on):
-                self._handed_on.append(lent)
-            else:
-                await self._pool.release(lent)
-        finally:
-            self._turns.release()
-
     async def _lent(self) -> Any:
-        has_turn = False
+        deadline = asyncio.get_running_loop().time() + self._wait_s
         try:
-            async with asyncio.timeout(self._wait_s):  # the pool's own limit costs a task for each loan
-                has_turn = await self._turn()
-                lent, has_turn = await self._free(), False
-                return lent
+            handed_on = await self._turn(deadline)
+            return await self._pooled(deadline) if handed_on is None else handed_on
         except TimeoutError as error:
             raise UnavailableError("the database gives no connection in time") from error
         except _NOT_USABLE as error:
             raise UnavailableError(_said(error)) from error
-        finally:
-            if has_turn:
-                self._turns.release()
 
-    async def _turn(self) -> bool:
-        self._waiting += 1
+    async def _turn(self, deadline: float) -> Any:
+        """Wait until one may borrow; return the connection of whoever has done with one, None where the pool has it."""
+        if self._free:
+            self._free -= 1
+            return None
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        self._waiting.append(turn)
+        late = loop.call_at(deadline, _give_up, turn)  # `asyncio.timeout` costs a twentieth of a whole answer
         try:
-            return await self._turns.acquire()
+            given = await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result() is not _LATE:
+                await self._take_back(turn.result(), is_fit=True)
+            raise
         finally:
-            self._waiting -= 1
+            late.cancel()
+        if given is _LATE:
+            raise TimeoutError
+        return given
 
-    async def _free(self) -> Any:
-        while self._handed_on:
-            lent = self._handed_on.pop()
-            if _is_open(lent):
-                return lent
-            await self._pool.release(lent)
-        return await self._pool.acquire()
+    async def _pooled(self, deadline: float) -> Any:
+        try:
+            async with asyncio.timeout_at(deadline):  # the pool's own limit costs a task for each loan
+                return await self._pool.acquire()
+        except BaseException:
+            self._end_turn()
+            raise
+
+    async def _take_back(self, lent: Any, *, is_fit: bool) -> None:
+        """End a loan: who waits gets the connection as it is, which the pool would take 40 us to take back and lend."""
+        if is_fit and self._handed_on(lent):
+            return
+        try:
+            if lent is not None:
+                await self._pool.release(lent)
+        finally:
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        if not self._handed_on(None):
+            self._free += 1
+
+    def _handed_on(self, lent: Any) -> bool:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(lent)
+                return True
+        return False
+
+
+def _give_up(turn: "asyncio.Future[Any]") -> None:
+    if not turn.done():
+        turn.set_result(_LATE)
 
 
 async def _nothing_to_reset(_connection: Any) -> None:
     """Leave the session as it is: our statements set nothing in it, and asyncpg ends an open transaction itself."""
-
-
-def _is_open(lent: Any) -> bool:
-    try:
-        return not lent.is_closed()
-    except asyncpg.InterfaceError:
-        return False  # it broke, so the pool has taken it back already
 
 
 def _said(error: BaseException) -> str:
