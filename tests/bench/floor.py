@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import msgspec
 from tests.bench.chain import WITHIN_S, a_road, cpu_s
 from tests.e2e.road import Road, Service, until
 
@@ -105,9 +104,7 @@ async def written(store: PostgresStore, rows: Sequence[RawRow], *, are_new: bool
     for place in range(0, len(rows), BATCH):
         batch = rows[place : place + BATCH]
         offers = [normalise(row.data, PROFILE)[0] for row in batch]
-        catalogue = [
-            CatalogueRow(row, offer, msgspec.json.encode(offer)) for row, offer in zip(batch, offers, strict=True)
-        ]
+        catalogue = [CatalogueRow(row, offer) for row, offer in zip(batch, offers, strict=True)]
         batches.append(([StoredRow(row, 1) for row in batch], catalogue))
     started = time.monotonic()  # noqa: TID251 - a benchmark reads the real clock
     for raw, catalogue in batches:

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from tests.contract.normalizer.product_fakes import FakeShelf, ShopTables
 
 from normalizer.core.drift import MAX_WORDS, Drift
@@ -220,7 +221,11 @@ class FakeTransaction:
         for row in rows:
             if self._store.poison(row):
                 raise PoisonError("23514 the catalogue refuses a row")
-            self._tables.catalogue[Key(row.raw.platform, row.raw.inner_id)] = row
+            key = Key(row.raw.platform, row.raw.inner_id)
+            if row.news is not None:
+                patched = _document(self._tables.catalogue[key]) | json.loads(row.news)
+                assert patched == _document(row), "the others are not as the table holds them"
+            self._tables.catalogue[key] = row
 
     async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
         """Append to the feed."""
@@ -252,7 +257,12 @@ class FakeTransaction:
 
 
 def _listed(row: CatalogueRow) -> Listed:
-    return Listed(row.document, row.raw.active and row.raw.is_complete)
+    return Listed(msgspec.json.encode(row.offer), row.raw.active and row.raw.is_complete)
+
+
+def _document(row: CatalogueRow) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(row.offer)
+    return found
 
 
 def _key(stored: StoredRow) -> Key:

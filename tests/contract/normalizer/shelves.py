@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import asyncpg
+import msgspec
 from tests.contract.normalizer.fakes import FakeStore
 
 from common.db.states import ACTIVE
@@ -126,7 +127,7 @@ class FakeShelf:
 
     async def listed(self) -> dict[str, dict[str, Any]]:
         """Return catalogue documents by inner_id."""
-        return {key.inner_id: json.loads(row.document) for key, row in self.store.tables.catalogue.items()}
+        return {key.inner_id: msgspec.to_builtins(row.offer) for key, row in self.store.tables.catalogue.items()}
 
     async def pages(self) -> dict[str, Page]:
         """Return the ledger by message id."""

@@ -47,7 +47,7 @@ def a_ledger_page(message_id: str = "che168:page:1:run1", **values: Any) -> Ledg
 
 def a_catalogue_row(raw: RawRow) -> CatalogueRow:
     offer, _ = normalise(raw.data, PlatformProfile())
-    return CatalogueRow(raw, offer, msgspec.json.encode(offer))
+    return CatalogueRow(raw, offer)
 
 
 async def insert(transaction: Transaction, *rows: RawRow, processed: bool = True) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.contract.normalizer.fakes import FakeStore
 
 from common.events import InnerId
-from normalizer.core.catalogue import change_of, difference, write_catalogue
+from normalizer.core.catalogue import compared, difference, write_catalogue
 from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError
 from normalizer.core.merge import NEVER, RawRow
@@ -41,7 +41,7 @@ def a_raw_row(*, active: bool = True, complete: bool = True, **data: Any) -> Raw
 
 def a_row(*, active: bool = True, complete: bool = True, **document: Any) -> CatalogueRow:
     offer = msgspec.convert({"currency": "CNY"} | document, Offer)
-    return CatalogueRow(a_raw_row(active=active, complete=complete), offer, msgspec.json.encode(offer))
+    return CatalogueRow(a_raw_row(active=active, complete=complete), offer)
 
 
 def listed(*, visible: bool = True, **document: Any) -> Listed:
@@ -89,10 +89,31 @@ def listed(*, visible: bool = True, **document: Any) -> Listed:
 def test_what_readers_see_change(
     old: Listed | None, row: CatalogueRow, expected: tuple[str, dict[str, Any]] | None
 ) -> None:
-    change = change_of(row, old)
+    _, change = compared(row.raw, row.offer, old)
     said = None if change is None else (change.change_type, json.loads(change.diff))
     assert said == expected
     assert change is None or change.key == Key("che168", "7")
+
+
+@pytest.mark.parametrize(
+    ("old", "row", "news"),
+    [
+        pytest.param(None, a_row(price=1), None, id="new"),
+        pytest.param(listed(price=1), a_row(price=2), {"price": 2}, id="another price"),
+        pytest.param(listed(), a_row(price=0), {"price": 0}, id="a price"),
+        pytest.param(listed(price=1), a_row(), None, id="no price any more"),
+        pytest.param(listed(price=1), a_row(price=1, active=False), {}, id="gone"),
+        pytest.param(listed(price=1), a_row(price=2, active=False), {"price": 2}, id="gone with another price"),
+        pytest.param(listed(price=1), a_row(price=1), {}, id="the same"),
+        pytest.param(listed(price=1, year=2020), a_row(price=2, year=2021), None, id="another price and more"),
+        pytest.param(listed(gone=1, price=1), a_row(price=2), None, id="a field of another version of ours"),
+    ],
+)
+def test_a_price_and_nothing_at_all_are_written_without_the_rest(
+    old: Listed | None, row: CatalogueRow, news: dict[str, Any] | None
+) -> None:
+    written, _ = compared(row.raw, row.offer, old)
+    assert (None if written.news is None else json.loads(written.news)) == news
 
 
 def test_a_difference_names_every_field_with_what_was_and_what_is() -> None:

@@ -181,8 +181,13 @@ class PostgresTransaction:
 
     async def write_catalogue(self, rows: Sequence[CatalogueRow]) -> None:
         """Insert or replace catalogue rows."""
+        whole = [_catalogue_row(row) for row in rows if row.news is None]
+        in_part = [_catalogue_news(row) for row in rows if row.news is not None]
         with translated():
-            await self._connection.execute(sql.WRITE_CATALOGUE, list(map(_catalogue_row, rows)))
+            if whole:
+                await self._connection.execute(sql.WRITE_CATALOGUE, whole)
+            if in_part:
+                await self._connection.execute(sql.UPDATE_CATALOGUE, in_part)
 
     async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
         """Append to the downstream feed under its lock."""
@@ -229,9 +234,10 @@ class PostgresTransaction:
         await self.update_rows([], processed=True)
         await self.mark_processed([])
         await self.listed([])
-        await self.write_catalogue([])
         await self.products.write_products("", {})
         with translated():
+            await self._connection.execute(sql.WRITE_CATALOGUE, [])
+            await self._connection.execute(sql.UPDATE_CATALOGUE, [])
             await self._connection.execute(sql.LOG_CHANGES, *_columns((), width=4))
             await self._connection.execute(sql.QUARANTINE, *_columns((), width=7))
             await self._connection.execute(sql.NOTE_DRIFT, *_columns((), width=5))
@@ -347,19 +353,19 @@ def _versions(value: bytes | None) -> tuple[dict[str, int], dict[str, LooseField
 
 
 def _catalogue_row(row: CatalogueRow) -> tuple[Any, ...]:
-    raw, columns = row.raw, list(_offer_values(row.offer))
+    columns = list(_offer_values(row.offer))
     for place in _JSON_PLACES:
         columns[place] = _encode(columns[place])
-    return (
-        raw.platform,
-        raw.inner_id,
-        row.document,
-        ACTIVE if raw.active else INACTIVE,
-        raw.is_complete,
-        raw.created_at,
-        raw.max_seq,
-        *columns,
-    )
+    return (*_catalogue_head(row.raw, _encode(row.offer)), *columns)
+
+
+def _catalogue_news(row: CatalogueRow) -> tuple[Any, ...]:
+    return (*_catalogue_head(row.raw, None if row.news == b"{}" else row.news), row.offer.price)
+
+
+def _catalogue_head(raw: RawRow, document: bytes | None) -> tuple[Any, ...]:
+    active_status = ACTIVE if raw.active else INACTIVE
+    return raw.platform, raw.inner_id, document, active_status, raw.is_complete, raw.created_at, raw.max_seq
 
 
 _offer_values: Final = attrgetter(*sql.OFFER_FIELDS)

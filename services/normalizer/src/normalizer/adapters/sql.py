@@ -171,10 +171,15 @@ CATALOGUE_COLUMNS: Final = (
     *((name, TYPE_OF_FIELD.get(name, "text")) for name in OFFER_FIELDS),
 )
 _NAMES: Final = ", ".join(name for name, _ in CATALOGUE_COLUMNS)
+NEWS_COLUMNS: Final = (*CATALOGUE_COLUMNS[:7], ("price", TYPE_OF_FIELD["price"]))
 
 ROW_TYPES: Final = "; ".join(
     f"CREATE TYPE pg_temp.{name} AS ({', '.join(' '.join(column) for column in columns)})"
-    for name, columns in (("raw_row", (*RAW_COLUMNS, ("news", "jsonb"))), ("catalogue_row", CATALOGUE_COLUMNS))
+    for name, columns in (
+        ("raw_row", (*RAW_COLUMNS, ("news", "jsonb"))),
+        ("catalogue_row", CATALOGUE_COLUMNS),
+        ("catalogue_news", NEWS_COLUMNS),
+    )
 )
 """The rows that are sent whole. Each session names them for itself, so that they are always what this code sends.
 
@@ -188,6 +193,16 @@ ON CONFLICT (platform, inner_id) DO UPDATE
 SET {", ".join(f"{name} = EXCLUDED.{name}" for name, _ in CATALOGUE_COLUMNS[2:])}, updated_at = now()
 """  # noqa: S608 - as above
 """Insert or replace catalogue rows whose raw rows are locked. Unique (platform, inner_id)."""
+
+UPDATE_CATALOGUE: Final = f"""
+UPDATE processed_data
+SET {", ".join(f"{name} = fresh.{name}" for name, _ in NEWS_COLUMNS[3:])}, updated_at = now(),
+    normalized_data = coalesce(processed_data.normalized_data || fresh.normalized_data, processed_data.normalized_data)
+FROM unnest($1::pg_temp.catalogue_news[]) AS fresh
+WHERE processed_data.platform = fresh.platform AND processed_data.inner_id = fresh.inner_id
+"""  # noqa: S608 - as above
+"""Write a new price, or only whether an offer is active, of catalogue rows whose raw rows are locked; a document of
+which nothing is new stays as stored. Unique (platform, inner_id)."""
 
 LOCK_CHANGES: Final = "SELECT pg_advisory_xact_lock(7311144301)"
 """Held from before the ids of changes are drawn until after the commit: ids become visible in their order."""

@@ -22,6 +22,8 @@ from normalizer.core.profiles import Profiles
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+IN_PLACE: Final = frozenset({"price"})
+"""The fields that are written without the others: what most changes say."""
 _NONE_READ: Final[Mapping[Key, Reading]] = MappingProxyType({})
 
 
@@ -65,29 +67,36 @@ async def write_catalogue(
     if of_shops:
         new, known = ([row for row in rows if row.platform not in shops] for rows in (new, known))
     old = await transaction.listed([_key(row) for row in known]) if known else {}
-    rows = [
-        _catalogue_row(row, profiles, readings.get(key), counts, drift)
+    written = [
+        compared(row, _offer(row, profiles, readings.get(key), counts, drift), old.get(key))
         for key, row in sorted(((_key(row), row) for row in (*new, *known)), key=itemgetter(0))
     ]
-    if rows:
-        await transaction.write_catalogue(rows)
-    changes = [change for row in rows if (change := change_of(row, old.get(_key(row.raw)))) is not None]
+    if written:
+        await transaction.write_catalogue([row for row, _ in written])
+    changes = [change for _, change in written if change is not None]
     return changes + await write_shops(transaction, shops, of_shops, counts=counts)
 
 
-def change_of(row: CatalogueRow, old: Listed | None) -> CatalogueChange | None:
-    """Return what readers of the catalogue see change: an offer comes, goes, or has other fields; None: nothing."""
+def compared(raw: RawRow, offer: Offer, old: Listed | None) -> tuple[CatalogueRow, CatalogueChange | None]:
+    """Return what is to be written, and what readers of the catalogue see change; None: nothing."""
+    if old is None:
+        return CatalogueRow(raw, offer), _change(raw, None, {})
+    diff = _changes(old.document, offer)
+    is_little = diff.keys() <= IN_PLACE and all(is_now is not None for _, is_now in diff.values())
+    news = _encode({name: is_now for name, (_, is_now) in diff.items()}) if is_little else None
+    return CatalogueRow(raw, offer, news), _change(raw, old, diff)
+
+
+def _change(raw: RawRow, old: Listed | None, diff: Mapping[str, Sequence[Any]]) -> CatalogueChange | None:
+    """Return whether an offer comes, goes, or has other fields."""
     was_visible = old is not None and old.is_visible
-    is_visible = row.raw.active and row.raw.is_complete
-    key = _key(row.raw)
+    is_visible = raw.active and raw.is_complete
+    key = _key(raw)
     if is_visible and not was_visible:
         return CatalogueChange(key, ChangeType.ADDED.value, b"{}")
     if was_visible and not is_visible:
         return CatalogueChange(key, ChangeType.REMOVED.value, b"{}")
-    if not is_visible or old is None or old.document == row.document:
-        return None
-    diff = _changes(old.document, row.offer)
-    return CatalogueChange(key, ChangeType.CHANGED.value, _encode(diff)) if diff else None
+    return CatalogueChange(key, ChangeType.CHANGED.value, _encode(diff)) if is_visible and diff else None
 
 
 def _changes(old: bytes, new: Offer) -> dict[str, list[Any]]:
@@ -111,9 +120,9 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list
     return {name: [was, is_now] for name in names if (was := old.get(name)) != (is_now := new.get(name))}
 
 
-def _catalogue_row(
+def _offer(
     row: RawRow, profiles: Profiles, reading: Reading | None, counts: Counter[str], drift: Counter[Drift]
-) -> CatalogueRow:
+) -> Offer:
     profile = profiles.get(row.platform)
     if not isinstance(profile, PlatformProfile):
         raise PoisonError(f"{row.platform}/{row.inner_id}: platform is not configured")
@@ -125,7 +134,7 @@ def _catalogue_row(
     for oddity in odd:
         counts[f"odd.{oddity.field}:{oddity.reason}"] += 1
         drift[Drift(row.platform, *oddity)] += 1
-    return CatalogueRow(row, offer, _encode(offer))
+    return offer
 
 
 def _key(row: RawRow) -> Key:

@@ -93,11 +93,16 @@ class LandedRow:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
-    """An offer on its way into `processed_data`."""
+    """An offer on its way into `processed_data`.
+
+    Attributes:
+        news: Of an offer that the catalogue holds, and whose document is new in its price at most, just that as a JSON
+            object; None: it is written whole.
+    """
 
     raw: RawRow
     offer: Offer
-    document: bytes
+    news: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
