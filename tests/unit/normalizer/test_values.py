@@ -206,8 +206,3 @@ def test_no_scalar_raises(value: Any) -> None:
         how(value)
     found = values.text(value)
     assert found is None or ("\x00" not in found and found.encode())
-
-
-def test_what_was_made_of_one_value_is_not_taken_for_an_equal_one_of_another_type() -> None:
-    read = values.remembered(repr)
-    assert [read(value) for value in (1, True, 1.0, "1", [1], 1)] == ["1", "True", "1.0", "'1'", "[1]", "1"]

@@ -77,7 +77,7 @@ _short_text: Final = lru_cache(maxsize=8192)(_text)
 
 def remembered(read: Callable[[Any], T]) -> Callable[[Any], T]:
     """Return the same reader of single values, which keeps what it made of numbers and short texts: they come again."""
-    kept = lru_cache(maxsize=4096, typed=True)(read)
+    kept = lru_cache(maxsize=4096)(read)
 
     def reader(value: Any) -> T:
         kind = type(value)
