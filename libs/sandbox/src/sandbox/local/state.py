@@ -81,9 +81,7 @@ class LocalFolder:
 
     def save(self) -> None:
         """Replace the state file as a whole, readable by its owner only; the caller holds the folder."""
-        fresh = self.path / f"{_FILE}.new"
-        write_private(fresh, self.state.model_dump_json(indent=1))
-        fresh.replace(self.path / _FILE)
+        write_private(self.path / _FILE, self.state.model_dump_json(indent=1))
 
     def secret(self, name: str) -> str:
         """Return the secret of this name; made at random when it is asked for first."""

@@ -105,6 +105,8 @@ class Stack:
             self._settle_brokers()
             self._choose_ports()
             try:
+                if "broker" in self._servers:
+                    self.broker.launch()  # takes longest, and goes on while the database is made
                 for server in self._servers.values():
                     server.start()
             except BaseException:

@@ -90,13 +90,13 @@ class StateFile:
 
     def save(self) -> None:
         """Replace the file at once, readable by its owner only."""
-        path = self.folder / _FILE
-        write_private(path.with_suffix(".new"), self.state.model_dump_json(indent=1))
-        path.with_suffix(".new").replace(path)
+        write_private(self.folder / _FILE, self.state.model_dump_json(indent=1))
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that its owner alone can read, from its first byte on."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    """Replace a file at once by one that its owner alone can read, from its first byte on."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
+    new.replace(path)
