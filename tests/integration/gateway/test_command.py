@@ -9,9 +9,11 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import httpx
 import pytest
+from tests import forking
 from tests.integration.gateway.conftest import opened
 
 from common.clock import SystemClock
@@ -64,9 +66,13 @@ async def started(environment: Mapping[str, str], *arguments: str) -> asyncio.su
 
 async def run(environment: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
     """Run the command to its end; return its code, output and log."""
-    process = await started(environment, *arguments)
-    out, log = await asyncio.wait_for(process.communicate(), 30)
-    return process.returncode or 0, out.decode(), log.decode()
+    with TemporaryFile() as out, TemporaryFile() as log:
+        files = {"output": out.fileno(), "errors": log.fileno()}
+        process = forking.start("gateway", *arguments, env=environment, cwd=Path(environment["HOME"]), **files)
+        code = await asyncio.to_thread(process.wait, 60)
+        out.seek(0)
+        log.seek(0)
+        return code, out.read().decode(), log.read().decode()
 
 
 @asynccontextmanager
@@ -86,7 +92,7 @@ async def running(
 
 
 async def _until_alive(process: asyncio.subprocess.Process, client: httpx.AsyncClient) -> None:
-    deadline = SystemClock().monotonic() + 20
+    deadline = SystemClock().monotonic() + 60
     while SystemClock().monotonic() < deadline and process.returncode is None:
         try:
             await client.get("/health/live")
@@ -121,7 +127,7 @@ async def test_tokens_are_made_once_at_initialisation_and_open_the_gateway(
         assert (await client.get("/docs")).status_code == 200
         assert resident_kb(process.pid) < MAX_RESIDENT_KB
         process.send_signal(signal.SIGTERM)
-        out_log = await asyncio.wait_for(process.communicate(), 20)
+        out_log = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0
     assert b"Traceback" not in out_log[1]
     async with opened(database) as pool:

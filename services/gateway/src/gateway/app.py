@@ -227,15 +227,18 @@ def listen(host: str, port: int, *, send_timeout_s: float) -> socket.socket:
     Raises:
         ConfigurationError: The port is taken, or the address is none of this machine's.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(send_timeout_s * 1000))
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port} (API_HOST, API_PORT): {error.strerror}") from error
+    with contextlib.ExitStack() as failing:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            listener = failing.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(send_timeout_s * 1000))
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            why = f"cannot listen on {host}:{port} (API_HOST, API_PORT): {error.strerror}"
+            raise ConfigurationError(why) from error
+        failing.pop_all()
     return listener
 
 
