@@ -265,9 +265,11 @@ class _Session:
         """Return when the queue holds messages although this session has had nothing in hand for so long."""
         while True:
             await self._clock.sleep(self._how.stalled_after_s / CHECKS_PER_STALL)
-            idle_s = self._clock.monotonic() - self._last_busy_s
-            if not self._in_hand and idle_s >= self._how.stalled_after_s and await self._waiting():
-                return
+            if self._is_idle() and await self._waiting() and self._is_idle():
+                return  # idle still: what waited was not just on its way to us
+
+    def _is_idle(self) -> bool:
+        return not self._in_hand and self._clock.monotonic() - self._last_busy_s >= self._how.stalled_after_s
 
     async def _waiting(self) -> int:
         """Return how many messages wait for a consumer; 0 while the broker cannot be asked."""
