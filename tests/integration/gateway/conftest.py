@@ -123,7 +123,7 @@ async def served(database: DatabaseSettings) -> AsyncIterator[Served]:
     stack: list[Any] = []
 
     async def made(*, clock: VirtualClock | None = None, **bounds: Any) -> httpx.AsyncClient:
-        lent = opened(database.model_copy(update={"statement_timeout_s": 2.0, "connect_timeout_s": 2.0} | bounds))
+        lent = opened(database.model_copy(update={"statement_timeout_s": 20.0, "connect_timeout_s": 20.0} | bounds))
         pool = await lent.__aenter__()
         stack.append(lent)
         used = clock or VirtualClock(SystemClock().now())

@@ -104,7 +104,7 @@ async def live(database: DatabaseSettings, folder: Path, **settings: str) -> Asy
         await _until_ready(gateway)
         yield gateway
         process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 60)
     finally:
         if process.returncode is None:
             process.kill()
@@ -112,7 +112,7 @@ async def live(database: DatabaseSettings, folder: Path, **settings: str) -> Asy
 
 
 async def _until_ready(gateway: Live) -> None:
-    deadline = SystemClock().monotonic() + 30
+    deadline = SystemClock().monotonic() + 60
     async with httpx.AsyncClient() as client:
         while SystemClock().monotonic() < deadline and gateway.process.returncode is None:
             try:

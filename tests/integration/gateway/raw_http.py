@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-CLOSED_WITHIN_S: Final = 8.0
+CLOSED_WITHIN_S: Final = 60.0
 
 
 @dataclass(frozen=True)

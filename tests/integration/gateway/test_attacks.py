@@ -46,7 +46,7 @@ LEAKS = (
     ),
     *(b"/home/", b"python", b"Python", SECRET.encode(), TOKEN.encode()),
 )
-LATE_S = 4.0
+LATE_S = 10.0
 MAX_RESIDENT_KB = 130 * 1024
 PROTECTED = (b"x-content-type-options: nosniff", b"x-request-id: ", b"content-security-policy: ", b"cache-control: ")
 
@@ -197,5 +197,5 @@ async def test_a_wrong_token_takes_as_long_wherever_it_is_wrong(gateway: Live) -
                 started = clock.monotonic()
                 assert (await client.get("/offers", headers=headers)).status_code == 401
                 took[token].append(clock.monotonic() - started)
-    usual = [sorted(times)[len(times) // 4] for times in took.values()]  # the slower ones tell of the machine
+    usual = [min(times) for times in took.values()]  # the slower ones tell of the machine
     assert max(usual) < 1.6 * min(usual)

@@ -64,7 +64,7 @@ async def soon(pool: Database, sql: str, fits: Callable[[int], bool]) -> None:
     Raises:
         TimeoutError: It does not within 10 seconds.
     """
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not fits(len(await pool.fetch(sql))):
             await SystemClock().sleep(0.02)
 
