@@ -20,7 +20,7 @@ from sandbox.stack import Stack, Vhost
 from sandbox.upstream.server import UpstreamProcess
 
 POLL_S = 0.05
-STOP_WITHIN_S = 10.0
+STOP_WITHIN_S = 30.0
 UPSTREAM_WAIT_S = 30.0
 
 

@@ -116,7 +116,7 @@ async def look_at_answers(road: Road, witness: Witness, **extra: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     made = road.start("gateway", "tokens", "create", **SET, API_PORT=str(port))
-    await until(lambda: made.process.poll() is not None, within_s=20, what="a token")
+    await until(lambda: made.process.poll() is not None, within_s=60, what="a token")
     token = made.said().split()[-1] if made.process.returncode == 0 else "x" * 16
     gateway = road.start("gateway", "run", **(SET | extra), API_PORT=str(port))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
@@ -127,7 +127,7 @@ async def look_at_answers(road: Road, witness: Witness, **extra: str) -> None:
             except httpx.TransportError:
                 return False
 
-        await until(lives, within_s=20, what="the gateway")
+        await until(lives, within_s=60, what="the gateway")
         for path in PATHS:
             for headers in ({}, {"Authorization": f"Bearer {token}"}, {"X-API-Key": API_KEY}):
                 answer = await client.get(path, headers=headers)
@@ -197,7 +197,7 @@ async def test_no_canary_is_seen_whatever_fails(make_road: MakeRoad, stack: Stac
     kinds = [await fail_in_every_way(road, witness, *command) for command in COMMANDS]
     assert min(kinds) >= 1
     assert max(kinds) >= 15
-    await until(lambda: rows_processed(road), within_s=30, what="the messages landed")
+    await until(lambda: rows_processed(road), within_s=60, what="the messages landed")
     normalizer.stop()
     witness.take("console of the normalizer", normalizer.said())
     await look_at_messages(road, stack, witness)

@@ -219,7 +219,7 @@ async def test_killed_at_each_step_of_a_batch_nothing_is_lost_and_nothing_happen
             rows |= history.rows
             await field.publish(history)
             failing = field.start("tests.e2e.failing_normalizer", point, str(number))
-            await until(lambda: failing.poll() is not None, within_s=30, what=f"death {point} of the {place} batch")  # noqa: B023 - awaited at once
+            await until(lambda: failing.poll() is not None, within_s=60, what=f"death {point} of the {place} batch")  # noqa: B023 - awaited at once
             assert failing.returncode == -9, f"{point} of the {place} batch"
             field.running.remove(failing)
             async with consuming(vhost, database, limits=Limits(weight=BATCH, linger_s=0.05)):

@@ -83,7 +83,7 @@ def road(make_road: MakeRoad) -> Road:
 
 async def running(road: Road) -> Service:
     service = road.start("fetcher", "run")
-    await until(lambda: "orders are taken" in service.said(), within_s=30, what="the service takes orders")
+    await until(lambda: "orders are taken" in service.said(), within_s=60, what="the service takes orders")
     return service
 
 
@@ -103,7 +103,7 @@ async def test_load_pause_restart_resume_and_daily_update_are_driven_from_the_co
         async def has_begun() -> bool:
             return bool(await connection.fetchval("SELECT max(pages) >= 2 FROM fetch_runs"))
 
-        await until(has_begun, within_s=30, what="two pages")
+        await until(has_begun, within_s=60, what="two pages")
 
     assert await console.publish("pause")
     *_, stopped, paused = await console.reads("pause.accepted", "initial-load.stopped", "pause.done")
@@ -137,12 +137,12 @@ async def test_load_pause_restart_resume_and_daily_update_are_driven_from_the_co
 async def test_a_typing_error_is_answered_and_looking_removes_nothing(road: Road, console: Console) -> None:
     service = await running(road)
     assert await console.publish('{"command": "pase"}')
-    await until(lambda: "order refused" in service.said(), within_s=20, what="the refusal in the log")
+    await until(lambda: "order refused" in service.said(), within_s=60, what="the refusal in the log")
 
     async def shown() -> list[dict[str, Any]]:
         return await console.get_messages(ack_mode="ack_requeue_true", count=1)
 
-    await until(shown, within_s=20, what="the answer")
+    await until(shown, within_s=60, what="the answer")
     (first,), (again,) = await shown(), await shown()
     assert first["payload"] == again["payload"]
     answer = json.loads(first["payload"])

@@ -98,7 +98,7 @@ async def test_the_second_equals_the_first_after_the_load_and_after_three_days(
     gateway = first.start("gateway", "run", API_PORT=str(port))
     assert await first.load() == 0
     await first.landed()
-    await until(lambda: _answers(port), within_s=20, what="the gateway answers")
+    await until(lambda: _answers(port), within_s=60, what="the gateway answers")
 
     assert await second_road.load() == 0, second_road.services[-1].said()
     await second_road.landed()

@@ -48,7 +48,7 @@ async def answered(port: str, path: str, token: str) -> httpx.Response:
             except httpx.HTTPError:
                 return False
 
-        await until(is_up, within_s=20, what="the gateway is ready")
+        await until(is_up, within_s=60, what="the gateway is ready")
         return await client.get(path)
 
 
@@ -67,7 +67,7 @@ async def test_a_page_is_followed_from_its_request_over_its_batch_to_the_answer(
     normalizer = road.start("normalizer", "run", **on)
     gateway = road.start("gateway", "run", API_PORT=port, **on)
     fetcher = road.start("fetcher", "initial-load", **on)
-    await until(lambda: fetcher.process.poll() is not None, within_s=20, what="the first load")
+    await until(lambda: fetcher.process.poll() is not None, within_s=60, what="the first load")
     await road.landed()
     async with road.connection() as connection:
         row = await connection.fetchrow(

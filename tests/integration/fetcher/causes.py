@@ -55,7 +55,7 @@ class CauseCase:
     upstream: Upstream
     verdict: Verdict | None
     text: str
-    deadline_s: float = 5.0
+    deadline_s: float = 30.0
     ask: str = "offers"
 
 
@@ -87,7 +87,7 @@ def shape(name: str, sent: bytes, text: str) -> CauseCase:
     return body(name, sent, LONG, f"wrong_shape: {text}")
 
 
-def wire(name: str, answer: Answer, verdict: Verdict, text: str, deadline_s: float = 5.0) -> CauseCase:
+def wire(name: str, answer: Answer, verdict: Verdict, text: str, deadline_s: float = 30.0) -> CauseCase:
     """Return the row of what no whole answer is."""
     return CauseCase(name, answered(answer), verdict, text, deadline_s)
 

@@ -64,7 +64,7 @@ class Command:
         """What all commands printed so far."""
         return (self.folder / "said.log").read_text(encoding="utf-8")
 
-    def wait_for(self, condition: Callable[[], bool], *, within_s: float = 20) -> None:
+    def wait_for(self, condition: Callable[[], bool], *, within_s: float = 60) -> None:
         """Poll until a condition holds."""
         deadline = time.monotonic() + within_s  # noqa: TID251 - waits for a real process
         while not condition():

@@ -68,10 +68,10 @@ async def test_one_order_at_a_time_is_taken_and_gone_when_it_is_accepted(vhost: 
     obey = Obedient()
     async with consuming(vhost, obey, VirtualClock(auto_advance=False)):
         await order(vhost, b"pause", b"resume")
-        await until(lambda: obey.orders, within_s=10, what="the first order")
+        await until(lambda: obey.orders, within_s=60, what="the first order")
         assert await waiting(vhost) == 1
         obey.gate.set()
-        await until(lambda: len(obey.orders) == 2, within_s=10, what="the second order")
+        await until(lambda: len(obey.orders) == 2, within_s=60, what="the second order")
     assert obey.orders == [(b"pause", "fetcher.command"), (b"resume", "fetcher.command")]
     assert await waiting(vhost) == 0
 
@@ -80,8 +80,8 @@ async def test_an_order_that_was_not_accepted_is_there_again(vhost: Vhost) -> No
     obey = Obedient()
     async with consuming(vhost, obey, VirtualClock(auto_advance=False)):
         await order(vhost, b"pause")
-        await until(lambda: obey.orders, within_s=10, what="the order")
-    await until(lambda: waiting(vhost), within_s=10, what="the order is back")
+        await until(lambda: obey.orders, within_s=60, what="the order")
+    await until(lambda: waiting(vhost), within_s=60, what="the order is back")
 
 
 async def test_a_defect_costs_one_order_and_is_said(vhost: Vhost, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,7 +89,7 @@ async def test_a_defect_costs_one_order_and_is_said(vhost: Vhost, caplog: pytest
     obey.gate.set()
     async with consuming(vhost, obey, VirtualClock(auto_advance=False)):
         await order(vhost, b"pause", b"resume")
-        await until(lambda: len(obey.orders) == 2, within_s=10, what="both orders")
+        await until(lambda: len(obey.orders) == 2, within_s=60, what="both orders")
     assert "order cannot be followed" in caplog.text
     assert await waiting(vhost) == 0
 
@@ -101,14 +101,14 @@ async def test_a_queue_that_somebody_deletes_is_missed_and_taken_up_again(
     obey.gate.set()
     async with consuming(vhost, obey, clock):
         await order(vhost, b"pause")
-        await until(lambda: obey.orders, within_s=10, what="the first order")
+        await until(lambda: obey.orders, within_s=60, what="the first order")
         await asyncio.to_thread(stack.broker.management().delete, "queues", vhost.name, topology.COMMANDS_QUEUE)
 
         async def is_said() -> bool:
             await clock.advance(CHECK_S)
             return "orders cannot be taken, waiting for the broker" in caplog.text
 
-        await until(is_said, within_s=20, what="the loss is said")
+        await until(is_said, within_s=60, what="the loss is said")
         await asyncio.to_thread(stack.create_vhost, vhost.name)  # loads the definitions once more
         await order(vhost, b"resume")
 
@@ -116,5 +116,5 @@ async def test_a_queue_that_somebody_deletes_is_missed_and_taken_up_again(
             await clock.advance(1)
             return len(obey.orders) == 2
 
-        await until(is_taken, within_s=20, what="the second order")
+        await until(is_taken, within_s=60, what="the second order")
     assert caplog.text.count("orders cannot be taken") == 1

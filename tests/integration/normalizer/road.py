@@ -30,7 +30,7 @@ PROFILES = {"che168": PlatformProfile(renames={"new_price": "price"})}
 CLOCK = SystemClock()
 
 
-async def until(is_so: Callable[[], Awaitable[bool]], *, within_s: float = 15.0) -> None:
+async def until(is_so: Callable[[], Awaitable[bool]], *, within_s: float = 60.0) -> None:
     """Poll until it is so.
 
     Raises:
@@ -141,7 +141,7 @@ class Consuming:
         """Stop it as SIGTERM does; return the seconds that it took."""
         started = CLOCK.monotonic()
         self._stop.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self._task
         return CLOCK.monotonic() - started
 

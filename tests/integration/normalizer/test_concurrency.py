@@ -131,7 +131,7 @@ async def test_a_replay_with_nothing_new_to_say_waits_for_no_row_that_live_traff
         again = Replay(store, PROFILES, Selection(), batch_size=1)
         async with store.transaction() as transaction:
             await transaction.lock_rows([Key("che168", "1")])
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 after: int | None = 0
                 while after is not None:
                     after = await again.step(after)

@@ -62,7 +62,7 @@ async def test_a_consumer_that_gets_nothing_while_messages_wait_ends(
             metrics=ConsumerMetrics(CollectorRegistry()),
         )
         with pytest.raises(StalledError, match="holds messages"):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await consumer.run(asyncio.Event())
     assert await rows.count("raw_data") == 0
     await greedy.cancel(tag)

@@ -15,7 +15,7 @@ async def test_a_sleep_takes_its_length_of_virtual_time_and_no_real_one() -> Non
     clock = VirtualClock(START)
     began = SystemClock().monotonic()
     await clock.sleep(4 * 3600)
-    assert SystemClock().monotonic() - began < 1
+    assert SystemClock().monotonic() - began < 60
     assert clock.now() == START + timedelta(hours=4)
     assert clock.monotonic() == 4 * 3600
     assert clock.slept == [4 * 3600]

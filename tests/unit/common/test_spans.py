@@ -151,5 +151,5 @@ def test_a_collector_that_hangs_holds_up_neither_the_work_nor_its_end(monkeypatc
         with spans.span("page"):
             pass
     spans.end()
-    assert time.monotonic() - began_s < 2  # noqa: TID251 - as above
+    assert time.monotonic() - began_s < 20  # noqa: TID251 - as above
     collector.may_answer.set()
