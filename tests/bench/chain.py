@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ from sandbox.upstream.server import UpstreamProcess
 BASELINE_PAGES = 50
 OFFERS_A_PAGE = 20
 WITHIN_S = 1800.0
+POLL_S = 0.25
+"""Between two looks at the ledger, which the figures should not notice."""
 SPAN = "SELECT extract(epoch FROM max(landed_at) - min(fetched_at))::float8 FROM feed_pages"
 """Seconds from the first page fetched to the last commit."""
 DRAIN = "SELECT extract(epoch FROM max(landed_at) - min(landed_at))::float8 FROM feed_pages"
@@ -65,10 +67,23 @@ def database_of(stack: Stack, name: str) -> DatabaseSettings:
     return settings
 
 
+def started(module: str, *arguments: str, env: Mapping[str, str], cwd: Path, output: int) -> subprocess.Popen[bytes]:
+    """Start a module as a user does: its memory and its time are all its own, shared with no other process."""
+    return subprocess.Popen(  # noqa: S603 - our own programs
+        [sys.executable, "-m", module, *arguments],
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
 @contextmanager
 def a_road(stack: Stack, upstream: UpstreamProcess, folder: Path, name: str) -> Iterator[Road]:
     """Lay a road of its own and remove it afterwards."""
-    road = Road(database_of(stack, name), stack.create_vhost(name), upstream, folder)
+    road = Road(database_of(stack, name), stack.create_vhost(name), upstream, folder, starting=started, poll_s=POLL_S)
     try:
         yield road
     finally:

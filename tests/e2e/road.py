@@ -19,7 +19,7 @@ from common.settings import SERVICE_PASSWORDS, DatabaseSettings, role_of
 from sandbox.stack import Stack, Vhost
 from sandbox.upstream.server import UpstreamProcess
 
-POLL_S = 0.05
+POLL_S = 0.02
 STOP_WITHIN_S = 30.0
 UPSTREAM_WAIT_S = 30.0
 
@@ -29,7 +29,7 @@ class Service:
     """One of our processes, in a session of its own, with its output in a file."""
 
     name: str
-    process: Forked
+    process: Forked | subprocess.Popen[bytes]
     output: Path
 
     def kill(self) -> None:
@@ -63,6 +63,10 @@ class Road:
     roles: Mapping[str, str] = field(default_factory=dict)
     """Service → password of its own role in the database; one that is not here works as the owner."""
     services: list[Service] = field(default_factory=list)
+    starting: Callable[..., Forked | subprocess.Popen[bytes]] = forking.start
+    """Starts a module as `forking.start` does, or in another way."""
+    poll_s: float = POLL_S
+    """Seconds between two looks at the ledger."""
 
     def environment(self, user: str) -> dict[str, str]:
         """Return the whole environment of a service that uses the broker as `user`."""
@@ -91,7 +95,7 @@ class Road:
         output = self.folder / f"{service}-{len(self.services)}.log"
         with output.open("wb") as file:
             environment = self.environment(service) | extra
-            process = forking.start(module, *arguments, env=environment, cwd=self.folder, output=file.fileno())
+            process = self.starting(module, *arguments, env=environment, cwd=self.folder, output=file.fileno())
         self.services.append(Service(service, process, output))
         return self.services[-1]
 
@@ -109,7 +113,7 @@ class Road:
                 row = await connection.fetchrow(LEDGER)
                 return bool(row is not None and row["pages"] and not row["open"])
 
-            await until(none_open, within_s=within_s, what="every page of the ledger landed")
+            await until(none_open, within_s=within_s, what="every page of the ledger landed", every_s=self.poll_s)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
@@ -163,7 +167,7 @@ FROM feed_pages
 """
 
 
-async def until(condition: Callable[[], Any], *, within_s: float, what: str) -> None:
+async def until(condition: Callable[[], Any], *, within_s: float, what: str, every_s: float = POLL_S) -> None:
     """Poll a condition, which may be a coroutine function, until it holds.
 
     Raises:
@@ -177,4 +181,4 @@ async def until(condition: Callable[[], Any], *, within_s: float, what: str) -> 
         if held:
             return
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"  # noqa: TID251 - as above
-        await asyncio.sleep(POLL_S)  # noqa: TID251 - as above
+        await asyncio.sleep(every_s)  # noqa: TID251 - as above
