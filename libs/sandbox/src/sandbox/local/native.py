@@ -226,7 +226,8 @@ class NativeRuntime:
         ended = self._children.stop_all()
         folder = self._folder.path / "stack"
         if folder.is_dir():
-            ended += [_SERVERS[name] for name in end(Stack(folder, servers=())) if name in _SERVERS]
+            servers = end(Stack(folder, servers=()))
+            ended += [said for name, said in _SERVERS.items() if name in servers]
         return ended
 
     def _is_consumed(self, queue: str) -> bool:
