@@ -12,7 +12,9 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from tests.kinds import pytest_collection_modifyitems, pytest_terminal_summary
@@ -24,6 +26,24 @@ from sandbox.stack import Stack, Vhost
 from sandbox.stack.ports import HOST
 from sandbox.stack.programs import find_postgres
 from sandbox.stack.state import DATABASE_ADMINISTRATOR
+
+EMPTY: Final = """
+DO $$
+DECLARE one text; filled text[] := '{}'; is_filled boolean;
+BEGIN
+  FOR one IN
+    SELECT quote_ident(tablename) FROM pg_tables
+    WHERE schemaname = 'public' AND tablename !~ '^(alembic_version|source_[0-9])$'
+  LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', one) INTO is_filled;
+    IF is_filled THEN filled := filled || one; END IF;
+  END LOOP;
+  IF filled <> '{}' THEN
+    EXECUTE format('TRUNCATE %s RESTART IDENTITY CASCADE', array_to_string(filled, ', '));
+  END IF;
+END $$
+"""
+"""What a migration has filled stays."""
 
 __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]
 """Hooks: pytest looks for them here."""
@@ -118,6 +138,23 @@ def module_database(stack: Stack, migrated_template: str) -> Iterator[DatabaseSe
     """A fresh migrated database for the tests of one file."""
     with _copied(stack, migrated_template) as settings:
         yield settings
+
+
+@pytest.fixture
+async def emptied_database(module_database: DatabaseSettings) -> DatabaseSettings:
+    """The file's database without what the test before has left: for tests that change rows and nothing else."""
+    connection = await asyncpg.connect(
+        host=module_database.host,
+        port=module_database.port,
+        user=module_database.user,
+        password=module_database.password.get_secret_value(),
+        database=module_database.name,
+    )
+    try:
+        await connection.execute(EMPTY)
+    finally:
+        await connection.close()
+    return module_database
 
 
 @pytest.fixture

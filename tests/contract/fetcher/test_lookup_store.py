@@ -80,7 +80,7 @@ class Shelf:
 @pytest.fixture(params=["fake", "postgresql"])
 def place(request: pytest.FixtureRequest) -> DatabaseSettings | None:
     """Where the store keeps things: in memory, or in a database of the test's own."""
-    settings: DatabaseSettings | None = None if request.param == "fake" else request.getfixturevalue("database")
+    settings: DatabaseSettings | None = None if request.param == "fake" else request.getfixturevalue("emptied_database")
     return settings
 
 
