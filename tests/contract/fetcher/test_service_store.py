@@ -21,6 +21,12 @@ LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
+def database(emptied_database: DatabaseSettings) -> DatabaseSettings:
+    """One database for all tests of this file."""
+    return emptied_database
+
+
+@pytest.fixture
 async def real(database: DatabaseSettings) -> AsyncIterator[PostgresServiceStore]:
     """The store on a database of the test's own."""
     async with PlatformSession(address_of(database), "test of the service") as session:

@@ -12,6 +12,12 @@ from common.settings import DatabaseSettings
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
+@pytest.fixture
+def database(emptied_database: DatabaseSettings) -> DatabaseSettings:
+    """One database for all tests of this file."""
+    return emptied_database
+
+
 def hours_ago(hours: float) -> datetime:
     return NOW - timedelta(hours=hours)
 

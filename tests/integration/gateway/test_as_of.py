@@ -23,6 +23,12 @@ PAGE = """
 """
 
 
+@pytest.fixture
+def database(emptied_database: DatabaseSettings) -> DatabaseSettings:
+    """One database for all tests of this file."""
+    return emptied_database
+
+
 async def hour(pool: Database, platform: str) -> str | None:
     """Return the moment's hour and minute; "never": the platform was never asked."""
     moments = await PostgresAsOf(pool, followed=["che168", "encar", "bot_igor"]).moments()

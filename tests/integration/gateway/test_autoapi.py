@@ -28,6 +28,12 @@ ROWS = """
 
 
 @pytest.fixture
+def database(emptied_database: DatabaseSettings) -> DatabaseSettings:
+    """One database for all tests of this file."""
+    return emptied_database
+
+
+@pytest.fixture
 async def client(served: Served, database: DatabaseSettings) -> AsyncIterator[httpx.AsyncClient]:
     """A gateway over 44 listed offers and one that is gone."""
     rows = [a_processed_offer(inner_id=str(n), price=n, active_status=int(n == 4)) for n in range(1, 46)]

@@ -42,6 +42,12 @@ FULL = """
 
 
 @pytest.fixture
+def database(emptied_database: DatabaseSettings) -> DatabaseSettings:
+    """One database for all tests of this file."""
+    return emptied_database
+
+
+@pytest.fixture
 async def shop(served: Served, database: DatabaseSettings) -> AsyncIterator[httpx.AsyncClient]:
     """A gateway over one full product."""
     async with opened(database) as pool, pool.connection() as connection:

@@ -31,6 +31,12 @@ LANDED = """
 """
 
 
+@pytest.fixture
+def database(emptied_database: DatabaseSettings) -> DatabaseSettings:
+    """One database for all tests of this file."""
+    return emptied_database
+
+
 async def test_what_was_loaded_processed_and_went_wrong_is_counted(served: Served, database: DatabaseSettings) -> None:
     await store_offers(database, [a_processed_offer(inner_id="1"), a_processed_offer(inner_id="2", active_status=1)])
     async with opened(database) as pool, pool.connection() as connection:

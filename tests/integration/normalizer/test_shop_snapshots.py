@@ -31,6 +31,12 @@ GONE = a_product(999_001, categories=[a_category(999_002, Category_Name="Nobody 
 """A product of the first day only, for none was gone in these three days; its category goes with it."""
 
 
+@pytest.fixture
+def database(emptied_database: DatabaseSettings) -> DatabaseSettings:
+    """One database for all tests of this file."""
+    return emptied_database
+
+
 def first_day() -> Snapshot:
     lists = json.loads((DATA / "bot_igor_noxer_on_main_true_real_2025-09-09.json").read_text("utf-8"))
     products = lists.pop("products")
