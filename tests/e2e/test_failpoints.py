@@ -111,7 +111,7 @@ class Stage:
         self.stack.create_database(name, template=template)
         vhost = self.stack.create_vhost(name)
         road = Road(settings_of(self.stack, name), vhost, self.upstream, self.folder)
-        road.start("normalizer", "run")
+        road.start("normalizer", "run", FEEDMILL__NORMALIZER__LINGER_S="0.05")
         try:
             yield road
         finally:

@@ -30,7 +30,7 @@ class ShopRoad:
     def __init__(self, road: Road) -> None:
         self.road = road
         self.said = ""
-        road.start("normalizer", "run")
+        road.start("normalizer", "run", FEEDMILL__NORMALIZER__LINGER_S="0.05")
 
     async def sync(self, *options: str) -> int:
         """Run `fetcher shop-sync` until all that it published has landed; return its exit code."""
