@@ -49,28 +49,35 @@ class Broker:
         """Return a client of the management API of the first node that runs, with the rights of `user`."""
         return next((node for node in self.nodes if node.pid), self.nodes[0]).management(user)
 
+    def start(self) -> None:
+        """Start what does not run and return when the topology is there and every node answers in AMQP.
+
+        Raises:
+            NotReadyError: A node ended, or was not ready within 120 s.
+        """
+        self.launch()
+        self.wait()
+
     def launch(self) -> None:
-        """Start the first node unless it runs, and return at once; `start` does the rest.
+        """Start the first node and return at once; `wait` does the rest.
+
+        A node that runs since an older version of the project is given the queues that were added since.
 
         Raises:
             NotReadyError: It ended at once.
         """
         self._prepare()
+        if self.pid and (running := self.management().running_queues(topology.VHOST)):
+            self._add_to(running)
         self._launch_port_mapper()
         self.nodes[0].launch()
 
-    def start(self) -> None:
-        """Start what does not run and return when the topology is there and every node answers in AMQP.
-
-        A node that runs since an older version of the project is given the queues that were added since.
+    def wait(self) -> None:
+        """Start the other nodes; return when the topology is there and every node answers in AMQP.
 
         Raises:
-            NotReadyError: A node ended, or was not ready within 120 s.
-            StackError: The nodes run and do not know each other.
+            NotReadyError: As `start`.
         """
-        if self.pid and (running := self.management().running_queues(topology.VHOST)):
-            self._add_to(running)
-        self.launch()
         if not all(node.has_data for node in self.nodes):
             # The others join one that has its definitions: two that load them at once can wait 50 s for each other.
             self.nodes[0].wait(for_queues=not self._is_cluster)

@@ -105,10 +105,7 @@ class Stack:
             self._settle_brokers()
             self._choose_ports()
             try:
-                if "broker" in self._servers:
-                    self.broker.launch()  # takes longest, and goes on while the database is made
-                for server in self._servers.values():
-                    server.start()
+                self._start()
             except BaseException:
                 for name in self._servers.keys() - was_running:
                     self._servers[name].stop()
@@ -208,6 +205,16 @@ class Stack:
         if name == REPLICA:
             return self.replica
         return self.database if name == "database" else self.broker
+
+    def _start(self) -> None:
+        """Start all; the broker takes longest and boots while the database is made."""
+        if "broker" in self._servers:
+            self.broker.launch()
+        for name, server in self._servers.items():
+            if name != "broker":
+                server.start()
+        if "broker" in self._servers:
+            self.broker.wait()
 
     def _settle_brokers(self) -> None:
         wanted = self._brokers or self.state.brokers
