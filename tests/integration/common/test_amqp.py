@@ -36,6 +36,15 @@ async def test_a_broker_of_which_no_node_answers_raises_for_the_last(closed_port
         await connected(Nodes(f"amqp://u:p@127.0.0.1:1,127.0.0.1:{closed_port}/v"), timeout_s=TIMEOUT_S)
 
 
+async def test_a_connection_that_cannot_be_made_leaves_nothing_to_its_destructor(closed_port: int) -> None:
+    with pytest.raises(OSError, match=str(closed_port)) as caught:
+        await connected(Nodes(f"amqp://u:p@127.0.0.1:{closed_port}/v"), timeout_s=TIMEOUT_S)
+    everything = [frame.frame.f_locals.get("connection") for frame in caught.traceback]
+    failed = [made for made in everything if isinstance(made, aio_pika.Connection)]
+    assert failed
+    assert all(made.is_closed for made in failed)
+
+
 async def test_a_robust_connection_that_is_lost_is_made_again_past_a_node_that_is_away(
     vhost: Vhost, closed_port: int
 ) -> None:

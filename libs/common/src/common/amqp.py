@@ -4,11 +4,22 @@ from contextlib import suppress
 
 import aio_pika
 from aio_pika import RobustConnection
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractConnection, TimeoutType
 from aio_pika.exceptions import AMQPError
 from yarl import URL
 
 from common.broker_nodes import NODE_TIMEOUT_S, Nodes
+
+
+class _Connection(aio_pika.Connection):
+    """Closed where it cannot be made, or the library's destructor would make a coroutine that nobody awaits."""
+
+    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109 - the library's signature
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
 
 
 async def connected(nodes: Nodes, *, timeout_s: float) -> AbstractConnection:
@@ -24,8 +35,12 @@ async def connected(nodes: Nodes, *, timeout_s: float) -> AbstractConnection:
     each_s = timeout_s if len(nodes) == 1 else min(timeout_s, NODE_TIMEOUT_S)
     for _ in range(len(nodes) - 1):
         with suppress(AMQPError, OSError, RuntimeError):  # whatever it is, the next node may be well
-            return await aio_pika.connect(nodes.following(), timeout=each_s)
-    return await aio_pika.connect(nodes.following(), timeout=each_s)
+            return await _opened(nodes.following(), each_s)
+    return await _opened(nodes.following(), each_s)
+
+
+async def _opened(url: str, timeout_s: float) -> AbstractConnection:
+    return await aio_pika.connect(url, timeout=timeout_s, connection_class=_Connection)
 
 
 def fail_over(connection: RobustConnection, nodes: Nodes) -> None:

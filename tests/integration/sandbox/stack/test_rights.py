@@ -10,6 +10,8 @@ from aiormq.exceptions import ChannelAccessRefused
 from faststream.rabbit import ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
 from common import topology
+from common.amqp import connected
+from common.broker_nodes import Nodes
 from sandbox.stack import Vhost
 
 pytestmark = pytest.mark.integration
@@ -117,7 +119,7 @@ async def test_nobody_enters_another_virtual_host_or_as_guest(vhost: Vhost) -> N
     as_guest = "amqp://guest:guest@" + vhost.urls["fetcher"].partition("@")[2]
     for url in (nowhere, as_guest):
         with pytest.raises(aio_pika.exceptions.AMQPError):
-            await aio_pika.connect(url)
+            await connected(Nodes(url), timeout_s=10)
 
 
 async def test_the_framework_publishes_and_consumes_over_the_topology_without_declaring_it(vhost: Vhost) -> None:

@@ -14,7 +14,8 @@ from aio_pika import exceptions as amqp
 from aio_pika.abc import AbstractConnection
 
 from common import topology
-from common.broker_nodes import addresses, node_urls
+from common.amqp import connected
+from common.broker_nodes import Nodes, addresses, node_urls, with_query
 from common.doctor.report import Line, error, ok, said, warning
 
 CONSUMERS: Final = {topology.RAW_QUEUE: "normalizer", topology.COMMANDS_QUEUE: "fetcher"}
@@ -45,9 +46,7 @@ async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIter
         parts = urlsplit(node)
         where = f"{addresses(node)}{parts.path} as {parts.username}"
         try:
-            connection = await aio_pika.connect(
-                node, timeout=timeout_s, client_properties={"connection_name": "doctor"}
-            )
+            connection = await connected(Nodes(with_query(node, name="doctor")), timeout_s=timeout_s)
         except (amqp.AMQPError, OSError, ValueError) as fault:
             advice = "does it run, has the vhost been imported, and is RABBITMQ_URL right?"
             yield error("broker", f"{where}: {said(fault)}", advice)
