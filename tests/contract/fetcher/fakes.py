@@ -136,9 +136,8 @@ class FakeStore:
         runs = [run for run in done if (run.platform, run.kind) == (platform, kind)]
         return runs[-1].records if runs else None
 
-    async def start_run(self, run: Run, started_at: datetime) -> None:
+    async def start_run(self, run: Run) -> None:
         """Save a new run."""
-        del started_at
         self._be_away()
         self.journal.append(f"started {run.start_change_id}")
         self.runs.setdefault(run.run_id, run)

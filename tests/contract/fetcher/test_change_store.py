@@ -27,7 +27,7 @@ LAND = """
 INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records)
 VALUES ($1, 'change', $2, $3, $4, 'landed', 20) RETURNING id
 """
-RUN = Run("r1", "che168", ChangeId(1000), RunKind.DAILY_UPDATE)
+RUN = Run("r1", "che168", ChangeId(1000), RunKind.DAILY_UPDATE, started_at=NOW)
 
 
 @dataclass
@@ -94,12 +94,12 @@ async def stores(place: DatabaseSettings | None) -> AsyncIterator[Stores]:
     """Both implementations, one after the other, with a run that has begun."""
     if place is None:
         runs = FakeStore()
-        await runs.start_run(RUN, NOW)
+        await runs.start_run(RUN)
         yield Stores(runs, FakeChangeStore(runs), None)
         return
     async with PlatformSession(address_of(place), "che168") as session:
         store = PostgresStore(session)
-        await store.start_run(RUN, NOW)
+        await store.start_run(RUN)
         yield Stores(store, PostgresChangeStore(session), place)
 
 
@@ -180,8 +180,8 @@ async def test_a_finished_run_is_not_written(stores: Stores) -> None:
 
 async def test_a_replay_of_old_days_moves_neither_the_cursor_nor_its_moments_back(stores: Stores) -> None:
     await saved(stores, a_page(5000, 5020, added=1))
-    replay = Run("r2", "che168", ChangeId(1000), RunKind.DAILY_UPDATE)
-    await stores.runs.start_run(replay, NOW + timedelta(hours=1))
+    replay = Run("r2", "che168", ChangeId(1000), RunKind.DAILY_UPDATE, started_at=NOW + timedelta(hours=1))
+    await stores.runs.start_run(replay)
     held = await saved(stores, a_page(1000, 1020, at=NOW + timedelta(hours=1), added=5), run=replay)
     assert await stores.runs.latest_run("che168", RunKind.DAILY_UPDATE) == held
     assert await stores.changes.sync_state("che168") == SyncState(ChangeId(5020))
@@ -223,8 +223,8 @@ async def test_a_page_that_was_dead_is_no_gap_once_it_is_here(stores: Stores) ->
 
 
 async def test_finishing_closes_the_gaps_that_were_passed_and_no_others(stores: Stores) -> None:
-    old = Run("r0", "che168", ChangeId(500), RunKind.DAILY_UPDATE)
-    await stores.runs.start_run(old, NOW - timedelta(days=1))
+    old = Run("r0", "che168", ChangeId(500), RunKind.DAILY_UPDATE, started_at=NOW - timedelta(days=1))
+    await stores.runs.start_run(old)
     await stores.runs.save_failure(old, a_gap(900, "r0"))
     run = await saved(stores, a_page(1000, 1020))
     await stores.runs.save_failure(run, a_gap(1020))

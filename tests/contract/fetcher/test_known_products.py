@@ -68,7 +68,8 @@ class RealWorld(World):
     async def begin(self, seq: int, *, platform: str = SHOP, kind: RunKind = RunKind.SNAPSHOT) -> None:
         """Let a run begin."""
         self._runs += 1
-        await PostgresStore(self._session).start_run(Run(f"r{self._runs}", platform, ChangeId(seq), kind), NOW)
+        run = Run(f"r{self._runs}", platform, ChangeId(seq), kind, started_at=NOW)
+        await PostgresStore(self._session).start_run(run)
 
     async def land(self, inner_id: str, on_main: str, *, seq: int = 1, active: int = 0, platform: str = SHOP) -> None:
         """Let a record land."""

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.contract
 
 Store = FakeStore | PostgresStore
 NOW = datetime(2026, 11, 21, 7, 28, tzinfo=UTC)
-RUN = Run("r1", "che168", ChangeId(1000))
+RUN = Run("r1", "che168", ChangeId(1000), started_at=NOW)
 
 
 @pytest.fixture(params=["fake", "postgresql"])
@@ -52,7 +52,7 @@ def a_failure(position: int, *, attempts: int = 1, next_attempt_at: datetime | N
 
 async def begun(store: Store, *pages: SavedPage) -> Run:
     """Save a run with these pages and return it as it is held."""
-    await store.start_run(RUN, NOW)
+    await store.start_run(RUN)
     run = RUN
     for page in pages:
         await store.save_pages(run, [page])
@@ -194,8 +194,8 @@ async def test_a_finished_run_is_not_reopened(store: Store) -> None:
 
 async def test_the_newest_run_is_the_latest(store: Store) -> None:
     await store.finish_run(await begun(store, a_page(1)))
-    second = Run("r2", "che168", ChangeId(2000))
-    await store.start_run(second, NOW + timedelta(hours=1))
+    second = Run("r2", "che168", ChangeId(2000), started_at=NOW + timedelta(hours=1))
+    await store.start_run(second)
     assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == second
 
 
@@ -240,8 +240,8 @@ async def test_missing_pages_are_the_gaps_of_every_run(store: Store) -> None:
     await store.save_failure(run, a_failure(4))
     await store.save_failure(run, a_failure(2))
     await store.finish_run(run)
-    second = Run("r2", "che168", ChangeId(2000))
-    await store.start_run(second, NOW + timedelta(hours=1))
+    second = Run("r2", "che168", ChangeId(2000), started_at=NOW + timedelta(hours=1))
+    await store.start_run(second)
     waiting = FailedPage(7, "che168:page:7:r2", 3, NOW, NOW + timedelta(hours=1), "timeout")
     await store.save_failure(second, waiting)
     found = await store.missing_pages("che168", PageKind.PAGE, lost_before=NOW)

@@ -77,8 +77,8 @@ async def shelf(place: DatabaseSettings | None) -> AsyncIterator[Shelf]:
 
 async def begun(shelf: Shelf, run_id: str, kind: RunKind, *, pages: int = 1, is_done: bool = True) -> Run:
     """Save a run of so many pages, each with one message."""
-    run = Run(run_id, PLATFORM, C, kind)
-    await shelf.runs.start_run(run, NOW + timedelta(minutes=int(run_id[1:])))
+    run = Run(run_id, PLATFORM, C, kind, started_at=NOW + timedelta(minutes=int(run_id[1:])))
+    await shelf.runs.start_run(run)
     for number in range(1, pages + 1):
         page = SavedPage(number, number + 1, {f"{PLATFORM}:page:{number}:{run_id}": 20}, 1, NOW)
         await shelf.runs.save_pages(run, [page])

@@ -22,7 +22,7 @@ from sandbox.stack import Stack
 pytestmark = pytest.mark.integration
 
 NOW = datetime(2026, 11, 21, 7, 28, tzinfo=UTC)
-RUN = Run("r1", "che168", ChangeId(1000))
+RUN = Run("r1", "che168", ChangeId(1000), started_at=NOW)
 PAGE = SavedPage(1, 2, {"che168:page:1:r1": 20}, 1, NOW)
 
 
@@ -64,7 +64,7 @@ async def test_a_second_fetcher_of_the_platform_is_refused(database: DatabaseSet
 
 async def test_a_lost_session_is_made_anew_with_its_lock(database: DatabaseSettings) -> None:
     async with opened_store(database) as store:
-        await store.start_run(RUN, NOW)
+        await store.start_run(RUN)
         await end_sessions(database)
         with suppress(UnavailableError):  # raised only where the loss was not noticed before the call
             await store.save_pages(RUN, [PAGE])
@@ -75,7 +75,7 @@ async def test_a_lost_session_is_made_anew_with_its_lock(database: DatabaseSetti
 
 async def test_a_lock_that_another_took_meanwhile_is_waited_for(database: DatabaseSettings) -> None:
     async with opened_store(database) as store:
-        await store.start_run(RUN, NOW)
+        await store.start_run(RUN)
         await end_sessions(database)
         async with opened_store(database):
             for _ in range(2):
@@ -86,7 +86,7 @@ async def test_a_lock_that_another_took_meanwhile_is_waited_for(database: Databa
 
 async def test_a_page_that_landed_stays_landed(database: DatabaseSettings) -> None:
     async with opened_store(database) as store, plain(database) as connection:
-        await store.start_run(RUN, NOW)
+        await store.start_run(RUN)
         await connection.execute(
             "INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records, landed, landed_at)"
             " VALUES ('che168', 'page', 1, 'r1', 'che168:page:1:r1', 'landed', 20, 19, now())"
@@ -99,7 +99,7 @@ async def test_a_page_that_landed_stays_landed(database: DatabaseSettings) -> No
 
 async def test_position_and_ledger_are_saved_together_or_not_at_all(database: DatabaseSettings) -> None:
     async with opened_store(database) as store, plain(database) as connection:
-        await store.start_run(RUN, NOW)
+        await store.start_run(RUN)
         await connection.execute("ALTER TABLE feed_pages ADD CONSTRAINT broken CHECK (records < 20)")
         with pytest.raises(SchemaError):
             await store.save_pages(RUN, [PAGE])
@@ -111,11 +111,11 @@ async def test_the_changes_begin_at_s0_unless_they_have_begun(database: Database
         for number, (cursor, expected) in enumerate([("NULL", 1000), ("0", 0), ("5", 5)]):
             run = replace(RUN, run_id=f"r{number}")
             await connection.execute(f"INSERT INTO sync_state (platform, last_change_id) VALUES ('che168', {cursor})")  # noqa: S608 - three constants
-            await store.start_run(run, NOW)
+            await store.start_run(run)
             await store.finish_run(run)
             assert await connection.fetchval("SELECT last_change_id FROM sync_state") == expected
             await connection.execute("DELETE FROM sync_state")
-        await store.start_run(replace(RUN, run_id="last"), NOW)
+        await store.start_run(replace(RUN, run_id="last"))
         await store.finish_run(replace(RUN, run_id="last"))
         assert await connection.fetchval("SELECT last_change_id FROM sync_state") == 1000
 

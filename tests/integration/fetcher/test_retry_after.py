@@ -59,7 +59,7 @@ async def test_both_forms_decide_the_exact_moments() -> None:
             asked.append(clock.now())
             return await AutoApi(http, clock=clock).offers(PAGE_NUMBER)
 
-        found = await reader.page(ask, Run("r1", "che168", ChangeId(7)), PAGE_NUMBER, on_wait=note)
+        found = await reader.page(ask, Run("r1", "che168", ChangeId(7), started_at=NOW), PAGE_NUMBER, on_wait=note)
     assert isinstance(found, ReadPage)
     assert [(moment - NOW) / MINUTE for moment in asked] == [0, 30, 92, 104, 116]
     assert [failed.next_attempt_at for failed in waiting] == asked[1:]

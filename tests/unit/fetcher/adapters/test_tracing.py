@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
@@ -22,7 +23,13 @@ from fetcher.core.retry import RetryPolicy
 
 pytestmark = pytest.mark.unit
 
-RUN = Run("20261121T020000-4f1c22", "che168", ChangeId(100), RunKind.DAILY_UPDATE)
+RUN = Run(
+    "20261121T020000-4f1c22",
+    "che168",
+    ChangeId(100),
+    RunKind.DAILY_UPDATE,
+    started_at=datetime(2026, 11, 21, 2, tzinfo=UTC),
+)
 PAGE = ("che168", PageKind.CHANGE, 104, RUN.run_id)
 POLICY = RetryPolicy(quick_retries=1, quick_delay_s=1, interval_s=720, max_retries=1, window_s=14_400)
 

@@ -37,7 +37,7 @@ async def test_the_first_start_of_all_begins_with_yesterday() -> None:
 
 async def test_a_first_start_beside_an_unfinished_load_begins_where_the_load_did() -> None:
     bench = ChangeBench()
-    await bench.store.start_run(Run("load", "che168", ChangeId(1300), RunKind.INITIAL_LOAD), START)
+    await bench.store.start_run(Run("load", "che168", ChangeId(1300), RunKind.INITIAL_LOAD, started_at=START))
     await bench.update()
     assert bench.published == [number for number in bench.shown if number >= 1300]
     assert bench.day == YESTERDAY
@@ -286,8 +286,9 @@ async def test_changes_that_are_gone_stop_the_update_at_once_and_a_load_since_is
     assert bench.run.status is RunStatus.FAILED
     assert bench.clock.now() == START, "no try again"
 
-    load = Run(f"{START:%Y%m%dT%H%M%S}-ffffff", "che168", ChangeId(anchor(YESTERDAY)), RunKind.INITIAL_LOAD)
-    await bench.store.start_run(load, START)
+    in_that_second = START + timedelta(milliseconds=1)
+    load = Run("0", "che168", ChangeId(anchor(YESTERDAY)), RunKind.INITIAL_LOAD, started_at=in_that_second)
+    await bench.store.start_run(load)
     await bench.store.finish_run(load)
     outcome = await bench.update()
     assert outcome.ending is Ending.DONE
@@ -297,10 +298,11 @@ async def test_changes_that_are_gone_stop_the_update_at_once_and_a_load_since_is
 
 async def test_a_replay_of_days_before_the_load_is_resumed() -> None:
     bench = ChangeBench()
-    load = Run("20260101T000000-ffffff", "che168", ChangeId(anchor(YESTERDAY)), RunKind.INITIAL_LOAD)
-    await bench.store.start_run(load, START)
+    load = Run("1", "che168", ChangeId(anchor(YESTERDAY)), RunKind.INITIAL_LOAD, started_at=START)
+    await bench.store.start_run(load)
     await bench.store.finish_run(load)
-    replay = Run("20260102T000000-000000", "che168", ChangeId(anchor(date(2026, 1, 3))), RunKind.DAILY_UPDATE)
-    await bench.store.start_run(replay, START)
+    in_that_second = START + timedelta(milliseconds=1)
+    start = ChangeId(anchor(date(2026, 1, 3)))
+    await bench.store.start_run(Run("0", "che168", start, RunKind.DAILY_UPDATE, started_at=in_that_second))
     await bench.update()
     assert bench.published[0] == anchor(date(2026, 1, 3))

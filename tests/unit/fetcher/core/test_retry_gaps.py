@@ -136,7 +136,8 @@ async def test_a_page_that_no_later_one_has_passed_is_not_lost() -> None:
 
 def a_lost_page_of_changes(bench: LoadBench) -> Run:
     """Leave the message of a page of changes lost: fetched days ago, and passed by the pages of the load."""
-    run = Run("c1", "che168", ChangeId(500), RunKind.DAILY_UPDATE, status=RunStatus.DONE)
+    began = bench.clock.now() - 3 * DAY
+    run = Run("c1", "che168", ChangeId(500), RunKind.DAILY_UPDATE, status=RunStatus.DONE, started_at=began)
     bench.store.runs[run.run_id] = run
     for row in bench.store.ledger.values():
         row.status, row.fetched_at = "landed", bench.clock.now() - DAY

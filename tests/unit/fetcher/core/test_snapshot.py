@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import pytest
@@ -258,7 +258,7 @@ async def test_a_run_that_a_killed_process_left_behind_is_failed_and_a_new_one_b
         await bench.sync()
     left = bench.run
     assert left.status is RunStatus.FAILED
-    bench.store.runs[left.run_id] = Run(left.run_id, "bot_igor", left.start_change_id, left.kind)
+    bench.store.runs[left.run_id] = replace(left, status=RunStatus.RUNNING)
     await bench.sync()
     assert [(run.start_change_id, run.status) for run in bench.store.runs.values()] == [
         (1, RunStatus.FAILED),

@@ -31,9 +31,9 @@ class PostgresStore:
         )
         return total
 
-    async def start_run(self, run: Run, started_at: datetime) -> None:
+    async def start_run(self, run: Run) -> None:
         """Save a new run before its first page."""
-        values = run.run_id, run.platform, run.start_change_id, started_at, run.kind.value
+        values = run.run_id, run.platform, run.start_change_id, run.started_at, run.kind.value
         await self.session.call(lambda session: session.execute(sql.START_RUN, *values))
 
     async def reopen_run(self, run_id: str) -> None:
@@ -155,4 +155,5 @@ def _run(row: Any) -> Run:
         records=row["records"],
         status=RunStatus(row["status"]),
         finished_at=row["finished_at"],
+        started_at=row["started_at"],
     )

@@ -55,7 +55,7 @@ class ChangeRuns:
         if latest is None or latest.status is RunStatus.DONE:
             return None
         load = await self._finished_load()
-        is_older = load is not None and latest.run_id < load.run_id  # both begin with their time
+        is_older = load is not None and latest.started_at < load.started_at
         return None if is_older and load is not None and cursor_of(latest) < load.start_change_id else latest
 
     async def _finished_load(self) -> Run | None:
@@ -77,8 +77,8 @@ class ChangeRuns:
         """Save and return a new run that begins at `start`."""
         now = self.clock.now()
         run_id = f"{now:%Y%m%dT%H%M%S}-{self.chance.getrandbits(24):06x}"
-        run = Run(run_id, self.platform, start, RunKind.DAILY_UPDATE)
-        await until_available(lambda: self.runs.start_run(run, now), clock=self.clock, pause_s=self.pause_s)
+        run = Run(run_id, self.platform, start, RunKind.DAILY_UPDATE, started_at=now)
+        await until_available(lambda: self.runs.start_run(run), clock=self.clock, pause_s=self.pause_s)
         _log.info(fields("changes begin", platform=run.platform, run=run_id, change_id=start))
         return run
 

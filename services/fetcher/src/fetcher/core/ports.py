@@ -1,7 +1,7 @@
 """What the use cases need from the outside, by role."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, Protocol
@@ -97,6 +97,7 @@ class Run:
         records: Records confirmed.
         status: Whether it goes on, has reached the last page, or stopped by an error.
         finished_at: When it reached the last page; None before.
+        started_at: When it began, and not when it was resumed.
     """
 
     run_id: str
@@ -109,6 +110,7 @@ class Run:
     records: int = 0
     status: RunStatus = RunStatus.RUNNING
     finished_at: datetime | None = None
+    started_at: datetime = field(kw_only=True)
 
     def after(self, page: "SavedPage") -> "Run":
         """Return the run with a page saved; a page read again changes nothing."""
@@ -186,7 +188,7 @@ class LoadStore(Protocol):
         """Return the records of the last run that reached the end; None where there was none."""
         ...
 
-    async def start_run(self, run: Run, started_at: datetime) -> None:
+    async def start_run(self, run: Run) -> None:
         """Save a new run before its first page."""
         ...
 

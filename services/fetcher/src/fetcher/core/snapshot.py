@@ -157,8 +157,8 @@ class Snapshot:
         seq = await self._frame.patiently(lambda: self._ports.known.next_seq(shop))
         started_at = clock.now()
         run_id = f"{started_at:%Y%m%dT%H%M%S}-{self._ports.chance.getrandbits(24):06x}"
-        run = Run(run_id, shop, ChangeId(seq), kind=RunKind.SNAPSHOT)
-        await self._frame.patiently(lambda: store.start_run(run, started_at))
+        run = Run(run_id, shop, ChangeId(seq), kind=RunKind.SNAPSHOT, started_at=started_at)
+        await self._frame.patiently(lambda: store.start_run(run))
         self._outcome.run = run
         _log.info(fields("shop sync begins", shop=shop, run=run_id, seq=seq))
         return run
