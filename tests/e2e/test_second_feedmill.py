@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import settings_of
 from tests.e2e.conftest import MakeRoad
 from tests.e2e.road import Road, roles_of, until
-from tests.e2e.test_daily_update import ended, now, told, update
+from tests.e2e.test_daily_update import QUICK, ended, now, told, update
 
 from fetcher.adapters.attic import STATEMENTS
 from gateway.core.tokens import digest, new_token
@@ -116,19 +116,26 @@ async def test_the_second_equals_the_first_after_the_load_and_after_three_days(
     assert await contacts(first) > 0
     assert await contacts(second_road) == 0, "numbers of inspectors do not leave"
 
-    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=6)).isoformat()})
+    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=24)).isoformat()})
     await update(first)
     assert await forgotten(first) > 0
+    later = await catalogue(first)
+    assert changed.keys() - later.keys(), "of some offers nothing is left but a change that nobody can read any more"
     refused = second_road.start("fetcher", "daily-update")
     assert await ended(refused) == 1
     assert "http_410: the source keeps these changes no longer; `initial-load --again`" in refused.said()
     assert await second_road.load("--again") == 0, second_road.services[-1].said()
     await second_road.landed()
-    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=8)).isoformat()})
+    retiring = second_road.start("fetcher", "reconcile", **QUICK)
+    assert await ended(retiring) == 0, retiring.said()
+    await second_road.landed()
+    assert await catalogue(second_road) == later
+
+    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=26)).isoformat()})
     await update(first)
     await update(second_road)
     last = await catalogue(first)
-    assert last != changed
+    assert last != later
     assert await catalogue(second_road) == last
 
 

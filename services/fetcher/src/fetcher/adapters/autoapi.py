@@ -19,7 +19,10 @@ MetaT = TypeVar("MetaT")
 RowT = TypeVar("RowT")
 LONGEST_ID: Final = 18
 """Digits of an event id; a longer one fits no `bigint`."""
-LOST: Final = "the source keeps these changes no longer; `initial-load --again` reads everything anew"
+LOST: Final = (
+    "the source keeps these changes no longer; `initial-load --again` reads everything anew, `reconcile` after it"
+    " retires what has gone"
+)
 """What a person reads after 410."""
 _NULL: Final = msgspec.Raw(b"null")
 
