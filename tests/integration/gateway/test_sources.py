@@ -20,7 +20,7 @@ from common.clock import Clock, SystemClock
 from common.settings import DatabaseSettings
 from common.testing.clock import VirtualClock
 from gateway.app import sources_opened
-from gateway.core.aggregate import FanOut
+from gateway.core.aggregate import GRACE_S, FanOut
 from gateway.core.ports import RecordSource
 from gateway.core.reference import ReferenceRecord
 from gateway.settings import GatewaySettings, SourceSettings, SourcesSection
@@ -39,6 +39,10 @@ ODD = "SELECT 'x' || n AS id, n AS name FROM generate_series(1, 3) AS n"
 HANGING = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = $1 AND state = 'active' AND query LIKE '%source_%' AND wait_event IN ('PgSleep', 'relation')
+"""
+BACKENDS = """
+    SELECT pid FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE 'gateway%' AND pid <> pg_backend_pid()
+    ORDER BY pid
 """
 ALL = [*range(1, 61)]
 IDS = {
@@ -94,7 +98,9 @@ class Gateway:
         assert not any(task.done() for task in asking)
         await self._clock.advance(0.1)
         async with asyncio.timeout(PATIENT_S):
-            return [await task for task in asking]
+            answers = [await task for task in asking]
+        await self._clock.advance(GRACE_S)
+        return answers
 
 
 @pytest.fixture
@@ -119,8 +125,14 @@ async def gateway_on(module_database: DatabaseSettings, replace: Any) -> AsyncIt
     assert replace, "what a test has replaced is put back after its gateway"
     stack: list[Any] = []
 
-    async def made(clock: Clock | None = None, *, timeout_s: float = DEADLINE_S, **moved: SourceSettings) -> Gateway:
-        section = SourcesSection(timeout_s=SERVER_S, **moved)  # type: ignore[arg-type] # names of sources
+    async def made(
+        clock: Clock | None = None,
+        *,
+        timeout_s: float = DEADLINE_S,
+        server_s: float = SERVER_S,
+        **moved: SourceSettings,
+    ) -> Gateway:
+        section = SourcesSection(timeout_s=server_s, **moved)  # type: ignore[arg-type] # names of sources
         settings = GatewaySettings.model_construct(database=module_database, sources=section)
         lent = sources_opened(settings)
         answers: Counter[str] = Counter()
@@ -330,3 +342,17 @@ async def test_statements_of_a_late_source_end_on_the_server(gateway_on: Any, re
         await replace(source, SLOW)
     await gateway.get_at_deadline([1, 2, 3], hung=hanging(3))
     await hanging(0)
+
+
+async def test_a_statement_that_the_server_ends_costs_no_connection(
+    gateway_on: Any, replace: Any, module_database: DatabaseSettings
+) -> None:
+    gateway = await gateway_on(server_s=SHORT_S)
+    assert await gateway.get() == (ALL, said())
+    async with opened(module_database) as pool:
+        before = [row["pid"] for row in await pool.fetch(BACKENDS, module_database.name)]
+        for source in (1, 2, 3):
+            await replace(source, SLOW)
+        assert await gateway.get() == ([], said(s1="timeout", s2="timeout", s3="timeout"))
+        assert [row["pid"] for row in await pool.fetch(BACKENDS, module_database.name)] == before
+    assert len(before) == 3

@@ -320,7 +320,7 @@ async def sources_opened(settings: GatewaySettings) -> AsyncIterator[Sequence[Re
         section.database_of(source, settings.database)
         for source in (section.source_1, section.source_2, section.source_3)
     )
-    engine = create_engine(first, application=_application())
+    engine = create_engine(first, application=_application(), autocommit=True)
     try:
         async with _pool(second) as plain, _pool(third) as streamed:
             yield OrmSource(engine), SqlSource(plain), CopySource(streamed)

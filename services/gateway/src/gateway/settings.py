@@ -14,7 +14,9 @@ from gateway.core.rate_limit import Quota
 MIN_SECRET_CHARACTERS: Final = 32
 ORIGIN_PATTERN: Final = r"^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$"
 LEFT_OVER_S: Final = 0.5
-"""How much longer than its deadline a source's connection attempt or statement may live."""
+"""How much longer than its deadline a source's connection attempt may live."""
+STATEMENT_LEFT_OVER_S: Final = 0.1
+"""How much longer than that a statement may: the server ends it once the answer is out, within `aggregate.GRACE_S`."""
 
 
 class GatewaySection(Section):
@@ -109,10 +111,12 @@ class SourcesSection(Section):
     def database_of(self, source: SourceSettings, main: DatabaseSettings) -> DatabaseSettings:
         """Return where a source is. Its own bounds lie behind `timeout_s`: they end what is left over then."""
         own = {name: value for name, value in dict(source).items() if value is not None}
-        bounds = ("connect_timeout_s", "statement_timeout_s", "lock_timeout_s")
-        return main.model_copy(
-            update={"pool_size": self.pool_size, **dict.fromkeys(bounds, self.timeout_s + LEFT_OVER_S), **own}
-        )
+        bounds = {
+            "connect_timeout_s": self.timeout_s + LEFT_OVER_S,
+            "statement_timeout_s": self.timeout_s + STATEMENT_LEFT_OVER_S,
+            "lock_timeout_s": self.timeout_s + LEFT_OVER_S,
+        }
+        return main.model_copy(update={"pool_size": self.pool_size, **bounds, **own})
 
 
 class GatewaySettings(Settings):

@@ -18,14 +18,20 @@ from gateway.adapters.copy_source import CopySource
 from gateway.adapters.database import Database
 from gateway.adapters.orm_source import FirstSourceRow, OrmSource
 from gateway.adapters.sql_source import SqlSource
-from gateway.core.aggregate import FanOut
-from gateway.core.errors import WrongShapeError
+from gateway.core.aggregate import GRACE_S, FanOut
+from gateway.core.errors import QueryTimeoutError, WrongShapeError
 from gateway.core.ports import RecordSource
 from gateway.core.reference import ReferenceRecord
 
 pytestmark = pytest.mark.unit
 
 TWO = [(2, "Test 2"), (1, "Test 1")]
+
+
+class Ended(Exception):  # noqa: N818 - what PostgreSQL says, in the driver's words
+    """The driver's error for a statement that the server has ended."""
+
+    sqlstate = orm_source.QUERY_CANCELED
 
 
 class MockedPool:
@@ -128,6 +134,12 @@ async def test_the_orm_says_unavailable_in_our_words(mocks: Mocks, error: Except
         await mocks.source("orm").records()
 
 
+async def test_the_orm_says_too_slow_where_the_server_has_ended_the_statement(mocks: Mocks) -> None:
+    mocks.fail(OperationalError("SELECT", {}, Ended()))
+    with pytest.raises(QueryTimeoutError):
+        await mocks.source("orm").records()
+
+
 async def test_three_mocked_databases_that_hang_cost_two_seconds_in_all(mocks: Mocks) -> None:
     clock = VirtualClock(auto_advance=False)
 
@@ -141,3 +153,5 @@ async def test_three_mocked_databases_that_hang_cost_two_seconds_in_all(mocks: M
     assert not answer.done()
     await clock.advance(0.01)
     assert (await answer).summary("123") == ", ".join(f"{name};missing;reason=timeout" for name in "123")
+    await clock.advance(GRACE_S)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

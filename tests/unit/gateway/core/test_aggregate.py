@@ -10,7 +10,7 @@ from tests.contract.gateway.fakes import FakeSource
 
 from common.errors import UnavailableError
 from common.testing.clock import VirtualClock
-from gateway.core.aggregate import FanOut, Gathered, Reason
+from gateway.core.aggregate import GRACE_S, FanOut, Gathered, Reason
 from gateway.core.errors import QueryTimeoutError
 from gateway.core.reference import ReferenceRecord
 
@@ -104,6 +104,29 @@ async def test_a_source_is_given_up_at_the_deadline_and_not_before_all_have_answ
     answer = asyncio.create_task(asked(FanOut(clock=clock, timeout_s=2), sources))
     await clock.advance(2)
     assert list((await answer).answers) == ["0", "2"]
+    await clock.advance(GRACE_S)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize(("delay_s", "ended"), [(2.2, "answered"), (2.3, "cancelled")])
+async def test_a_late_source_may_end_by_itself_for_a_moment_before_it_is_cancelled(delay_s: float, ended: str) -> None:
+    clock, seen = a_clock(), []
+
+    async def late() -> None:
+        try:
+            await clock.sleep(delay_s)
+            seen.append("answered")
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    answer = asyncio.create_task(FanOut(clock=clock, timeout_s=2).ask({"1": late}))
+    await clock.advance(2)
+    assert (await answer).missing == {"1": Reason.TIMEOUT}
+    await clock.advance(GRACE_S - 0.01)
+    assert seen == (["answered"] if ended == "answered" else [])
+    await clock.advance(1)
+    assert seen == [ended]
 
 
 async def test_whoever_leaves_takes_the_questions_along() -> None:

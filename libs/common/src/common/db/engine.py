@@ -3,7 +3,7 @@
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from common.db.session import server_settings
+from common.db.session import COMMAND_MARGIN_S, server_settings
 from common.settings import DatabaseSettings
 
 
@@ -19,12 +19,13 @@ def url(settings: DatabaseSettings) -> URL:
     )
 
 
-def create_engine(settings: DatabaseSettings, *, application: str) -> AsyncEngine:
+def create_engine(settings: DatabaseSettings, *, application: str, autocommit: bool = False) -> AsyncEngine:
     """Make a pool; it connects on first use. JSON columns take and give objects.
 
     Args:
         settings: Where, and the bounds in seconds.
         application: What `pg_stat_activity` shows: `migrate`.
+        autocommit: Each statement is a transaction of its own: a query takes two round trips with its ping, not six.
     """
     return create_async_engine(
         url(settings),
@@ -32,9 +33,10 @@ def create_engine(settings: DatabaseSettings, *, application: str) -> AsyncEngin
         max_overflow=0,
         pool_timeout=settings.connect_timeout_s,
         pool_pre_ping=True,
+        **({"isolation_level": "AUTOCOMMIT"} if autocommit else {}),
         connect_args={
             "timeout": settings.connect_timeout_s,
-            "command_timeout": settings.statement_timeout_s,
+            "command_timeout": settings.statement_timeout_s + COMMAND_MARGIN_S,
             "server_settings": server_settings(settings, application=application),
         },
     )

@@ -18,6 +18,8 @@ AWAY: Final = (
     asyncpg.InsufficientResourcesError,  # 53: too many connections, disk full
 )
 """What a call of the database raises while the database is away."""
+COMMAND_MARGIN_S: Final = 1.0
+"""How much longer than the server's own limit we wait for an answer, before the server is taken for gone."""
 
 
 def server_settings(settings: DatabaseSettings, *, application: str) -> dict[str, str]:

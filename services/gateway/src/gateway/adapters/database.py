@@ -12,13 +12,10 @@ from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 
-from common.db.session import AWAY, server_settings
+from common.db.session import AWAY, COMMAND_MARGIN_S, server_settings
 from common.errors import UnavailableError
 from common.settings import DatabaseSettings
 from gateway.core.errors import QueryTimeoutError
-
-COMMAND_MARGIN_S: Final = 1.0
-"""How much longer than the server's own limit we wait for an answer, before the server is taken for gone."""
 
 IDLE_CONNECTION_S: Final = 300.0
 

@@ -2,8 +2,9 @@
 
 One deadline, from the injected clock, is around everything that a source does: waiting for a connection, connecting,
 asking, reading. It does not depend on the source: at the deadline the answer is made from what is there, and whoever is
-late is cancelled but not waited for. A source that ignores its cancellation is watched until it ends, and after
-`MOST_LATE` such calls it is not asked again before one of them has ended, so they cannot pile up.
+late is not waited for. What has not ended by itself within `GRACE_S`, as a statement does that the server ends, is
+cancelled. A source that ignores its cancellation is watched until it ends, and after `MOST_LATE` late calls it is not
+asked again before one of them has ended, so they cannot pile up.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from common.clock import Clock
 from common.log import fields
 from gateway.core.errors import QueryTimeoutError
 
+GRACE_S: Final = 0.25
+"""How long a late call may go on: cancelling a statement costs its connection, which one that ends by itself keeps."""
 MOST_LATE: Final = 100
 T = TypeVar("T")
 Question = Callable[[], Awaitable[T]]
@@ -61,6 +64,7 @@ class FanOut:
         self._timeout_s = timeout_s
         self._most_late = most_late
         self._late: dict[str, set[asyncio.Task[Any]]] = {}
+        self._graces: set[asyncio.Future[None]] = set()
         self.counts: Counter[tuple[str, str]] = Counter()
 
     async def ask(self, questions: Mapping[str, Question[T]]) -> Gathered[T]:
@@ -76,10 +80,12 @@ class FanOut:
         try:
             await self._until_deadline(tasks.values())
             answers, missing = self._sorted_out(questions, tasks)
+        except BaseException:
+            _cancel(tasks.values())
+            raise
         finally:
-            for name, task in tasks.items():
-                if not task.done():
-                    self._let_go(name, task)
+            self._watch(tasks)
+        self._let_go([task for task in tasks.values() if not task.done()])
         return Gathered(answers, missing)
 
     async def _until_deadline(self, tasks: Collection["asyncio.Future[Any]"]) -> None:
@@ -110,10 +116,23 @@ class FanOut:
             _log.warning(fields("source missing", source=name, reason=reason, **said))
         return answers, missing
 
-    def _let_go(self, name: str, task: "asyncio.Task[Any]") -> None:
-        late = self._late.setdefault(name, set())
-        late.add(task)
-        task.add_done_callback(partial(_ended, late))
+    def _watch(self, tasks: Mapping[str, "asyncio.Task[Any]"]) -> None:
+        for name, task in tasks.items():
+            if not task.done():
+                late = self._late.setdefault(name, set())
+                late.add(task)
+                task.add_done_callback(partial(_ended, late))
+
+    def _let_go(self, late: Collection["asyncio.Task[Any]"]) -> None:
+        if late:
+            grace = asyncio.ensure_future(self._clock.sleep(GRACE_S))
+            self._graces.add(grace)
+            grace.add_done_callback(self._graces.discard)
+            grace.add_done_callback(lambda _: _cancel(late))
+
+
+def _cancel(tasks: Collection["asyncio.Task[Any]"]) -> None:
+    for task in tasks:
         task.cancel()
 
 
