@@ -364,6 +364,7 @@ async def some_parts(**known: Any) -> Parts:
         "version": "0.1.0",
         "docs_open": True,
         "info_open": False,
+        "info_only_local": False,
         "followed": {"che168"},
     }
     return Parts(**(parts | known))

@@ -57,7 +57,8 @@ def test_the_defaults_are_the_documented_address() -> None:
 )
 def test_the_documentation_is_open_on_loopback_unless_said_otherwise(host: str, access: str, *, is_open: bool) -> None:
     assert GatewaySection.model_validate({"host": host, "docs_access": access}).docs_open is is_open
-    assert GatewaySection.model_validate({"host": host, "info_access": access}).info_open is is_open
+    section = GatewaySection.model_validate({"host": host, "info_access": access})
+    assert (section.info_open, section.info_only_local) == (is_open, access == "auto")
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 version=version("feedmill-gateway"),
                 docs_open=section.docs_open,
                 info_open=section.info_open,
+                info_only_local=section.info_only_local,
                 followed=settings.followed,
                 cors_origins=section.cors_origins,
                 reads=reads.route,

@@ -1,12 +1,12 @@
 """The gateway's settings: those of every service and the sections `gateway` and `sources`."""
 
-from ipaddress import ip_address
 from typing import Annotated, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, IPvAnyNetwork, SecretStr
 
 from common.errors import ConfigurationError
+from common.loopback import is_loopback
 from common.settings import DatabaseSettings, Port, Section, Settings, load
 from gateway.core.autoapi import Dialect
 from gateway.core.rate_limit import Quota
@@ -30,7 +30,7 @@ class GatewaySection(Section):
     docs_access: Literal["auto", "open", "token"] = "auto"
     """Whether `/docs` and `/openapi.json` need a token; auto: not on a loopback address."""
     info_access: Literal["auto", "open", "token"] = "auto"
-    """Whether `/info` needs a token; auto: not on a loopback address."""
+    """Whether `/info` needs a token; auto: not on a loopback address, from whoever calls it by such an address."""
     read_timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
     """How long one read may take in the database."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
@@ -82,6 +82,11 @@ class GatewaySection(Section):
     def info_open(self) -> bool:
         """Whether `/info` needs no token."""
         return self._is_open(self.info_access)
+
+    @property
+    def info_only_local(self) -> bool:
+        """Whether it needs none only where the request names this machine."""
+        return self.info_access == "auto"
 
     def _is_open(self, access: str) -> bool:
         return access == "open" or (access == "auto" and is_loopback(self.host))
@@ -184,11 +189,3 @@ def load_settings(*, administers: bool = False) -> GatewaySettings:
     if len(settings.gateway.secret_key.get_secret_value()) < MIN_SECRET_CHARACTERS:
         raise ConfigurationError(f"SECRET_KEY is missing or shorter than {MIN_SECRET_CHARACTERS} characters")
     return settings
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches the address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

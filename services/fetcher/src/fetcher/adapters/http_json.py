@@ -5,7 +5,6 @@ context of another. Of httpx only the transport is used: its client costs a page
 """
 
 import asyncio
-import ipaddress
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import httpx
 
 from common.clock import Clock
 from common.errors import ConfigurationError
+from common.loopback import is_loopback
 from fetcher.core.errors import Cause, UpstreamError
 
 HEADERS: Final = {"User-Agent": "feedmill/0.1", "Accept": "application/json", "Accept-Encoding": "identity"}
@@ -222,15 +222,8 @@ def _address(base_url: str) -> httpx.URL:
 
 def _proxy_to(url: httpx.URL) -> str | None:
     """Return the proxy that the environment names, as curl reads it; to this very machine it is only in the way."""
-    if _is_loopback(url.host) or proxy_bypass(url.netloc.decode("ascii")):
+    if is_loopback(url.host) or proxy_bypass(url.netloc.decode("ascii")):
         return None
     known = getproxies()
     proxy = known.get(url.scheme) or known.get("all")
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

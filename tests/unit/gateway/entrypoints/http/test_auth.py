@@ -100,3 +100,29 @@ def test_the_credential_is_the_one_that_was_sent() -> None:
     assert credential([]) is None
     assert credential([(b"authorization", b"Bearer abc ")]) == "abc"
     assert credential([(b"x-api-key", b" abc")]) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:5555", 200),
+        ("localhost:5555", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:5555", 200),
+        ("127.9.9.9", 200),
+        ("cars.example", 401),
+        ("cars.example:5555", 401),
+        ("127.0.0.1.cars.example", 401),
+        ("127.0.0.1@cars.example", 401),
+        ("localhost.cars.example", 401),
+        ("[::1", 401),
+        ("", 401),
+    ],
+)
+async def test_what_is_open_on_this_machine_is_so_only_to_those_who_name_it(host: str, status: int) -> None:
+    async with a_client(await some_parts(info_open=True, info_only_local=True), token=None) as client:
+        assert (await client.get("/info", headers={"Host": host})).status_code == status
+    async with a_client(await some_parts(info_open=True, info_only_local=True)) as client:
+        assert (await client.get("/info", headers={"Host": host})).status_code == 200
+    async with a_client(await some_parts(info_open=True), token=None) as client:
+        assert (await client.get("/info", headers={"Host": host})).status_code == 200

@@ -81,6 +81,8 @@ class Parts:
     version: str
     docs_open: bool
     info_open: bool
+    info_only_local: bool
+    """Whether it is open only to requests that name this machine."""
     followed: Collection[str]
     """Platforms and shops that are enabled: the metrics have samples for each."""
     cors_origins: Collection[str] = ()
@@ -125,7 +127,7 @@ def build_api(parts: Parts) -> FastAPI:
     add_docs(app)
     open_paths = set(PROBES)
     open_paths |= DOCS_PATHS if parts.docs_open else set()
-    open_paths |= {INFO_PATH} if parts.info_open else set()
+    open_paths |= {INFO_PATH} if parts.info_open and not parts.info_only_local else set()
     app.middleware_stack = _around(app, parts, open_paths, requests)
     return app
 
@@ -134,7 +136,13 @@ def _around(app: FastAPI, parts: Parts, open_paths: Collection[str], requests: R
     """Return the routes and what is around them, in place of what FastAPI puts there: the frame knows all errors."""
     dated = DataAge(Dispatch(app.router, routes=app.routes), as_of=parts.as_of)
     answering = dated if parts.reads is None else OneReading(dated)
-    guarded = RequireToken(answering, access=parts.access, limiter=parts.limiter, open_paths=open_paths)
+    guarded = RequireToken(
+        answering,
+        access=parts.access,
+        limiter=parts.limiter,
+        open_paths=open_paths,
+        local_paths={INFO_PATH} if parts.info_open else (),
+    )
     framed = Frame(
         guarded,
         clock=parts.clock,

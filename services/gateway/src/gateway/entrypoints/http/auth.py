@@ -1,12 +1,18 @@
-"""The gate: every path needs a token except those that are named open."""
+"""The gate: every path needs a token except those that are named open.
+
+Some are open only to requests that name this machine in `Host`: a page of a stranger whose name leads to 127.0.0.1
+makes the browser of somebody here ask for them, and is the origin that may read the answer (DNS rebinding). A proxy
+that hands on the public name gets nothing there without a token either.
+"""
 
 from collections.abc import Collection
 from functools import partial
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from common.loopback import is_loopback
 from gateway.core.access import Access
 from gateway.core.autoapi import PREFIX
 from gateway.core.errors import MalformedRequestError
@@ -22,11 +28,20 @@ class RequireToken:
     Closed by default: a path that does not exist, and a route that somebody adds, needs a token too.
     """
 
-    def __init__(self, app: ASGIApp, *, access: Access, limiter: RateLimiter, open_paths: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        access: Access,
+        limiter: RateLimiter,
+        open_paths: Collection[str],
+        local_paths: Collection[str] = (),
+    ) -> None:
         self._app = app
         self._limiter = limiter
         self._access = access
         self._open_paths = frozenset(open_paths)
+        self._local_paths = frozenset(local_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with the caller's id in its scope.
@@ -36,7 +51,7 @@ class RequireToken:
             LimitedError: The token, or the address, has no request left.
             MalformedRequestError: More than one credential.
         """
-        if scope["type"] == "http" and scope["path"] not in self._open_paths:
+        if scope["type"] == "http" and not self._is_open(scope):
             admit = partial(self._access.admit, _sent(scope))
             caller = await admit(client[0] if (client := scope.get("client")) else None)
             scope[CALLER] = caller
@@ -44,6 +59,19 @@ class RequireToken:
             scope[STANDING] = partial(self._limiter.standing, caller)
             await self._limiter.spend(caller)
         await self._app(scope, receive, send)
+
+    def _is_open(self, scope: Scope) -> bool:
+        path = scope["path"]
+        return path in self._open_paths or (path in self._local_paths and _names_this_machine(scope["headers"]))
+
+
+def _names_this_machine(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Return whether `Host` is a loopback address or `localhost`; one who sends none is no browser."""
+    try:
+        hosts = [urlsplit(f"//{value.decode('latin-1')}").hostname for name, value in headers if name == b"host"]
+    except ValueError:
+        return False
+    return all(is_loopback(host or "") for host in hosts)
 
 
 def _sent(scope: Scope) -> str | None:
