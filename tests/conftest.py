@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 import pytest
 from pydantic import SecretStr
 from tests.kinds import pytest_collection_modifyitems, pytest_terminal_summary
+from tests.lent import connected
 
 from common import log
 from common.db import migrate
@@ -143,17 +143,8 @@ def module_database(stack: Stack, migrated_template: str) -> Iterator[DatabaseSe
 @pytest.fixture
 async def emptied_database(module_database: DatabaseSettings) -> DatabaseSettings:
     """The file's database without what the test before has left: for tests that change rows and nothing else."""
-    connection = await asyncpg.connect(
-        host=module_database.host,
-        port=module_database.port,
-        user=module_database.user,
-        password=module_database.password.get_secret_value(),
-        database=module_database.name,
-    )
-    try:
+    async with connected(module_database) as connection:
         await connection.execute(EMPTY)
-    finally:
-        await connection.close()
     return module_database
 
 

@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 from tests import forking
 from tests.forking import Forked
+from tests.lent import connected
 
 from common.settings import SERVICE_PASSWORDS, DatabaseSettings, role_of
 from sandbox.stack import Stack, Vhost
@@ -118,17 +119,8 @@ class Road:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
         """Lend a connection to the test's own database."""
-        connection = await asyncpg.connect(
-            host=self.database.host,
-            port=self.database.port,
-            user=self.database.user,
-            password=self.database.password.get_secret_value(),
-            database=self.database.name,
-        )
-        try:
+        async with connected(self.database) as connection:
             yield connection
-        finally:
-            await connection.close()
 
     async def truth(self) -> dict[str, Mapping[str, Any]]:
         """Return the upstream's true state of each offer that its list shows, by inner id."""

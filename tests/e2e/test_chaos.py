@@ -21,6 +21,7 @@ from tests.e2e.history import History, made_up
 from tests.e2e.road import until
 from tests.forking import Forked
 from tests.integration.normalizer.road import consuming
+from tests.lent import connected
 
 from common import topology
 from common.settings import DatabaseSettings
@@ -89,18 +90,8 @@ class Field:
     @asynccontextmanager
     async def connection(self) -> "AsyncIterator[asyncpg.Connection[Any]]":
         """Lend a connection."""
-        database = self._database
-        connection = await asyncpg.connect(
-            host=database.host,
-            port=database.port,
-            user=database.user,
-            password=database.password.get_secret_value(),
-            database=database.name,
-        )
-        try:
+        async with connected(self._database) as connection:
             yield connection
-        finally:
-            await connection.close()
 
     async def end_backends(self) -> None:
         """End a normalizer's sessions of the database."""

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.contract.fetcher.stores import address_of
+from tests.lent import connected
 
 from common.settings import DatabaseSettings
 from fetcher.adapters.attic import PostgresAttic
@@ -65,15 +66,8 @@ Put = Callable[[str, Sequence[datetime]], Awaitable[None]]
 @pytest.fixture
 async def owner(database: DatabaseSettings) -> "AsyncIterator[asyncpg.Connection[Any]]":
     """A connection of the owner to the database of the test."""
-    connection = await asyncpg.connect(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=database.password.get_secret_value(),
-        database=database.name,
-    )
-    yield connection
-    await connection.close()
+    async with connected(database) as connection:
+        yield connection
 
 
 @asynccontextmanager

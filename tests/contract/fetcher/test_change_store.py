@@ -9,6 +9,7 @@ import pytest
 from tests.contract.fetcher.fake_changes import FakeChangeStore
 from tests.contract.fetcher.fakes import FakeStore, LedgerRow
 from tests.contract.fetcher.stores import address_of
+from tests.lent import connected
 
 from common.events import ChangeId
 from common.settings import DatabaseSettings
@@ -67,17 +68,8 @@ class Stores:
 
     async def _row(self, query: str, *values: object) -> "asyncpg.Record":
         assert self.database is not None
-        connection = await asyncpg.connect(
-            host=self.database.host,
-            port=self.database.port,
-            user=self.database.user,
-            password=self.database.password.get_secret_value(),
-            database=self.database.name,
-        )
-        try:
+        async with connected(self.database) as connection:
             row = await connection.fetchrow(query, *values)
-        finally:
-            await connection.close()
         assert row is not None
         return row
 

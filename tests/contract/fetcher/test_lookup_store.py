@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 from tests.contract.fetcher.fake_changes import FakeLookupStore
 from tests.contract.fetcher.fakes import FakeStore
 from tests.contract.fetcher.stores import address_of
+from tests.lent import connected
 
 from common.events import InnerId
 from common.settings import DatabaseSettings
@@ -90,18 +90,8 @@ async def shelf(place: DatabaseSettings | None) -> AsyncIterator[Shelf]:
     if place is None:
         yield Shelf(FakeLookupStore(FakeStore()))
         return
-    connection = await asyncpg.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password.get_secret_value(),
-        database=place.name,
-    )
-    try:
-        async with PlatformSession(address_of(place), "che168") as session:
-            yield Shelf(PostgresLookupStore(session), connection)
-    finally:
-        await connection.close()
+    async with connected(place) as connection, PlatformSession(address_of(place), "che168") as session:
+        yield Shelf(PostgresLookupStore(session), connection)
 
 
 def a_miss(inner_id: str, *, missed: int = 1, again: datetime = LATER) -> LookedUp:
@@ -188,14 +178,7 @@ async def test_an_error_keeps_the_count_of_misses(shelf: Shelf) -> None:
 async def test_neither_complete_nor_inactive_rows_nor_those_of_other_platforms_are_due(
     database: DatabaseSettings,
 ) -> None:
-    connection = await asyncpg.connect(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=database.password.get_secret_value(),
-        database=database.name,
-    )
-    try:
+    async with connected(database) as connection:
         for platform, inner_id, status, base in (
             ("che168", "complete", 0, 5),
             ("che168", "inactive", 1, None),
@@ -203,8 +186,6 @@ async def test_neither_complete_nor_inactive_rows_nor_those_of_other_platforms_a
             ("che168", "due", 0, None),
         ):
             await connection.execute(INSERT, platform, inner_id, status, base)
-    finally:
-        await connection.close()
     async with PlatformSession(address_of(database), "che168") as session:
         found = await PostgresLookupStore(session).due_lookups("che168", NOW, 10)
     assert [lookup.inner_id for lookup in found] == ["due"]

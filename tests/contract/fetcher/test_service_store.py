@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 from tests.contract.fetcher.service_fakes import FakeServiceStore
 from tests.contract.fetcher.stores import address_of
+from tests.lent import connected
 
 from common.settings import DatabaseSettings
 from fetcher.adapters.service_store import PostgresServiceStore
@@ -72,15 +72,8 @@ VALUES ('data_fetch', $1, 1, $2, $3, $4, '{"records": 7}')
 @pytest.fixture
 async def tables(database: DatabaseSettings) -> AsyncIterator[Any]:
     """A plain connection to the same database."""
-    connection = await asyncpg.connect(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=database.password.get_secret_value(),
-        database=database.name,
-    )
-    yield connection
-    await connection.close()
+    async with connected(database) as connection:
+        yield connection
 
 
 @pytest.mark.parametrize(

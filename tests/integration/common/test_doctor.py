@@ -12,8 +12,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 import aio_pika
-import asyncpg
 import pytest
+from tests.lent import connected
 
 from common.__main__ import main
 from common.clock import SystemClock
@@ -48,12 +48,8 @@ class Patient:
 
     async def sql(self, statement: str) -> None:
         """Run a statement in its database."""
-        one = self.database
-        connection = await asyncpg.connect(
-            host=one.host, port=one.port, user=one.user, password=one.password.get_secret_value(), database=one.name
-        )
-        await connection.execute(statement)
-        await connection.close()
+        async with connected(self.database) as connection:
+            await connection.execute(statement)
 
     async def examined(self) -> list[Line]:
         """Return what the doctor says."""

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
+from tests.lent import connected
 
 from common.settings import DatabaseSettings
 
@@ -87,15 +87,8 @@ class Feed:
 @pytest.fixture
 async def feed(database: DatabaseSettings) -> AsyncIterator[Feed]:
     """The tables, empty."""
-    connection = await asyncpg.connect(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=database.password.get_secret_value(),
-        database=database.name,
-    )
-    yield Feed(connection)
-    await connection.close()
+    async with connected(database) as connection:
+        yield Feed(connection)
 
 
 async def test_an_empty_installation_and_a_healthy_feed_have_no_findings(feed: Feed) -> None:

@@ -6,14 +6,14 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from alembic import command
 from tests.conftest import settings_of
+from tests.lent import connected
 
 from common.db import aside, migrate, restore
 from common.db.dump import dump
@@ -39,25 +39,6 @@ INSERT INTO rate_limits (token_id, full_at) VALUES (1, now());
 
 OTHER = "INSERT INTO sync_state (platform, last_change_id) VALUES ('encar', 5)"
 Damage = Callable[[Path], object]
-
-
-@asynccontextmanager
-async def connected(
-    settings: DatabaseSettings, *, application: str = "test"
-) -> "AsyncIterator[asyncpg.Connection[Any]]":
-    """Lend a connection."""
-    connection = await asyncpg.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password.get_secret_value(),
-        database=settings.name,
-        server_settings={"application_name": application},
-    )
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +192,7 @@ async def test_a_target_with_rows_is_refused_unless_one_insists(dumped: Path, da
 
 
 async def test_a_target_in_use_is_refused(dumped: Path, spared: DatabaseSettings) -> None:
-    async with connected(spared, application="normalizer@here"):
+    async with connected(spared, server_settings={"application_name": "normalizer@here"}):
         assert "normalizer@here" in await refused(spared, dumped, force=True)
 
 
@@ -220,7 +201,7 @@ async def test_a_dump_can_be_looked_at_while_the_target_is_in_use(
 ) -> None:
     before = await held(spared)
     _largest(copied).unlink()
-    async with connected(spared, application="normalizer@here"):
+    async with connected(spared, server_settings={"application_name": "normalizer@here"}):
         assert (await restore.examine(spared, dumped, force=True)).revision == HEAD
         with pytest.raises(TransferError, match="sync_state has rows"):
             await restore.examine(spared, dumped, force=False)

@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
 import pytest
 from tests.conftest import settings_of
+from tests.lent import connected
 
 from common.db import migrate, rights
 from common.errors import ConfigurationError
@@ -82,21 +82,9 @@ async def migrated(stack: Stack) -> AsyncIterator[DatabaseSettings]:
     await asyncio.to_thread(stack.drop_database, name)
 
 
-@asynccontextmanager
-async def working_as(settings: DatabaseSettings, user: str, password: str) -> "AsyncIterator[asyncpg.Connection[Any]]":
-    """Lend a connection of a role."""
-    connection = await asyncpg.connect(
-        host=settings.host, port=settings.port, user=user, password=password, database=settings.name
-    )
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def held(settings: DatabaseSettings, query: str, *values: object) -> list[Any]:
     """Return rows, asked for by the owner."""
-    async with working_as(settings, settings.user, settings.password.get_secret_value()) as connection:
+    async with connected(settings) as connection:
         return [tuple(row) for row in await connection.fetch(query, *values)]
 
 
@@ -168,7 +156,7 @@ async def test_what_is_not_granted_is_refused_by_the_database(
     stack: Stack, migrated: DatabaseSettings, service: str, statement: str
 ) -> None:
     role = role_of(service)
-    async with working_as(migrated, role, stack.state.passwords[role]) as connection:
+    async with connected(migrated, user=role, password=stack.state.passwords[role]) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
             await connection.execute(statement)
 
@@ -217,10 +205,10 @@ async def test_roles_are_made_and_their_passwords_renewed_where_that_may_be_done
     try:
         for password in ("first", "second"):
             await migrate.upgrade(administrator, passwords={"fetcher": password})
-            async with working_as(administrator, role, password) as connection:
+            async with connected(administrator, user=role, password=password) as connection:
                 assert await connection.fetchval("SELECT count(*) FROM sync_state") == 0
         with pytest.raises(asyncpg.InvalidPasswordError):
-            async with working_as(administrator, role, "first"):
+            async with connected(administrator, user=role, password="first"):
                 pass
     finally:
         await held(administrator, f"DROP OWNED BY {role}")

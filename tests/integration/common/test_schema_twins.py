@@ -1,7 +1,7 @@
 """The migrated schema and the one that `tables` would create agree where the automatic comparison does not look."""
 
-import asyncpg
 import pytest
+from tests.lent import connected
 
 from common.db import migrate
 from common.db.engine import create_engine
@@ -29,17 +29,8 @@ OPTIONS = """
 
 async def listed(settings: DatabaseSettings, query: str) -> list[str]:
     """Return the only column of `query`."""
-    connection = await asyncpg.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password.get_secret_value() or None,
-        database=settings.name,
-    )
-    try:
+    async with connected(settings) as connection:
         return [row[0] for row in await connection.fetch(query)]
-    finally:
-        await connection.close()
 
 
 @pytest.mark.parametrize("query", [CONSTRAINTS, INDEXES, OPTIONS], ids=["constraints", "indexes", "options"])

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
+from tests.lent import connected
 
 from common.db.rights import SERVICES
 from common.settings import DatabaseSettings, role_of
@@ -72,15 +73,8 @@ async def test_no_statement_of_a_service_needs_a_right_that_its_role_lacks(
     stack: Stack, module_database: DatabaseSettings, service: str
 ) -> None:
     role = role_of(service)
-    connection = await asyncpg.connect(
-        host=module_database.host,
-        port=module_database.port,
-        user=role,
-        password=stack.state.passwords[role],
-        database=module_database.name,
-    )
     refused, count = set(), 0
-    try:
+    async with connected(module_database, user=role, password=stack.state.passwords[role]) as connection:
         if service == "normalizer":
             await connection.execute(ROW_TYPES)
         for name, statement in constants(service):
@@ -88,7 +82,5 @@ async def test_no_statement_of_a_service_needs_a_right_that_its_role_lacks(
                 count += await planned(connection, statement)
             except asyncpg.InsufficientPrivilegeError:
                 refused.add(name)
-    finally:
-        await connection.close()
     assert refused == {name for name in OF_THE_OWNER if name.startswith(service)}
     assert count >= LEAST

@@ -4,16 +4,16 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import aio_pika
-import asyncpg
 import pytest
 from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
+from tests.lent import connected
 
 from common import topology
 from common.events import decode
@@ -43,26 +43,9 @@ def make(database: DatabaseSettings, vhost: Vhost, tmp_path: Path) -> Iterator[M
         yield start
 
 
-@asynccontextmanager
-async def connection_to(command: Command) -> AsyncIterator[Any]:
-    """Lend a connection to the command's database."""
-    settings = command.database
-    connection = await asyncpg.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password.get_secret_value(),
-        database=settings.name,
-    )
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def rows(command: Command, query: str) -> list[tuple[Any, ...]]:
     """Return what a query finds in the command's database."""
-    async with connection_to(command) as connection:
+    async with connected(command.database) as connection:
         return [tuple(row) for row in await connection.fetch(query)]
 
 
@@ -140,7 +123,7 @@ async def test_a_second_signal_ends_at_once(make: Make) -> None:
     command = make(faults=[HANGS_AT_3])
     process = command.start("initial-load")
     await asyncio.to_thread(command.wait_until_said, "Starting page 1 loading")
-    async with connection_to(command) as blocker:
+    async with connected(command.database) as blocker:
         await blocker.execute("BEGIN; LOCK TABLE operations_log")
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(command.wait_until_said, "once more ends at once")
@@ -234,7 +217,7 @@ async def test_lost_connections_in_mid_run_are_made_anew(make: Make, stack: Stac
     query = "SELECT 1 FROM fetch_runs WHERE pages >= 3"
     while not await rows(command, query):
         assert process.poll() is None
-    async with connection_to(command) as connection:
+    async with connected(command.database) as connection:
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name LIKE 'fetcher@%'"

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
+from tests.lent import connected
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Vhost
@@ -32,18 +32,9 @@ def command(database: DatabaseSettings, vhost: Vhost, tmp_path: Path) -> Iterato
 
 async def kept(database: DatabaseSettings, *, statement: str = "SELECT 1") -> Any:
     """Return the numbers of changes that are kept, after a statement."""
-    connection = await asyncpg.connect(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=database.password.get_secret_value(),
-        database=database.name,
-    )
-    try:
+    async with connected(database) as connection:
         await connection.execute(statement)
         return await connection.fetchval("SELECT array_agg(change_id ORDER BY change_id) FROM catalog_changes")
-    finally:
-        await connection.close()
 
 
 async def test_the_command_removes_what_is_too_old_and_the_service_does_it_by_itself(

@@ -5,17 +5,16 @@ Time that passes while no process runs is made by moving the ledger's rows back.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
+from tests.lent import connected
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Vhost
@@ -43,27 +42,10 @@ def command(database: DatabaseSettings, vhost: Vhost, tmp_path: Path) -> Iterato
         command.end()
 
 
-@asynccontextmanager
-async def ledger(command: Command) -> AsyncIterator[Any]:
-    """Lend a connection to the command's database."""
-    settings = command.database
-    connection = await asyncpg.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password.get_secret_value(),
-        database=settings.name,
-    )
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def killed_after(command: Command, attempts: int) -> Any:
     """Start the load, kill it once the ledger has so many tries of page 2, and return the row."""
     process = command.start("initial-load")
-    async with ledger(command) as connection:
+    async with connected(command.database) as connection:
         row = None
         while row is None or row["attempts"] != attempts:
             assert process.poll() is None, command.said
@@ -76,7 +58,7 @@ async def killed_after(command: Command, attempts: int) -> Any:
 
 async def let_time_pass(command: Command, attempts: int) -> None:
     """Make the ledger what it is when the window began long ago, so many tries have failed and the next is due."""
-    async with ledger(command) as connection:
+    async with connected(command.database) as connection:
         await connection.execute(LET_TIME_PASS, attempts, INTERVAL * attempts)
 
 
@@ -98,7 +80,7 @@ async def test_the_window_goes_on_after_kill_9_at_try_7_and_ends_in_a_gap(comman
 
     await let_time_pass(command, 20)
     assert await asyncio.to_thread(command.run, "initial-load") == 1
-    async with ledger(command) as connection:
+    async with connected(command.database) as connection:
         row = await connection.fetchrow(WINDOW)
         others = await connection.fetch("SELECT position, status FROM feed_pages WHERE position <> 2 ORDER BY 1")
     assert (row["attempts"], row["next_attempt_at"], row["status"]) == (21, None, "gap")
@@ -119,9 +101,9 @@ async def test_a_process_that_comes_back_early_waits_for_its_turn(command: Comma
 
 async def test_a_window_that_ended_while_nobody_ran_gets_its_last_try(command: Command) -> None:
     await killed_after(command, 1)
-    async with ledger(command) as connection:
+    async with connected(command.database) as connection:
         await connection.execute(LET_TIME_PASS, 3, timedelta(hours=5))
     assert await asyncio.to_thread(command.run, "initial-load") == 1
-    async with ledger(command) as connection:
+    async with connected(command.database) as connection:
         row = await connection.fetchrow(WINDOW)
     assert (row["attempts"], row["next_attempt_at"], row["status"]) == (4, None, "gap")

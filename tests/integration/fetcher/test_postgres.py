@@ -1,15 +1,13 @@
 """What only a real database can show: the lock, the ledger shared with the normalizer, and its outages."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-import asyncpg
 import pytest
 from tests.contract.fetcher.stores import address_of, opened_store
+from tests.lent import connected
 
 from common.errors import UnavailableError
 from common.events import ChangeId
@@ -26,26 +24,9 @@ RUN = Run("r1", "che168", ChangeId(1000), started_at=NOW)
 PAGE = SavedPage(1, 2, {"che168:page:1:r1": 20}, 1, NOW)
 
 
-@asynccontextmanager
-async def plain(database: DatabaseSettings) -> AsyncIterator[Any]:
-    """Lend a connection that knows nothing of the store."""
-    address = address_of(database)
-    connection = await asyncpg.connect(
-        host=address.host,
-        port=address.port,
-        user=address.user,
-        password=address.password,
-        database=address.database,
-    )
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def end_sessions(database: DatabaseSettings) -> None:
     """End every session of the store, as a restart of the server would."""
-    async with plain(database) as connection:
+    async with connected(database) as connection:
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'fetcher@test'"
@@ -85,7 +66,7 @@ async def test_a_lock_that_another_took_meanwhile_is_waited_for(database: Databa
 
 
 async def test_a_page_that_landed_stays_landed(database: DatabaseSettings) -> None:
-    async with opened_store(database) as store, plain(database) as connection:
+    async with opened_store(database) as store, connected(database) as connection:
         await store.start_run(RUN)
         await connection.execute(
             "INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, records, landed, landed_at)"
@@ -98,7 +79,7 @@ async def test_a_page_that_landed_stays_landed(database: DatabaseSettings) -> No
 
 
 async def test_position_and_ledger_are_saved_together_or_not_at_all(database: DatabaseSettings) -> None:
-    async with opened_store(database) as store, plain(database) as connection:
+    async with opened_store(database) as store, connected(database) as connection:
         await store.start_run(RUN)
         await connection.execute("ALTER TABLE feed_pages ADD CONSTRAINT broken CHECK (records < 20)")
         with pytest.raises(SchemaError):
@@ -107,7 +88,7 @@ async def test_position_and_ledger_are_saved_together_or_not_at_all(database: Da
 
 
 async def test_the_changes_begin_at_s0_unless_they_have_begun(database: DatabaseSettings) -> None:
-    async with opened_store(database) as store, plain(database) as connection:
+    async with opened_store(database) as store, connected(database) as connection:
         for number, (cursor, expected) in enumerate([("NULL", 1000), ("0", 0), ("5", 5)]):
             run = replace(RUN, run_id=f"r{number}")
             await connection.execute(f"INSERT INTO sync_state (platform, last_change_id) VALUES ('che168', {cursor})")  # noqa: S608 - three constants
@@ -122,7 +103,7 @@ async def test_the_changes_begin_at_s0_unless_they_have_begun(database: Database
 
 async def test_the_diary_reads_as_it_was_written_without_secrets(database: DatabaseSettings) -> None:
     operation = Operation("che168", NOW, 1.5, is_ok=False, details="GET ?api_key=abc failed", counts={"pages": 3})
-    async with opened_store(database) as store, plain(database) as connection:
+    async with opened_store(database) as store, connected(database) as connection:
         await store.record(operation)
         row = await connection.fetchrow(
             "SELECT operation_type, started_at, duration, status, details, platform, counts FROM operations_log"

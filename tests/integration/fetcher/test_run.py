@@ -5,18 +5,18 @@ import json
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aio_pika
-import asyncpg
 import httpx
 import pytest
 from aio_pika.abc import AbstractChannel
 from tests.forking import Upstream
 from tests.integration.fetcher.command import Command
+from tests.lent import connected
 
 from common import topology
 from common.clock import SystemClock
@@ -80,23 +80,8 @@ async def console(vhost: Vhost) -> AsyncIterator[Console]:
         yield Console(await connection.channel())
 
 
-@asynccontextmanager
-async def connection_to(settings: DatabaseSettings) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password.get_secret_value(),
-        database=settings.name,
-    )
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def value(command: Command, query: str) -> Any:
-    async with connection_to(command.database) as connection:
+    async with connected(command.database) as connection:
         return await connection.fetchval(query)
 
 
@@ -262,7 +247,7 @@ async def test_orders_come_through_after_every_connection_was_cut(make: Make, co
         await clock.sleep(0.1)
     for connection in ours:
         await asyncio.to_thread(management.ask, "DELETE", "connections", connection["name"])
-    async with connection_to(command.database) as connection:
+    async with connected(command.database) as connection:
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name LIKE 'fetcher@%'"
@@ -275,7 +260,7 @@ async def test_orders_come_through_after_every_connection_was_cut(make: Make, co
 
 async def test_findings_are_said_by_the_service_and_once_by_the_command(make: Make) -> None:
     command = make()
-    async with connection_to(command.database) as connection:
+    async with connected(command.database) as connection:
         await connection.execute(
             "INSERT INTO feed_pages (platform, kind, position, run_id, message_id, status, created_at)"
             " SELECT platform, 'page', 1, 'r', platform, 'gap', now() - interval '2 days'"
@@ -304,7 +289,7 @@ async def test_an_ordered_daily_update_follows_the_feed(make: Make, console: Con
 async def test_an_order_that_was_not_yet_saved_comes_again_after_kill_9(make: Make, console: Console) -> None:
     command = make()
     process = await started(command)
-    async with connection_to(command.database) as blocker:
+    async with connected(command.database) as blocker:
         await blocker.execute("BEGIN; LOCK TABLE sync_state")
         await console.order("pause")
         while not await value(command, "SELECT count(*) FROM pg_locks WHERE NOT granted"):

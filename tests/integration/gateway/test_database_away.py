@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 import httpx
 import pytest
 from tests.integration.gateway.conftest import Served, Wire
+from tests.lent import connected
 
 from common.db.revision import HEAD
 from common.settings import DatabaseSettings
@@ -67,25 +67,15 @@ async def test_a_database_that_hangs_is_given_up_in_time(served: Served, wire: W
 
 async def test_a_query_over_its_time_is_ended_by_the_server(served: Served, database: DatabaseSettings) -> None:
     client = await served(statement_timeout_s=0.3)
-    blocker = await asyncpg.connect(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=database.password.get_secret_value(),
-        database=database.name,
-    )
-    try:
-        async with blocker.transaction():
-            await blocker.execute("LOCK TABLE processed_data")
-            answer = await client.get("/offers")
-            assert (answer.status_code, answer.json()["type"]) == (503, "/docs#problem-query-timeout")
-            still = await blocker.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gateway@test' AND state = 'active'"
-                " AND datname = current_database()"
-            )
-            assert still == 0
-    finally:
-        await blocker.close()
+    async with connected(database) as blocker, blocker.transaction():
+        await blocker.execute("LOCK TABLE processed_data")
+        answer = await client.get("/offers")
+        assert (answer.status_code, answer.json()["type"]) == (503, "/docs#problem-query-timeout")
+        still = await blocker.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gateway@test' AND state = 'active'"
+            " AND datname = current_database()"
+        )
+        assert still == 0
     await until_well(client)
 
 

@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 from tests.integration.gateway.conftest import Served, opened
+from tests.lent import connected
 
 from common.db.session import create_pool
 from common.events import PageFetched, PageKind
@@ -160,12 +161,7 @@ async def test_the_last_hundred_changes_are_found_among_many_by_their_index(data
 async def test_the_role_of_the_gateway_may_read_all_of_it(stack: Stack, database: DatabaseSettings) -> None:
     await land(database, a_page([a_record("1")]))
     role = role_of("gateway")
-    connection = await asyncpg.connect(
-        host=database.host, port=database.port, user=role, password=stack.state.passwords[role], database=database.name
-    )
-    try:
+    async with connected(database, user=role, password=stack.state.passwords[role]) as connection:
         assert len(await connection.fetch(PROVENANCE, "1", None, None)) == 1
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("DELETE FROM feed_pages")
-    finally:
-        await connection.close()

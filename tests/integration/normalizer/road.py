@@ -11,6 +11,7 @@ import aio_pika
 import asyncpg
 from aio_pika.abc import AbstractIncomingMessage
 from prometheus_client import CollectorRegistry
+from tests.lent import connected
 
 from common import topology
 from common.broker_nodes import Nodes
@@ -185,17 +186,8 @@ class Rows:
 @asynccontextmanager
 async def opened_rows(settings: DatabaseSettings) -> AsyncIterator[Rows]:
     """Connect to look at the tables."""
-    connection = await asyncpg.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password.get_secret_value() or None,
-        database=settings.name,
-    )
-    try:
+    async with connected(settings) as connection:
         yield Rows(connection)
-    finally:
-        await connection.close()
 
 
 class FailingLanding:
