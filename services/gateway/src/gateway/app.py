@@ -164,12 +164,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
                 queues=news,
                 as_of=reads.as_of,
                 access=access,
-                limiter=RateLimiter(
-                    PostgresQuota(await stack.enter_async_context(_quota_pool(settings))),
-                    quota=section.quota,
-                    processes=section.processes,
-                    clock=clock,
-                ),
+                limiter=await stack.enter_async_context(_limits(settings, clock)),
                 cursors=CursorSigner(settings.key),
                 clock=clock,
                 new_id=new_request_id,
@@ -280,10 +275,13 @@ def _state_pool(where: DatabaseSettings) -> AbstractAsyncContextManager[Database
     return _pool(where.model_copy(update={"pool_size": 1, **dict.fromkeys(names, STATE_TIMEOUT_S)}))
 
 
-def _quota_pool(settings: GatewaySettings) -> AbstractAsyncContextManager[Database]:
+@asynccontextmanager
+async def _limits(settings: GatewaySettings, clock: Clock) -> AsyncIterator[RateLimiter]:
     """Open connections for limits alone, so that no slow read delays them, and given up soon."""
-    names = ("statement_timeout_s", "lock_timeout_s", "connect_timeout_s")
-    return _pool(settings.database.model_copy(update={"pool_size": 2, **dict.fromkeys(names, QUOTA_TIMEOUT_S)}))
+    names, section = ("statement_timeout_s", "lock_timeout_s", "connect_timeout_s"), settings.gateway
+    where = settings.database.model_copy(update={"pool_size": 2, **dict.fromkeys(names, QUOTA_TIMEOUT_S)})
+    async with _pool(where) as database:
+        yield RateLimiter(PostgresQuota(database), quota=section.quota, processes=section.processes, clock=clock)
 
 
 def _as_of(settings: GatewaySettings, asked: PostgresAsOf, clock: Clock) -> DataAsOf:
