@@ -126,6 +126,14 @@ async def test_silence_is_broken_now_and_then() -> None:
     assert 2 <= answer.text.count(": still here\n\n") <= 3
 
 
+async def test_the_headers_alone_end_at_once() -> None:
+    parts = await some_parts(changes=some_changes(1))
+    async with a_client(parts) as client:
+        answer = await client.head("/offers/stream?change_id=0")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
+    assert parts.feed.listeners == 0
+
+
 async def test_one_stream_too_many_is_told_to_come_back() -> None:
     parts = await some_parts()
     with parts.feed.place(), parts.feed.place(), parts.feed.place():

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.core.change_feed import StoredChange
 from gateway.core.parameters import Parameter, Whole
+from gateway.entrypoints.http.frame import HEADERS_ONLY
 
 EVENT_STREAM: Final = "text/event-stream"
 BEAT: Final = ": still here\n\n"
@@ -36,11 +37,13 @@ class EventStream(StreamingResponse):
         self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events until they end or the client is gone.
+        """Send the events until they end or the client is gone; to a HEAD, none.
 
         Raises:
             TooManyStreamsError: There is no place.
         """
+        if scope.get(HEADERS_ONLY):
+            self.body_iterator = _nothing()
         with self._place:
             await super().__call__(scope, receive, send)
 
@@ -55,3 +58,8 @@ class EventStream(StreamingResponse):
         except TimeoutError:
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _nothing() -> AsyncIterator[str]:
+    for chunk in ():
+        yield chunk
