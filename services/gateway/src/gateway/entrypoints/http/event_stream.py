@@ -61,5 +61,5 @@ class EventStream(StreamingResponse):
 
 
 async def _nothing() -> AsyncIterator[str]:
-    for chunk in ():
-        yield chunk
+    return
+    yield
