@@ -201,6 +201,32 @@ async def test_an_order_is_accepted_only_when_its_pause_is_saved() -> None:
         assert bench.store.paused_since == {"che168": NIGHT}
 
 
+async def test_an_order_that_comes_while_the_next_slot_is_looked_up_keeps_a_second_job_from_starting() -> None:
+    async with Bench(SHOP) as bench:
+        bench.store.outages = 10_000
+        await bench.clock.advance(HOUR + 60)  # the first sync is over, the next is due, and nobody can say so
+        bench.jobs.takes_s = HOUR
+        assert await bench.order("shop-sync") == [
+            *("shop-sync.started bot_igor", "shop-sync.done bot_igor"),
+            *("shop-sync.accepted bot_igor", "shop-sync.started bot_igor"),
+        ]
+        bench.store.outages = 0
+        await bench.clock.advance(HOUR / 2)
+        assert (len(bench.jobs.started), bench.jobs.most_at_once) == (2, 1)
+
+
+async def test_a_pause_that_comes_while_the_next_slot_is_looked_up_lets_nothing_start() -> None:
+    async with Bench(SHOP) as bench:
+        bench.store.outages = 10_000
+        await bench.clock.advance(HOUR + 60.5)
+        pausing = asyncio.create_task(bench.service.obey(b"pause", "fetcher.command"))
+        await bench.clock.advance(0.1)
+        bench.store.outages = 1  # for the look-up, which comes first; then the pause is saved
+        await bench.clock.advance(HOUR)
+        assert pausing.done()
+        assert len(bench.jobs.started) == 1
+
+
 @pytest.mark.parametrize(
     ("orders", "said"),
     [

@@ -83,8 +83,8 @@ class Lane:
         """Start the scheduled job when its moment has come, or was missed, and nothing else runs."""
         if self._job or self.paused_at:
             return
-        await self.plan()
-        if self._due is not None and self._due <= self._ports.clock.now():
+        await self.plan()  # an order or a pause may have come meanwhile
+        if self.due is not None and self.due <= self._ports.clock.now():
             self._tried_at = self._ports.clock.now()
             self._start(self.target.scheduled, {})
 
