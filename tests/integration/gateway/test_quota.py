@@ -57,6 +57,19 @@ async def _spend(limiter: RateLimiter, requests: int) -> Sequence[bool]:
     return answers
 
 
+async def test_a_clock_that_was_set_back_refuses_for_no_longer_than_the_burst_takes_to_come_back(
+    database: DatabaseSettings,
+) -> None:
+    quota = Quota(burst=2, interval_s=0.01)
+    async with opened(database) as pool:
+        await pool.fetch("INSERT INTO rate_limits (token_id, full_at) VALUES (1, now() + interval '3 hours')")
+        store = PostgresQuota(pool)
+        refused = await store.take(1, quota, give_back=0, wanted=1)
+        assert (refused.granted, refused.backlog_s) == (0, pytest.approx(quota.window_s))
+        await SystemClock().sleep(quota.window_s)
+        assert (await store.take(1, quota, give_back=0, wanted=9)).granted == quota.burst
+
+
 async def test_a_store_that_is_away_says_so(database: DatabaseSettings) -> None:
     async with opened(database.model_copy(update={"port": 1})) as pool:
         with pytest.raises(UnavailableError):

@@ -52,6 +52,7 @@ def test_a_quota_says_what_it_is() -> None:
         (9.9, 0, 5, Grant(1, 10.0)),
         (10.0, 3, 5, Grant(3, 10.0)),
         (0.1, 3, 0, Grant(0, 0.0)),
+        (3600.0, 3, 5, Grant(3, 10.0)),
     ],
 )
 def test_what_is_earned_back_is_granted(backlog_s: float, give_back: int, wanted: int, expected: Grant) -> None:

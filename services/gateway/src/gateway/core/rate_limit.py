@@ -59,8 +59,11 @@ class Grant:
 
 
 def decide(quota: Quota, backlog_s: float, *, give_back: int, wanted: int) -> Grant:
-    """Return how many of the wanted requests are granted: what the store does, as a pure function."""
-    backlog_s = max(0.0, backlog_s - give_back * quota.interval_s)
+    """Return how many of the wanted requests are granted: what the store does, as a pure function.
+
+    No decision makes a backlog longer than the window; a longer one comes from a clock that was set back since.
+    """
+    backlog_s = max(0.0, min(backlog_s, quota.window_s) - give_back * quota.interval_s)
     available = math.floor((quota.window_s - backlog_s) / quota.interval_s + _ROUNDING)
     granted = max(0, min(wanted, available))
     return Grant(granted, backlog_s + granted * quota.interval_s)
