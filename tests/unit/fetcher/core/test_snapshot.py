@@ -4,10 +4,11 @@ import asyncio
 import logging
 import random
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import msgspec
 import pytest
-from tests.contract.fetcher.fakes import FakePublisher, FakeStore
+from tests.contract.fetcher.fakes import FakePublisher, FakeStore, LedgerRow
 from tests.contract.fetcher.shop_fakes import FakeKnown, FakeShop
 
 from common.clock import Clock
@@ -264,6 +265,23 @@ async def test_a_run_that_a_killed_process_left_behind_is_failed_and_a_new_one_b
         (1, RunStatus.FAILED),
         (2, RunStatus.DONE),
     ]
+
+
+@pytest.mark.parametrize(("failure", "left"), [(None, []), (NOT_OK, ["fetched"])], ids=["whole", "a list fails"])
+async def test_a_slice_that_was_lost_a_day_ago_is_forgotten_once_a_whole_snapshot_has_said_it_anew(
+    failure: UpstreamError | None, left: list[str]
+) -> None:
+    bench = Bench()
+    await bench.sync()
+    now = bench.clock.now()
+    old = [now - timedelta(days=2), now - timedelta(hours=2)]
+    for number, fetched_at in enumerate(old):
+        row = LedgerRow(bench.run.run_id, 100 + number, "fetched", 1, fetched_at=fetched_at)
+        bench.store.ledger[f"bot_igor:snapshot:{row.position}:r"] = row
+    bench.store.ledger["bot_igor:snapshot:99:r"] = LedgerRow(bench.run.run_id, 99, "landed", 1, fetched_at=now)
+    bench.shop.failures[OTHERS] = [failure] * 3 if failure else []
+    await bench.sync()
+    assert (bench.store.status_of(100), bench.store.status_of(101)) == (left, ["fetched"])
 
 
 async def test_a_broker_or_database_that_is_away_is_waited_for() -> None:

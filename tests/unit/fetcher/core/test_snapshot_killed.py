@@ -95,9 +95,9 @@ class _Mortal:
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         return partial(self._call, getattr(self._port, name))
 
-    async def _call(self, call: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
+    async def _call(self, call: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, **named: Any) -> Any:
         self._live()
-        result = await call(*arguments)
+        result = await call(*arguments, **named)
         self._live()
         return result
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from common import log
@@ -67,6 +68,7 @@ async def perform(
         shop=name,
         most_gone=shop.most_gone,
         force=force,
+        lost_after=timedelta(seconds=own.lost_after_s),
         stop_grace_s=own.stop_grace_s,
         pause_s=own.server_retry_interval_s,
     )

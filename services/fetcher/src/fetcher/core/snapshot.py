@@ -9,10 +9,11 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 
 from common.clock import Clock
-from common.events import ChangeId
+from common.events import ChangeId, PageKind
 from common.log import fields
 from fetcher.core.errors import LoadStoppedError
 from fetcher.core.feed import SourceRow, UpstreamPage, events_of
@@ -44,6 +45,7 @@ class SnapshotPlan:
         shop: Its name, the platform of its records.
         most_gone: The greatest share of a list's products that may go at once.
         force: Remove what has gone, however much it is.
+        lost_after: A slice that was confirmed before this time and has not landed is lost, and said anew by this one.
         stop_grace_s: Seconds to finish the slice in hand once `stop` is set.
         pause_s: Seconds between two calls of a broker or database that is away.
     """
@@ -51,6 +53,7 @@ class SnapshotPlan:
     shop: str
     most_gone: float = 0.5
     force: bool = False
+    lost_after: timedelta = timedelta(days=1)
     stop_grace_s: float = 6.0
     pause_s: float = 1.0
 
@@ -147,7 +150,14 @@ class Snapshot:
             await self._frame.patiently(lambda: store.fail_run(run.run_id))
         else:
             await self._frame.patiently(lambda: store.finish_run(run))
+            await self._forget_lost()
         outcome.is_whole = True
+
+    async def _forget_lost(self) -> None:
+        """Forget slices of earlier snapshots that were lost on the way: nobody would ask for them again."""
+        shop, before = self._plan.shop, self._frame.clock.now() - self._plan.lost_after
+        forget = partial(self._ports.store.forget_lost, shop, PageKind.SNAPSHOT, lost_before=before)
+        await self._frame.patiently(forget)
 
     async def _started(self) -> Run:
         shop, store, clock = self._plan.shop, self._ports.store, self._ports.clock
