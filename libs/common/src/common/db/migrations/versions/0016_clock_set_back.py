@@ -1,4 +1,4 @@
-"""A database clock that is set back makes no backlog longer than the burst: tokens were refused until it was there again.
+"""A database clock that is set back makes no backlog longer than the burst, so it refuses no token for so long.
 
 No decision makes one longer, so what lies further ahead comes from another time of the clock.
 """
