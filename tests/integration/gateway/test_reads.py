@@ -123,8 +123,10 @@ async def test_an_export_that_has_not_begun_begins_on_the_primary(
             lines = b"".join([part async for part in parts]).splitlines()
         async with PostgresExports(reads).opened(read_export([("mark", "nobody")])) as parts:
             assert [part async for part in parts] == []
+        async with PostgresExports(reads).opened(read_export([("format", "csv"), ("fields", "inner_id")])) as parts:
+            assert b"".join([part async for part in parts]) == b'inner_id\r\n"0"\r\n"1"\r\n"2"\r\n'
     assert [json.loads(line)["inner_id"] for line in lines] == ["0", "1", "2"]
-    assert fallbacks(reads) == {"away": 2}
+    assert fallbacks(reads) == {"away": 3}
 
 
 async def test_what_only_the_replica_may_say_nobody_says_in_its_place(bounds: DatabaseSettings) -> None:

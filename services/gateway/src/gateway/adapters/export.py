@@ -58,10 +58,12 @@ async def _together(first: bytes, parts: AsyncIterator[bytes]) -> AsyncGenerator
 
 
 async def _parts(connection: Any, query: ExportQuery) -> AsyncGenerator[bytes]:
-    if query.format is ExportFormat.CSV:
-        yield csv_header(query.fields)
-    async for rows in _batches(connection, query, BATCH):
-        yield b"".join([row[0] for row in rows])
+    head = csv_header(query.fields) if query.format is ExportFormat.CSV else b""
+    async for rows in _batches(connection, query, BATCH):  # a head alone would be a first part before there is a row
+        yield b"".join([head, *(row[0] for row in rows)])
+        head = b""
+    if head:
+        yield head
 
 
 async def _columns(connection: Any, query: ExportQuery, file: ParquetFile) -> AsyncGenerator[bytes]:
