@@ -8,11 +8,12 @@ import pytest
 from tests.contract.normalizer.rows import a_product_row
 from tests.contract.normalizer.shelves import Shelf
 
-from common.events import LISTS_ID
+from common.events import LISTS_ID, PageKind
 from common.testing.pages import a_page, a_record
 from common.testing.products import (
     SHOP,
     a_category,
+    a_color,
     a_mark,
     a_parameter,
     a_product,
@@ -275,6 +276,29 @@ async def test_rows_that_wait_are_written_and_one_that_nothing_can_read_costs_it
     assert waiting.keys() == {Key(SHOP, "2")}
     await lander.land(a_snapshot([a_product(2)], seq=2))
     assert (await held(shelf, 2)).keys() == {"2"}
+
+
+async def test_a_number_beyond_any_in_a_known_product_costs_its_record_alone(shelf: Shelf) -> None:
+    lander = a_lander(shelf.store)
+    await lander.land(a_snapshot([a_product(1), a_product(2)], seq=1))
+    beyond = a_record("1", b'{"weight":1e99999999999999999999}', change_type="changed", seq=2)
+    changed = a_record("2", a_product(2, Product_Name="Rose"), seq=2)
+    counts = await lander.land([a_page([beyond, changed], platform=SHOP, kind=PageKind.SNAPSHOT, position=2)])
+    assert (counts["updated"], counts["quarantined"], counts["errors"]) == (1, 1, 0)
+    found = await held(shelf, 1, 2)
+    assert (found["1"].name, found["2"].name) == ("Sunflower 1", "Rose")
+
+
+async def test_json_within_a_text_may_hold_what_no_column_can_and_is_told_once(shelf: Shelf) -> None:
+    within = '{"a":NaN,"b":1e-99999,"c":1e400}'
+    color = a_color(101, 1, json_data=within)
+    lander = a_lander(shelf.store)
+    await lander.land(a_snapshot([a_product(1, colors=[color])], seq=1))
+    details = {"a": None, "b": "1e-99999", "c": Decimal("1e400")}
+    assert [row.details for row in (await held(shelf, 1))["1"].colors] == [details]
+    told = len(await shelf.changes())
+    await lander.land(a_snapshot([a_product(1, colors=[color], Product_Name="Rose")], seq=2))
+    assert [change[2].keys() for change in (await shelf.changes())[told:]] == [{"name"}]
 
 
 async def test_products_are_written_all_or_none(shelf: Shelf) -> None:

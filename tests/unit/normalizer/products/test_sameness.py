@@ -36,6 +36,7 @@ def as_json(value: Any) -> bytes:
         pytest.param(b'{"a":[]}', b'{"a":{}}', False, id="a list is not an object"),
         pytest.param(b'{"a":"\\u0041"}', b'{"a":"A"}', True, id="escaped"),
         pytest.param(b'{"a":2,"a":1}', b'{"a":1}', True, id="of a key twice the last counts"),
+        pytest.param(b'{"a":1}', b'{"a":1e99999999999999999999}', False, id="beyond any number"),
         pytest.param(b"{broken", b"{broken", False, id="no JSON"),
         pytest.param(b'{"a":' + b"[" * 3000 + b"]" * 3000 + b"}", b"{}", False, id="too deep"),
     ],

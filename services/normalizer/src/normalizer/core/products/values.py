@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
@@ -25,6 +25,8 @@ MONEY: Final = Decimal(10) ** 12
 """Bound of a `numeric(14, 2)` column."""
 
 YEARS: Final = (1970, 2200)
+BEFORE_POINT, BEHIND_POINT = 131_072, 16_383
+"""Digits that jsonb holds of a number, at most."""
 _SAFE_DIGITS: Final = 18
 _DIGITS: Final = 40
 _CENT: Final = Decimal("0.01")
@@ -37,15 +39,26 @@ _GLUE: Final = re.compile(r"\\r\\n|\\n|\r\n|\n")
 def decoded(data: bytes) -> Any:
     """Read JSON without changing a number: whole ones are int or, if long, Decimal; the others Decimal.
 
+    A number that jsonb cannot hold stays text, and NaN and infinity, which some programs write, are None.
+
     Raises:
         ValueError: It is no JSON.
         RecursionError: It is nested too deep.
     """
-    return json.loads(data, parse_float=Decimal, parse_int=_integer)
+    return json.loads(data, parse_float=_number, parse_int=_integer, parse_constant=lambda _: None)
 
 
-def _integer(digits: str) -> int | Decimal:
-    return int(digits) if len(digits) <= _SAFE_DIGITS else Decimal(digits)
+def _integer(digits: str) -> int | Decimal | str:
+    return int(digits) if len(digits) <= _SAFE_DIGITS else _number(digits)
+
+
+def _number(digits: str) -> Decimal | str:
+    try:
+        found = Decimal(digits)
+    except InvalidOperation:
+        return digits
+    behind_point = -int(found.as_tuple().exponent)
+    return found if found.adjusted() < BEFORE_POINT and behind_point <= BEHIND_POINT else digits
 
 
 def identity(value: Any) -> str | None:
