@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
-from tests.integration.gateway.conftest import Served, Wire
+from tests.integration.gateway.conftest import Served, Wire, opened
 from tests.lent import connected
 
+from common.clock import SystemClock
 from common.db.revision import HEAD
+from common.errors import UnavailableError
 from common.settings import DatabaseSettings
+from gateway.adapters.tokens import PostgresTokens
 
 pytestmark = pytest.mark.integration
 
@@ -65,8 +68,11 @@ async def test_a_database_that_hangs_is_given_up_in_time(served: Served, wire: W
     await until_well(client)
 
 
-async def test_a_query_over_its_time_is_ended_by_the_server(served: Served, database: DatabaseSettings) -> None:
-    client = await served(statement_timeout_s=0.3)
+@pytest.mark.parametrize("bound", ["statement_timeout_s", "lock_timeout_s"])
+async def test_a_query_over_its_time_is_ended_by_the_server(
+    served: Served, database: DatabaseSettings, bound: str
+) -> None:
+    client = await served(**{bound: 0.3})
     async with connected(database) as blocker, blocker.transaction():
         await blocker.execute("LOCK TABLE processed_data")
         answer = await client.get("/offers")
@@ -77,6 +83,13 @@ async def test_a_query_over_its_time_is_ended_by_the_server(served: Served, data
         )
         assert still == 0
     await until_well(client)
+
+
+async def test_a_database_that_takes_no_writes_now_keeps_no_uses_and_says_so(database: DatabaseSettings) -> None:
+    async with opened(database.model_copy(update={"pool_size": 1})) as pool:
+        await pool.fetch("SET default_transaction_read_only = on")
+        with pytest.raises(UnavailableError):
+            await PostgresTokens(pool).mark_used({1: SystemClock().now()})
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ _NOT_USABLE: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,  # 28: the role is refused
     asyncpg.InvalidCatalogNameError,  # 3D: the database does not exist
     asyncpg.UndefinedTableError,  # 42P01: not migrated yet
+    asyncpg.ReadOnlySQLTransactionError,  # 25006: it follows another server now, and takes no writes
 )
 _LATE: Final = object()
 """What a turn is that did not come in time."""
@@ -141,7 +142,7 @@ class Database:
             is_fit = True
         except asyncpg.TransactionRollbackError as error:
             raise RecoveryConflictError(_said(error)) from error
-        except asyncpg.QueryCanceledError as error:
+        except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
             if _CONFLICT in str(error):
                 raise RecoveryConflictError(_said(error)) from error
             raise QueryTimeoutError(TOO_LONG) from error

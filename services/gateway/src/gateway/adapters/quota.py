@@ -2,6 +2,9 @@
 
 from typing import Final
 
+import asyncpg
+
+from common.errors import UnavailableError
 from gateway.adapters.database import Database
 from gateway.core.rate_limit import Grant, Quota
 
@@ -16,6 +19,12 @@ class PostgresQuota:
         self._database = database
 
     async def take(self, token_id: int, quota: Quota, *, give_back: int, wanted: int) -> Grant:
-        """Give back what was not spent, and take up to `wanted` requests."""
-        (row,) = await self._database.fetch(TAKE, token_id, quota.burst, quota.interval_s, give_back, wanted)
+        """Give back what was not spent, and take up to `wanted` requests.
+
+        A database that cannot keep limits, such as a standby, is as good as away for them.
+        """
+        try:
+            (row,) = await self._database.fetch(TAKE, token_id, quota.burst, quota.interval_s, give_back, wanted)
+        except asyncpg.PostgresError as error:
+            raise UnavailableError(f"the database keeps no limits: {error}") from error
         return Grant(row["granted"], row["backlog_s"])
