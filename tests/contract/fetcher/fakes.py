@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -140,7 +140,9 @@ class FakeStore:
         """Save a new run."""
         self._be_away()
         self.journal.append(f"started {run.start_change_id}")
-        self.runs.setdefault(run.run_id, run)
+        others = [known.started_at for known in self.runs.values() if known.platform == run.platform]
+        begun = max([run.started_at, *(moment + timedelta(microseconds=1) for moment in others)])
+        self.runs.setdefault(run.run_id, replace(run, started_at=begun))
 
     async def reopen_run(self, run_id: str) -> None:
         """Mark an unfinished run as running."""

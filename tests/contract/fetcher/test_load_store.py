@@ -71,6 +71,20 @@ async def test_a_new_run_is_found_again(store: Store) -> None:
     assert await store.latest_run("encar", RunKind.INITIAL_LOAD) is None
 
 
+async def test_the_newest_run_is_the_one_that_began_last_though_the_clock_was_put_back(store: Store) -> None:
+    await store.start_run(RUN)
+    await store.finish_run(RUN)
+    kinds = RunKind.INITIAL_LOAD, RunKind.DAILY_UPDATE
+    for _ in range(2):  # the second time the answer was lost
+        for number, kind in enumerate(kinds):
+            run = Run(f"again-{number}", "che168", ChangeId(2000), kind, started_at=NOW - timedelta(hours=number + 1))
+            await store.start_run(run)
+    runs = [RUN, *[await store.latest_run("che168", kind) for kind in kinds]]
+    assert [run.run_id for run in runs if run] == ["r1", "again-0", "again-1"]
+    moments = [run.started_at for run in runs if run]
+    assert moments == sorted(set(moments))
+
+
 async def test_a_saved_page_moves_the_run(store: Store) -> None:
     run = await begun(store, a_page(1), a_page(2, records=7))
     assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == run

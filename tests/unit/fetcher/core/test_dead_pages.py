@@ -130,6 +130,21 @@ async def test_a_killed_process_goes_on_with_the_same_window() -> None:
     assert bench.store.status_of(2) == ["fetched"]
 
 
+async def test_a_window_that_a_clock_ahead_has_begun_is_begun_anew() -> None:
+    bench = LoadBench()
+    bench.upstream.failures[2] = [DOWN, _KilledError(), DOWN]
+    with pytest.raises(_KilledError):
+        await bench.load()
+    (row,) = [row for row in bench.store.ledger.values() if row.status == "gap"]
+    assert row.first_try_at is not None
+    row.first_try_at += timedelta(days=30)
+    row.next_attempt_at = row.first_try_at + TWELVE_MINUTES
+    before = bench.clock.now()
+    await bench.load()
+    assert bench.clock.now() - before < 2 * TWELVE_MINUTES
+    assert bench.store.status_of(2) == ["fetched"]
+
+
 async def test_a_gap_is_passed_over_after_a_crash() -> None:
     bench = LoadBench()
     bench.upstream.pages = 5

@@ -44,6 +44,13 @@ async def test_a_missed_night_is_made_up_for_once_at_the_start(last_success_h: f
         assert len(bench.jobs.started) == runs
 
 
+async def test_a_job_that_was_done_while_a_clock_was_ahead_does_not_keep_the_next_ones_from_starting() -> None:
+    store = FakeServiceStore(done={"che168": at(1000), "bot_igor": at(1000)})
+    async with Bench(CHE168, SHOP, store=store) as bench:
+        await bench.clock.advance(2 * HOUR)
+        assert {name: moment for name, _, moment in bench.jobs.started} == {"bot_igor": at(1), "che168": at(1)}
+
+
 @pytest.mark.parametrize("done", [{}, {"che168": at(-23)}], ids=["never", "last night"])
 async def test_a_job_that_failed_waits_for_the_next_slot(done: dict[str, datetime]) -> None:
     async with Bench(CHE168, store=FakeServiceStore(done=done)) as bench:

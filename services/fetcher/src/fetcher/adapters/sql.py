@@ -18,9 +18,11 @@ SELECT records FROM fetch_runs
 
 START_RUN: Final = """
 INSERT INTO fetch_runs (run_id, platform, kind, status, start_change_id, started_at)
-VALUES ($1, $2, $5, 'running', $3, $4) ON CONFLICT (run_id) DO NOTHING
+VALUES ($1, $2, $5, 'running', $3,
+        GREATEST($4, (SELECT max(started_at) + interval '1 microsecond' FROM fetch_runs WHERE platform = $2)))
+ON CONFLICT (run_id) DO NOTHING
 """
-"""Save a new run; repeatable."""
+"""Save a new run, begun after all others of its platform whatever clocks say; repeatable; fetch_runs_platform_idx."""
 
 REOPEN_RUN: Final = (
     "UPDATE fetch_runs SET status = 'running', updated_at = now() WHERE run_id = $1 AND status <> 'done'"

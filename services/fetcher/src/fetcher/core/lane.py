@@ -76,8 +76,9 @@ class Lane:
         done_at = await until_available(
             lambda: ports.store.last_done(self.name), clock=ports.clock, pause_s=ports.pause_s
         )
-        known = [moment for moment in (done_at, self._tried_at) if moment]
-        self._due = schedule.due(max(known, default=None), ports.clock.now())
+        now = ports.clock.now()
+        known = [min(moment, now) for moment in (done_at, self._tried_at) if moment]  # a clock may have been ahead
+        self._due = schedule.due(max(known, default=None), now)
 
     async def start_if_due(self) -> None:
         """Start the scheduled job when its moment has come, or was missed, and nothing else runs."""

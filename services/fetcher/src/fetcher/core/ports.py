@@ -189,7 +189,10 @@ class LoadStore(Protocol):
         ...
 
     async def start_run(self, run: Run) -> None:
-        """Save a new run before its first page."""
+        """Save a new run before its first page.
+
+        It is held as begun after every other run of its platform, even where a clock has been put back since.
+        """
         ...
 
     async def reopen_run(self, run_id: str) -> None:

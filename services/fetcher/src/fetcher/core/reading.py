@@ -145,6 +145,8 @@ class PatientReader:
             LoadStoppedError: The upstream refuses for good.
         """
         key = message_id(self._platform, run.kind.page_kind, position, run.run_id)
+        if resumed and resumed.first_try_at > self._clock.now():  # a clock was ahead: its window has no end
+            resumed = None
         window = resumed or FailedPage(position, key, 0, self._clock.now(), None, "")
         if resumed and resumed.next_attempt_at:
             await self._clock.sleep(max(0.0, (resumed.next_attempt_at - self._clock.now()).total_seconds()))
