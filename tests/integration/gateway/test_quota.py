@@ -18,6 +18,12 @@ from gateway.core.rate_limit import Quota, RateLimiter, decide
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture
+def database(emptied_database: DatabaseSettings) -> DatabaseSettings:
+    """One database for all tests of this file."""
+    return emptied_database
+
+
 async def test_the_store_decides_as_the_function(database: DatabaseSettings) -> None:
     quota, chance, backlog_s = Quota(burst=50, interval_s=3600.0), random.Random(7), 0.0  # noqa: S311 - a test's choice
     async with opened(database) as pool:
@@ -78,7 +84,7 @@ async def test_a_store_that_is_away_says_so(database: DatabaseSettings) -> None:
 
 
 async def test_a_store_that_refuses_is_as_good_as_away(database: DatabaseSettings) -> None:
-    async with opened(database) as pool:
-        await pool.fetch("DROP FUNCTION take_quota")
+    async with opened(database.model_copy(update={"pool_size": 1})) as pool:
+        await pool.fetch("SET search_path = pg_catalog")
         limiter = RateLimiter(PostgresQuota(pool), quota=Quota(1, 3600.0), processes=1, clock=SystemClock())
         assert await _spend(limiter, 2) == [True, False]
