@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.events import FeedRecord
 from common.testing.pages import a_change, a_page, a_record, a_removal
@@ -139,6 +140,15 @@ def test_news_of_any_length_replace_what_was_there_and_stay_the_last() -> None:
     changes = [a_change("7", 20, a=1, b=long), a_change("7", 30, a=long), a_change("7", 40, a=2, c=3)]
     for records in ([a_base(a=0)], []):
         assert data_after(*records, *changes) == {"a": 2, "b": long, "c": 3}
+
+
+@pytest.mark.parametrize(
+    "data", [b"{}", b"{ }", b"{\n\t}", b" { }\r\n", b'{"price":1 } ', b'{"price":{}}', b'{"price":"{"}\n']
+)
+def test_news_stand_behind_a_document_whatever_space_is_in_it(data: bytes) -> None:
+    (_, update), *_ = read(a_page([a_change("7", 20, price=2)]), {"che168": PlatformProfile()}).updates
+    row = merge(replace(after(a_base()), data=data), update, platform="che168")
+    assert json.loads(row.data) == {"price": 2}
 
 
 def test_a_document_grows_by_its_news_only_if_they_are_short() -> None:

@@ -278,8 +278,9 @@ def _fields(row: RawRow, update: Update) -> _News:
 def _with(data: bytes, news: Document) -> bytes:
     """Return a document with other values of some fields; few are written behind the rest, where the last counts."""
     addition = join(news)
-    if len(addition) <= MAX_ADDITION and data.endswith(b"}") and data != b"{}":
-        return b"%b,%b" % (data[:-1], addition[1:])
+    rest = data.rstrip()[:-1].rstrip()
+    if len(addition) <= MAX_ADDITION and not rest.endswith(b"{"):
+        return b"%b,%b" % (rest, addition[1:])
     return join(split(data) | news)
 
 
