@@ -149,6 +149,12 @@ def test_of_two_sights_the_earlier_fetched_page_and_then_the_earlier_place_count
     assert later - first[0] == 1000
 
 
+def test_places_in_a_page_that_was_cut_into_parts_keep_their_order() -> None:
+    parts = [reading(*map(a_record, "abc"[:size]), part=part).updates for part, size in enumerate((2, 3, 1))]
+    sights = [update.sight for updates in parts for _, update in updates]
+    assert sights == sorted(set(sights))
+
+
 def test_the_latest_possible_sight_fits_a_bigint() -> None:
     latest = datetime(2200, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     assert reading(a_record("1"), fetched_at=latest, part=999_999).updates[0][1].sight < 2**63

@@ -22,6 +22,8 @@ from normalizer.core.repair import repaired
 MAX_INNER_ID: Final = 200
 MAX_DATA_BYTES: Final = 1024 * 1024
 """More is no offer; a record of several megabytes would stand in the way of all others of its batch."""
+RECORDS_OF_A_PART: Final = 20
+"""As many as the fetcher sends: places in the parts of one page are then different, and in its order."""
 UNREADABLE: Final = "\ufffd"
 """What stands for characters that were none: identities with it may be those of different offers."""
 _CHANGE_TYPES: Final = {member.value: member for member in ChangeType}
@@ -69,7 +71,7 @@ def read(page: PageFetched, profiles: Profiles) -> ReadPage:
     first_sight = _nanoseconds(page.fetched_at)
     for index, record in enumerate(page.records):
         original = bytes(record.data)
-        sight = first_sight + min(999, page.part * len(page.records) + index)
+        sight = first_sight + min(999, page.part * RECORDS_OF_A_PART + index)
         try:
             document = _document(record, original, offers)
             update = _update(record, document, sight=sight, source=source, renames=renames)
