@@ -38,6 +38,12 @@ async def test_many_who_ask_at_once_get_one_answer_and_later_ones_until_it_is_ol
     assert await kept.get() == 2
 
 
+async def test_what_is_kept_for_no_time_is_shared_while_it_is_made() -> None:
+    kept = Kept(Maker().make, clock=VirtualClock(), kept_s=0)
+    assert list(await asyncio.gather(kept.get(), kept.get())) == [1, 1]
+    assert await kept.get() == 2
+
+
 async def test_a_failure_is_not_kept() -> None:
     maker = Maker()
     kept = Kept(maker.make, clock=VirtualClock(), kept_s=30)

@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """What `load` returned, for `kept_s` seconds from the moment it was asked; what it raises is not kept."""
+    """What `load` returned, while it is made and for `kept_s` seconds from the moment it was asked.
+
+    What it raises is not kept. With 0 seconds, nothing is: those who ask meanwhile get one answer.
+    """
 
     def __init__(self, load: Callable[[], Awaitable[T]], *, clock: Clock, kept_s: float) -> None:
         self._load = load
@@ -23,11 +26,11 @@ class Kept(Generic[T]):
         """Return the answer; raises what `load` raises, to all who wait."""
         now = self._clock.monotonic()
         answer = self._answer
-        if answer is None or now >= self._until or _has_failed(answer):
+        if answer is None or (answer.done() and (now >= self._until or _has_failed(answer))):
             answer = self._answer = asyncio.ensure_future(self._load())
             self._until = now + self._kept_s
         return await asyncio.shield(answer)
 
 
 def _has_failed(answer: "asyncio.Future[T]") -> bool:
-    return answer.done() and (answer.cancelled() or answer.exception() is not None)
+    return answer.cancelled() or answer.exception() is not None

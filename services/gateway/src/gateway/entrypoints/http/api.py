@@ -121,9 +121,10 @@ def build_api(parts: Parts) -> FastAPI:
     add_autoapi(app, parts.records, parts.changes, dialects=parts.dialects)
     add_stats(app, parts.stats, parts.clock)
     add_status(app, parts.status, parts.queues, version=parts.version, reads=parts.reads)
-    add_health(app, parts.status, schema_head=parts.schema_head)
+    add_health(app, parts.status, parts.clock, schema_head=parts.schema_head)
     requests = RequestMetrics()
-    add_metrics(app, parts.status, requests, followed=parts.followed, asked=parts.fan_out.counts, reads=parts.reads)
+    asked = parts.fan_out.counts
+    add_metrics(app, parts.status, requests, parts.clock, followed=parts.followed, asked=asked, reads=parts.reads)
     add_docs(app)
     open_paths = set(PROBES)
     open_paths |= DOCS_PATHS if parts.docs_open else set()

@@ -2,18 +2,21 @@
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from common.clock import Clock
 from common.errors import UnavailableError
 from common.log import fields
 from common.metrics import CONTENT_TYPE
 from gateway.core import parameters
 from gateway.core.errors import QueryTimeoutError
+from gateway.core.kept import Kept
 from gateway.core.parameters import NO_PARAMETERS
 from gateway.core.ports import QueueReader, StatusReader
 from gateway.core.reads import ReadRoute
@@ -22,12 +25,14 @@ from gateway.entrypoints.http.metrics import RequestMetrics, Tables, text
 from gateway.entrypoints.http.models import Health, Status
 from gateway.entrypoints.http.routes import add_route, json_response, query_pairs
 
+T = TypeVar("T")
 OK_BODY = '{"status":"ok"}'
 _log = logging.getLogger(__name__)
 
 
-def add_health(app: FastAPI, reader: StatusReader, *, schema_head: str) -> None:
+def add_health(app: FastAPI, reader: StatusReader, clock: Clock, *, schema_head: str) -> None:
     """Serve the probes; ready means that the schema is at `schema_head`."""
+    revision_now = _shared(reader.schema_revision, clock)
 
     async def live(request: Request) -> Response:
         """Tell that the process answers."""
@@ -37,7 +42,7 @@ def add_health(app: FastAPI, reader: StatusReader, *, schema_head: str) -> None:
     async def ready(request: Request) -> Response:
         """Tell whether requests can be served: the database answers and its schema is the one of this version."""
         parameters.read(query_pairs(request), NO_PARAMETERS)
-        revision = await reader.schema_revision()
+        revision = await revision_now.get()
         if revision != schema_head:
             raise UnavailableError(f"the database's schema is at {revision}, {schema_head} is needed")
         return json_response(OK_BODY)
@@ -73,6 +78,7 @@ def add_metrics(
     app: FastAPI,
     reader: StatusReader,
     requests: RequestMetrics,
+    clock: Clock,
     *,
     followed: Collection[str],
     asked: Mapping[tuple[str, str], int],
@@ -82,12 +88,13 @@ def add_metrics(
 
     `asked` counts how often sources were asked. Without a database, what the tables say is missing.
     """
+    numbers_now = _shared(reader.feed_numbers, clock)
 
     async def metrics(request: Request) -> Response:
         """Give numbers to Prometheus: requests, feeds and their lag, gaps, quarantine, drift, sources by outcome."""
         parameters.read(query_pairs(request), NO_PARAMETERS)
         try:
-            numbers = await reader.feed_numbers()
+            numbers = await numbers_now.get()
         except (UnavailableError, QueryTimeoutError) as error:
             _log.warning(fields("metrics without tables", error=error))
             numbers = None
@@ -96,6 +103,11 @@ def add_metrics(
 
     problems = (INVALID_PARAMETERS,)
     add_route(app, "/metrics", metrics, answer=PlainTextResponse, problems=problems, tag="health", needs_token=False)
+
+
+def _shared(load: Callable[[], Awaitable[T]], clock: Clock) -> Kept[T]:
+    """Return what asks once for all who ask meanwhile: so a crowd without a token takes one connection."""
+    return Kept(load, clock=clock, kept_s=0)
 
 
 def _written(moment: datetime) -> str:
