@@ -214,6 +214,17 @@ def test_the_configuration_is_found_wherever_it_stands(data: dict[str, Any]) -> 
     assert read(**data).parameters["displacement_ml"] == "1998"
 
 
+@pytest.mark.parametrize("length", [100, 300])
+def test_what_stands_far_behind_in_a_parameter_is_not_searched_for(length: int) -> None:
+    """Patterns that were tried at each of 20,000 characters held up everything for seconds."""
+    far = "x" * length
+    said = {93: f"{far} 2022款 Deluxe", 101: f"{far}178马力", 108: f"{far}8挡", 42: f"前置前驱({far})"}
+    items = [{"id": identity, "value": value} for identity, value in said.items()]
+    offer = read(configuration={"paramtypeitems": [{"paramitems": items}]})
+    found = (offer.year, offer.power_hp, offer.parameters.get("gears"), offer.drive_type)
+    assert found == ((2022, 178, "8", "fwd") if length == 100 else (None, None, None, None))
+
+
 def test_the_configuration_of_another_trim_is_not_used() -> None:
     offer = read(specid="2", extra={"configuration": A_TABLE})
     assert (offer.parameters, offer.displacement_l, offer.year) == ({}, None, None)

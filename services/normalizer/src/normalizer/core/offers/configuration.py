@@ -67,7 +67,7 @@ _COMPOSITES: Final = tuple(
     )
 )
 """Parameters that are several in one, such as `2.9T 510马力 V6`, `5283*未知*1977`, `4门5-6座皮卡`; a part that the
-table also says alone is taken from there."""
+table also says alone is taken from there. Looked for in `LONGEST_SEARCHED` characters, for it takes their square."""
 _OTHER_UNIT: Final = {"displacement_l": "displacement_ml"}
 
 _BY_NAME: Final = {chinese: name for name, chinese in PARAMETERS.values() if chinese}
@@ -135,7 +135,7 @@ def parameters(raw: bytes, *, specid: str | None) -> dict[str, str]:
 def _read(raw: bytes, specid: str | None) -> dict[str, str]:
     found = _said(raw, specid)
     for name, pattern, parts in _COMPOSITES:
-        whole = pattern.match(found[name]) if name in found else None
+        whole = pattern.match(found[name][: values.LONGEST_SEARCHED]) if name in found else None
         for part in parts if whole else ():
             value = values.text(whole[part]) if whole and whole[part] else None
             if value is not None and _OTHER_UNIT.get(part, part) not in found:

@@ -148,8 +148,8 @@ class _Reader:
     def code_of(self, parameters: dict[str, str], name: str) -> str | None:
         """Return the code that the parameter table gives for a field that says nothing."""
         for parameter in _PARAMETERS_OF[name]:
-            word = parameters.get(parameter)
-            found, known = vocabulary.code(name, _BARE.sub("", word)) if word is not None else ("", False)
+            word = parameters.get(parameter, "")[: values.LONGEST_SEARCHED]
+            found, known = vocabulary.code(name, _BARE.sub("", word)) if word else ("", False)
             if known:
                 return found
         return None
@@ -216,7 +216,7 @@ def _year(reader: _Reader, registered: int | None, trim_name: str | None) -> int
 
 
 def _of_trim_name(trim_name: str | None, part: str) -> str | None:
-    found = _TRIM_NAME.match(trim_name) if trim_name is not None else None
+    found = _TRIM_NAME.match(trim_name[: values.LONGEST_SEARCHED]) if trim_name is not None else None
     return values.name(found[part]) if found else None
 
 

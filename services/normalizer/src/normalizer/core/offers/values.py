@@ -45,6 +45,9 @@ MAX_TEXT: Final = 20_000
 MAX_NAME: Final = 200
 """The same of a field in an index: PostgreSQL refuses an index entry above 2,704 bytes."""
 
+LONGEST_SEARCHED: Final = 200
+"""Characters of a text in which a pattern is looked for that takes the square of their number: 20,000 took seconds."""
+
 MAX_WORDS: Final = 1000
 """Names kept of one list."""
 
