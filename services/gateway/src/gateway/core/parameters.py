@@ -6,7 +6,7 @@ an empty value or a value out of bounds is a fault, and all faults of a request 
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -230,7 +230,7 @@ def read(pairs: Iterable[tuple[str, str]], known: Mapping[str, Parameter]) -> di
         InvalidParametersError: With every fault of the request; a range that holds nothing is one.
     """
     values, faults = _read(pairs, known)
-    faults += [Fault(name, f"is greater than {most}") for name, most in _reversed(values)]
+    faults += reversed_ranges(values)
     if faults:
         raise InvalidParametersError(faults)
     return values
@@ -246,6 +246,17 @@ def read_each(pairs: Iterable[tuple[str, str]], known: Mapping[str, Parameter]) 
     if faults:
         raise InvalidParametersError(faults)
     return values
+
+
+def reversed_ranges(values: Mapping[str, Value]) -> list[Fault]:
+    """Return a fault for each range whose beginning is behind its end: it holds nothing."""
+    faults = []
+    for name, least in values.items():
+        if name.endswith(_LEAST):
+            most = name.removesuffix(_LEAST) + _MOST
+            if most in values and least > values[most]:  # type: ignore[operator] # both are numbers of one kind
+                faults.append(Fault(name, f"is greater than {most}"))
+    return faults
 
 
 def _read(pairs: Iterable[tuple[str, str]], known: Mapping[str, Parameter]) -> tuple[dict[str, Value], list[Fault]]:
@@ -272,15 +283,6 @@ def _filled(text: str) -> str:
     if not text:
         raise ValueError("is empty; give it a value or leave it out")
     return printable(text)
-
-
-def _reversed(values: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
-    """Yield the names of each range whose beginning is behind its end."""
-    for name, least in values.items():
-        if name.endswith(_LEAST):
-            most = name.removesuffix(_LEAST) + _MOST
-            if most in values and least > values[most]:  # type: ignore[operator] # both are numbers of one kind
-                yield name, most
 
 
 def meaning(value: Value) -> str:

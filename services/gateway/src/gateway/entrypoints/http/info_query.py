@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.core.errors import Fault
-from gateway.core.parameters import Parameter, Value, Whole, printable, shown, unknown
+from gateway.core.parameters import Parameter, Whole, printable, reversed_ranges, shown, unknown
 from gateway.core.product_query import FILTERS, SORT, ProductQuery, ProductSort, product_query
 from gateway.core.query import DEFAULT_LIMIT, OfferQuery, Sort, read_query, words
 
@@ -40,17 +40,10 @@ class InfoQuery(BaseModel):
     page: Annotated[int, _read_as("page")] = 1
     offers_page: Annotated[int, _read_as("offers_page")] = 1
 
-    @model_validator(mode="after")
-    def _range_holds_something(self) -> Self:
-        if self.price_from is not None and self.price_to is not None and self.price_from > self.price_to:
-            raise ValueError("is greater than price_to")
-        return self
-
     @property
     def products(self) -> ProductQuery:
         """The products that are asked for."""
-        values: dict[str, Value] = {name: value for name, value in self if name in PARAMETERS and value is not None}
-        return product_query(values)
+        return product_query(self.model_dump(exclude_none=True))
 
     @property
     def offers(self) -> OfferQuery:
@@ -89,11 +82,13 @@ def read_info_query(pairs: Iterable[tuple[str, str]]) -> tuple[InfoQuery, list[F
         query = InfoQuery.model_validate(given)
     except ValidationError as error:
         faults += [_fault(item) for item in error.errors(include_url=False, include_context=False, include_input=False)]
+    else:
+        faults += reversed_ranges(query.model_dump(exclude_none=True))
     return (InfoQuery(), faults) if faults else (query, faults)
 
 
 def _fault(item: ErrorDetails) -> Fault:
-    name = str(item["loc"][0]) if item["loc"] else "price_from"
+    name = str(item["loc"][0])
     if item["type"] == "extra_forbidden":
         return Fault(shown(name), unknown(name, PARAMETERS))
     return Fault(name, item["msg"].removeprefix("Value error, "))
