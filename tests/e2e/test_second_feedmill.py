@@ -116,7 +116,7 @@ async def test_the_second_equals_the_first_after_the_load_and_after_three_days(
     assert await contacts(first) > 0
     assert await contacts(second_road) == 0, "numbers of inspectors do not leave"
 
-    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=24)).isoformat()})
+    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=48)).isoformat()})
     await update(first)
     assert await forgotten(first) > 0
     later = await catalogue(first)
@@ -131,7 +131,7 @@ async def test_the_second_equals_the_first_after_the_load_and_after_three_days(
     await second_road.landed()
     assert await catalogue(second_road) == later
 
-    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=26)).isoformat()})
+    await told(first, "POST", "clock", {"now": (begin + timedelta(hours=50)).isoformat()})
     await update(first)
     await update(second_road)
     last = await catalogue(first)
