@@ -93,8 +93,8 @@ def kilometres(offer: Item) -> str:
     return "" if offer["km_age"] is None else f"{offer['km_age']:,} km"
 
 
-def loaded(status: Mapping[str, Any], products: int | None, categories: int) -> Sequence[Loaded]:
-    """Return what there is; `status` is as in `/status`, `products` None where they could not be counted."""
+def loaded(status: Mapping[str, Any], products: int | None, categories: int | None) -> Sequence[Loaded]:
+    """Return what there is; `status` is as in `/status`, a number None where it could not be counted."""
     updated: dict[str, datetime] = {}
     for run in status["runs"]:
         if run["finished_at"] and run["status"] == "done":
@@ -107,4 +107,6 @@ def loaded(status: Mapping[str, Any], products: int | None, categories: int) -> 
     ]
     if products is not None:
         found.append(Loaded(products, "products", updated.get("shop")))
-    return [*found, Loaded(categories, "categories")]
+    if categories is not None:
+        found.append(Loaded(categories, "categories"))
+    return found

@@ -278,7 +278,11 @@ async def test_what_cannot_be_read_is_named_and_the_rest_is_shown() -> None:
     assert "Not available now" in answer.text
     assert "98,000 CNY" in answer.text
     assert "The products cannot be read now." in answer.text
-    assert "not available now: products" in (await ask(products=FakeProducts(failure=down))).text
+    plain = (await ask(products=FakeProducts(failure=down))).text
+    assert "not available now: products" in plain
+    assert "PRODUCTS: cannot be read now" in plain
+    assert not re.search(r"^ +0  ", plain, re.MULTILINE)  # what was not counted is not none
+    assert "OFFERS: cannot be read now" in (await ask(offers=FakeOffers(failure=down))).text
     nothing = await get(products=FakeProducts(failure=down), offers=FakeOffers(failure=down), status=FakeStatus())
     assert nothing.status_code == 200
 

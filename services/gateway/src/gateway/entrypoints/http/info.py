@@ -86,7 +86,9 @@ def _shown(query: InfoQuery, answers: Mapping[str, Any], missing: list[str]) -> 
     categories = _items(answers.get("categories", ()))
     return Info(
         loaded=loaded(
-            json.loads(answers.get("status", _NO_STATUS)), counted.total if counted else None, len(categories)
+            json.loads(answers.get("status", _NO_STATUS)),
+            counted.total if counted else None,
+            len(categories) if "categories" in answers else None,
         ),
         products=_items(page.items) if page else None,
         total=page.total if page else 0,

@@ -10,6 +10,7 @@ from gateway.core.info import Info, Item, kilometres, make, names, price, title
 WIDTH: Final = 80
 _ID: Final = 10
 _INDENT: Final = " " * (_ID + 2)
+_CANNOT: Final = "cannot be read now"
 _WORDLESS: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 
 
@@ -18,12 +19,13 @@ def text(info: Info, given: Mapping[str, str]) -> str:
     lines = ["feedmill: what is loaded", ""]
     lines += [f"{one.number:>{_ID},}  {one.what:<30}  {one.updated}".rstrip() for one in info.loaded]
     lines += [f"not available now: {', '.join(info.missing)}"] if info.missing else []
-    lines += ["", f"PRODUCTS: {info.total:,} found, page {info.page} of {info.pages}", ""]
+    found = f"{info.total:,} found, page {info.page} of {info.pages}"
+    lines += ["", f"PRODUCTS: {_CANNOT if info.products is None else found}", ""]
     for product in info.products or ():
         lines += _product(product)
     if info.page < info.pages:
         lines += ["", f"next: {_address(given, page=info.page + 1)}"]
-    lines += ["", f"OFFERS: page {info.offers_page}", ""]
+    lines += ["", f"OFFERS: {_CANNOT if info.offers is None else f'page {info.offers_page}'}", ""]
     for offer in info.offers or ():
         lines += _offer(offer)
     if info.offers_follow:
