@@ -100,6 +100,14 @@ async def test_several_changes_of_an_offer_in_one_batch_leave_the_newest_of_each
     assert (await shelf.listed())["1"]["price"] == 6
 
 
+async def test_a_number_that_jsonb_spells_otherwise_is_no_change(shelf: Shelf) -> None:
+    data = b'{"inner_id":"1","mark":"BMW","price":98000,"salon_id":1e2,"seller":1.0,"power":-0.0,"km_age":1e4}'
+    lander = a_lander(shelf.store)
+    await lander.land([a_page([a_record("1", data)])])
+    await lander.land([changes(a_change("1", 1000, new_price=5))])
+    assert [change[2].keys() for change in await shelf.changes()] == [set(), {"price"}]
+
+
 async def test_a_change_that_changes_no_typed_value_is_not_told(shelf: Shelf) -> None:
     lander = a_lander(shelf.store)
     await lander.land([a_page([an_offer("1")])])

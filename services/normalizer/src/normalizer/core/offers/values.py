@@ -66,7 +66,8 @@ def _text(value: Any) -> str | None:
     if not isinstance(value, str):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
-        value = str(value)
+        # 1e2 comes back from jsonb as 100: a row read again must say the same as before.
+        value = str(int(value) if isinstance(value, float) and value.is_integer() else value)
     stripped = value.strip()
     if len(stripped) <= LONGEST_ABSENT and stripped.casefold() in ABSENT:
         return None
