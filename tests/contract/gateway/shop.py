@@ -78,6 +78,8 @@ class FakeProducts:
 
     async def categories(self, platform: str | None) -> Sequence[str]:
         """Return the categories."""
+        if self.failure is not None:
+            raise self.failure
         counted: dict[tuple[str, str, str], int] = {}
         for product in self._products:
             for number, name in product["categories"].items():
