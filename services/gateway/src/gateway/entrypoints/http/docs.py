@@ -20,7 +20,8 @@ DOCS_PATHS: Final = frozenset({"/docs", "/openapi.json"})
 DESCRIPTION: Final = """The catalogue of feedmill: offers of several marketplaces in one shape.
 
 A request needs a token: `Authorization: Bearer <token>` or `X-API-Key: <token>`. Open are the probes and `/metrics`
-and, where the gateway listens on a loopback address only, `/info`, `/docs` and `/openapi.json`.
+and, where the gateway listens on a loopback address only, `/docs`, `/openapi.json` and, for those who call it by such
+an address or `localhost`, `/info`.
 Unknown query parameters are refused, so that a typing error never returns everything; so are empty ones (leave them
 out) and ranges that hold nothing, such as `price_from=2&price_to=1`.
 Errors are `application/problem+json` (RFC 9457); each carries the `request_id` that the log has too.
