@@ -15,6 +15,7 @@ import httpx
 from tests import forking
 from tests.forking import Forked
 from tests.lent import connected
+from tests.noon import noon_zone
 
 from common.settings import SERVICE_PASSWORDS, DatabaseSettings, role_of
 from sandbox.stack import Stack, Vhost
@@ -68,6 +69,8 @@ class Road:
     """Starts a module as `forking.start` does, or in another way."""
     poll_s: float = POLL_S
     """Seconds between two looks at the ledger."""
+    day_zone: str = field(default_factory=noon_zone)
+    """Where the platform's days begin."""
 
     def environment(self, user: str) -> dict[str, str]:
         """Return the whole environment of a service that uses the broker as `user`."""
@@ -83,6 +86,7 @@ class Road:
             "CHE168_BASE_URL": self.upstream.base_url,
             "CHE168_API_KEY": self.upstream.api_key,
             "FEEDMILL__PLATFORMS__CHE168__MIN_INTERVAL_S": "0",
+            "FEEDMILL__PLATFORMS__CHE168__DAY_ZONE": self.day_zone,
             "FEEDMILL__FETCHER__RECONCILE_SWEEPS": "0",  # a first load ends with its last page unless a test wants more
             "SECRET_KEY": "0123456789abcdef0123456789abcdef",
         }

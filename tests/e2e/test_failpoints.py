@@ -20,6 +20,7 @@ from tests.e2e.failing_fetcher import POINTS
 from tests.e2e.road import Road, Service, until
 from tests.e2e.test_daily_update import assert_rows_are_the_truth
 from tests.forking import Upstream
+from tests.noon import noon_zone
 
 from sandbox.stack import Stack
 from sandbox.upstream.server import UpstreamProcess
@@ -104,13 +105,16 @@ class Stage:
     folder: Path
     template: str
     undisturbed: State = field(default_factory=list)
+    day_zone: str = field(default_factory=noon_zone)
+    """One for all cases: none may have a day that another has not."""
 
     @contextmanager
     def road(self, template: str, name: str) -> Iterator[Road]:
         """Lay a road on a copy of a database, with a normalizer at its end."""
         self.stack.create_database(name, template=template)
         vhost = self.stack.create_vhost(name)
-        road = Road(settings_of(self.stack, name), vhost, self.upstream, self.folder)
+        database = settings_of(self.stack, name)
+        road = Road(database, vhost, self.upstream, self.folder, day_zone=self.day_zone)
         road.start("normalizer", "run", FEEDMILL__NORMALIZER__LINGER_S="0.05")
         try:
             yield road

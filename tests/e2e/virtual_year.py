@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from math import ceil
 from typing import Any
@@ -170,7 +170,7 @@ def _held(row: Mapping[str, Any]) -> Held:
 @asynccontextmanager
 async def virtual_year(road: Road, start: datetime, patch: pytest.MonkeyPatch) -> AsyncIterator[VirtualYear]:
     """Open the connections of a fetcher whose clock stands at `start`."""
-    for name, value in road.environment("fetcher").items():
+    for name, value in replace(road, day_zone="Europe/Moscow").environment("fetcher").items():
         patch.setenv(name, value)
     patch.chdir(road.folder)
     clock = HurriedClock(start)

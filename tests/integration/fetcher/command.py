@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests import forking
 from tests.forking import Forked
+from tests.noon import noon_zone
 
 from common.settings import DatabaseSettings
 from sandbox.stack import Vhost
@@ -28,6 +29,7 @@ class Command:
     folder: Path
     extra: dict[str, str] = field(default_factory=dict)
     started: list[Forked] = field(default_factory=list)
+    day_zone: str = field(default_factory=noon_zone)
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment."""
@@ -42,6 +44,7 @@ class Command:
             "CHE168_BASE_URL": self.upstream.base_url,
             "CHE168_API_KEY": self.upstream.api_key,
             "FEEDMILL__PLATFORMS__CHE168__MIN_INTERVAL_S": "0",
+            "FEEDMILL__PLATFORMS__CHE168__DAY_ZONE": self.day_zone,
             "FEEDMILL__FETCHER__RECONCILE_SWEEPS": "0",
             **self.extra,
         }
