@@ -26,9 +26,17 @@ def test_contacts_are_left_out_of_the_extras_wherever_they_stand(wrapped: Any) -
     assert type(left["extra"]) is type(record["extra"])
 
 
+def test_a_key_in_escapes_is_the_same_key() -> None:
+    extras = '{"\\u624b\\u673a":1,"\\u0050hone":2,"\\u7ea7":{"\\u7535\\u8BDD":3,"a":"\\u7ea7"}}'
+    assert json.loads(extras) == {"手机": 1, "Phone": 2, "级": {"电话": 3, "a": "级"}}
+    left = json.loads(without_contacts(json.dumps({"extra": extras}), "extra"))
+    assert json.loads(left["extra"]) == {"级": {"a": "级"}}
+
+
 @pytest.mark.parametrize(
     "record",
     [
+        '{"extra":"{\\"\\\\u7ea7\\":1.10}"}',
         '{"a":12345678901234567890,"price":"98000.50","x":1.10}',
         '{"description":"call me, phone 1","extra":{"inspection":{}}}',
         '{"phone_holder":true,"extra":null}',

@@ -13,6 +13,8 @@ CONTACT: Final = re.compile(
     r"phone|mobile|wechat|whats|contact|e-?mail|(?<![a-z])(?:tel|qq)(?![a-z])|电话|手机|微信", re.IGNORECASE
 )
 """Keys that lead to a person; as the normalizer has it."""
+_ESCAPED: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
+"""A character in an escape of JSON; in a string inside a string the backslashes are doubled."""
 _ABOUT_THE_CAR: Final = frozenset({"configuration", "option"})
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -22,17 +24,21 @@ def without_contacts(record: str, field: str) -> str:
 
     What is there and cannot be read, such as a string that is no JSON, becomes null: nobody can say what it holds.
     """
-    if not CONTACT.search(record):
+    if not _may_name_contacts(record):
         return record
     fields = _decode_fields(record)
     extras = bytes(fields.get(field, msgspec.Raw(b"null")))
-    if not CONTACT.search(extras.decode()):
+    if not _may_name_contacts(extras.decode()):
         return record
     try:
         fields[field] = msgspec.Raw(_cleaned(extras))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         fields[field] = msgspec.Raw(b"null")
     return msgspec.json.encode(fields).decode()
+
+
+def _may_name_contacts(text: str) -> bool:
+    return CONTACT.search(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)) is not None
 
 
 def _cleaned(extras: bytes) -> bytes:
