@@ -1,9 +1,11 @@
 """The secret key is needed and named; the documentation is open on loopback only."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from common.errors import ConfigurationError
 from common.settings import FLAT_NAMES
@@ -102,3 +104,28 @@ def test_a_replica_is_the_database_at_another_place(monkeypatch: pytest.MonkeyPa
     there = load_settings().replica
     assert there is not None
     assert there.port == 7432
+
+
+@pytest.mark.parametrize(
+    ("proxy", "client"),
+    [
+        ("10.1.2.3", "203.0.113.9"),
+        ("::ffff:10.1.2.3", "203.0.113.9"),  # as a socket shows it that listens on both
+        ("fd00::7", "203.0.113.9"),
+        ("11.1.2.3", "11.1.2.3"),
+        ("::ffff:11.1.2.3", "::ffff:11.1.2.3"),
+    ],
+)
+async def test_a_trusted_proxy_names_the_client_however_the_socket_shows_its_address(proxy: str, client: str) -> None:
+    section = GatewaySection.model_validate({"trusted_proxies": ["10.0.0.0/8", "fd00::/64"]})
+    seen = list[str]()
+
+    async def note(scope: Any, _receive: object, _send: object) -> None:
+        seen.append(scope["client"][0])
+
+    async def nothing(*_: object) -> Any:
+        return {}
+
+    scope = {"type": "http", "client": (proxy, 1), "headers": [(b"x-forwarded-for", b"203.0.113.9, ::ffff:10.9.9.9")]}
+    await ProxyHeadersMiddleware(note, section.proxies)(scope, nothing, nothing)  # type: ignore[arg-type] # a part of a scope
+    assert seen == [client]

@@ -211,7 +211,7 @@ def _how_served(api: ASGIApp, section: GatewaySection) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=bool(section.trusted_proxies),
-        forwarded_allow_ips=[str(network) for network in section.trusted_proxies],
+        forwarded_allow_ips=section.proxies,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=section.shutdown_timeout_s,
     )

@@ -13,6 +13,7 @@ from gateway.core.rate_limit import Quota
 
 MIN_SECRET_CHARACTERS: Final = 32
 ORIGIN_PATTERN: Final = r"^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$"
+_IPV4: Final = 4
 LEFT_OVER_S: Final = 0.5
 """How much longer than its deadline a source's connection attempt may live."""
 STATEMENT_LEFT_OVER_S: Final = 0.1
@@ -87,6 +88,12 @@ class GatewaySection(Section):
     def info_only_local(self) -> bool:
         """Whether it needs none only where the request names this machine."""
         return self.info_access == "auto"
+
+    @property
+    def proxies(self) -> list[str]:
+        """The trusted proxies, also as a socket shows them that listens on `::` for IPv4 too (`::ffff:10.0.0.0/104`)."""
+        mapped = [f"::ffff:{n.network_address}/{96 + n.prefixlen}" for n in self.trusted_proxies if n.version == _IPV4]
+        return [*map(str, self.trusted_proxies), *mapped]
 
     def _is_open(self, access: str) -> bool:
         return access == "open" or (access == "auto" and is_loopback(self.host))
