@@ -91,7 +91,7 @@ class GatewaySection(Section):
 
     @property
     def proxies(self) -> list[str]:
-        """The trusted proxies, also as a socket shows them that listens on `::` for IPv4 too (`::ffff:10.0.0.0/104`)."""
+        """The trusted proxies, also as a socket that listens on `::` shows those of IPv4 (`::ffff:10.0.0.0/104`)."""
         mapped = [f"::ffff:{n.network_address}/{96 + n.prefixlen}" for n in self.trusted_proxies if n.version == _IPV4]
         return [*map(str, self.trusted_proxies), *mapped]
 
