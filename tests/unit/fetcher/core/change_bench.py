@@ -71,6 +71,8 @@ class ChangeBench:
         """What finds and begins runs."""
         return ChangeRuns(
             platform="che168",
+            feed=self.feed,
+            reader=self.reader(),
             runs=self.store,
             changes=self.changes,
             clock=self.clock,

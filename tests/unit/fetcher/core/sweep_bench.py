@@ -100,7 +100,13 @@ class SweepBench:
             clock=self.clock,
         )
         runs = ChangeRuns(
-            platform=PLATFORM, runs=self.store, changes=changes.changes, clock=self.clock, chance=lists.chance
+            platform=PLATFORM,
+            feed=changes.feed,
+            reader=lists.reader,
+            runs=self.store,
+            changes=changes.changes,
+            clock=self.clock,
+            chance=lists.chance,
         )
         inquiry = OfferInquiry(self.market, lists.reader, self.clock, limits=InquiryLimits(ONCE), stop=self.stop)
         ports = RetirePorts(

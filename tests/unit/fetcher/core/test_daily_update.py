@@ -11,6 +11,7 @@ from tests.unit.fetcher.core.change_bench import FIRST_DAY, START, ChangeBench
 from common.events import ChangeId
 from common.testing.clock import VirtualClock
 from fetcher.core.errors import Cause, LoadStoppedError, UpstreamError
+from fetcher.core.feed import UpstreamPage
 from fetcher.core.ports import Run, RunKind, RunStatus
 from fetcher.core.walk import Ending
 
@@ -294,6 +295,37 @@ async def test_changes_that_are_gone_stop_the_update_at_once_and_a_load_since_is
     assert outcome.ending is Ending.DONE
     assert bench.published == [number for number in bench.shown if number >= anchor(YESTERDAY)]
     assert (bench.day, bench.cursor) == (YESTERDAY, bench.shown[-1] + 1)
+
+
+async def a_load_began(bench: ChangeBench) -> None:
+    """Finish a load that began with yesterday, days beyond where the changes have been followed to."""
+    bench.store.cursors["che168"] = anchor(date(2026, 1, 6))
+    bench.changes.days["che168"] = date(2026, 1, 5)
+    load = Run("0", "che168", ChangeId(anchor(YESTERDAY)), RunKind.INITIAL_LOAD, started_at=START)
+    await bench.store.start_run(load)
+    await bench.store.finish_run(load)
+
+
+async def test_a_load_anew_leaves_out_no_change_that_the_feed_still_has_as_no_list_tells_of_what_was_removed() -> None:
+    bench = ChangeBench()
+    await a_load_began(bench)
+    await bench.update()
+    assert bench.published == [number for number in bench.shown if number >= anchor(date(2026, 1, 6))]
+    assert (bench.day, bench.cursor) == (YESTERDAY, bench.shown[-1] + 1)
+
+
+async def test_a_feed_that_shows_nothing_from_the_cursor_on_is_followed_from_where_a_load_began() -> None:
+    bench = ChangeBench()
+    await a_load_began(bench)
+    changes = bench.feed.changes
+
+    async def kept(change_id: ChangeId) -> UpstreamPage:
+        bench.feed.is_dead = change_id < anchor(YESTERDAY)
+        return await changes(change_id)
+
+    bench.feed.changes = kept  # type: ignore[method-assign]  # no more is kept than what came since the load
+    await bench.update()
+    assert bench.published == [number for number in bench.shown if number >= anchor(YESTERDAY)]
 
 
 async def test_a_replay_of_days_before_the_load_is_resumed() -> None:

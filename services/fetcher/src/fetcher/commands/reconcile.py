@@ -81,6 +81,8 @@ def _steps(settings: FetcherServiceSettings, parts: Parts, lists: LoadPorts, fra
     changes = replace(change_ports(settings, parts), display=lists.display)
     runs = ChangeRuns(
         platform=frame.platform,
+        feed=changes.feed,
+        reader=changes.reader,
         runs=changes.runs,
         changes=changes.changes,
         clock=parts.clock,

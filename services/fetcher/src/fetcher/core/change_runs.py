@@ -3,14 +3,17 @@
 import logging
 import random
 from dataclasses import dataclass, replace
+from functools import partial
 
 from common.clock import Clock
 from common.events import ChangeId
 from common.log import fields
-from fetcher.core.change_ports import ChangeStore, SyncState
+from fetcher.core.change_ports import ChangeFeed, ChangeStore, SyncState
 from fetcher.core.changes import cursor_of
+from fetcher.core.errors import Cause, LoadStoppedError
 from fetcher.core.patience import until_available
 from fetcher.core.ports import LoadStore, Run, RunKind, RunStatus
+from fetcher.core.reading import PatientReader
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +23,8 @@ class ChangeRuns:
     """The runs of kind `daily_update` of one platform, as every walk of its changes needs them."""
 
     platform: str
+    feed: ChangeFeed
+    reader: PatientReader
     runs: LoadStore
     changes: ChangeStore
     clock: Clock
@@ -36,8 +41,11 @@ class ChangeRuns:
     async def sync_state(self) -> SyncState:
         """Return how far the platform was followed.
 
-        A load that was finished since and began later holds everything before its S0: then it is followed from there,
-        as after a first load. So a load is the way out where the source keeps the changes at the cursor no longer.
+        Where the source keeps the changes at the cursor no longer, a load that was finished since is the way out: it
+        holds everything before its S0 but what has gone, and the changes are followed from there.
+
+        Raises:
+            LoadStoppedError: The upstream refuses, or did not answer within the window.
         """
         state = await until_available(
             lambda: self.changes.sync_state(self.platform), clock=self.clock, pause_s=self.pause_s
@@ -45,9 +53,21 @@ class ChangeRuns:
         load = await self._finished_load()
         if load is None or state.last_change_id is None or load.start_change_id <= state.last_change_id:
             return state
+        if await self._is_kept(state.last_change_id):
+            return state
         was, start = state.last_change_id, load.start_change_id
         _log.info(fields("changes go on where the last load began", platform=self.platform, change_id=start, was=was))
         return SyncState(start)
+
+    async def _is_kept(self, cursor: ChangeId) -> bool:
+        """Return whether the source has the changes from a cursor on, which lies below where a load began."""
+        try:
+            page = await self.reader.value(partial(self.feed.changes, cursor), f"changes from {cursor}")
+        except LoadStoppedError as stopped:
+            if stopped.cause is not Cause.GONE:
+                raise
+            return False
+        return bool(page.rows)  # there are some at least from the load on
 
     async def unfinished(self) -> Run | None:
         """Return the newest run if it has not reached its end, and no load since holds what it would still bring."""

@@ -91,6 +91,8 @@ class DailyUpdate:
         )
         self._runs = ChangeRuns(
             platform=plan.platform,
+            feed=ports.walk.feed,
+            reader=ports.walk.reader,
             runs=ports.walk.runs,
             changes=ports.walk.changes,
             clock=ports.clock,

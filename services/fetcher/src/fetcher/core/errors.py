@@ -62,7 +62,11 @@ class UpstreamError(FetcherError):
 
 
 class LoadStoppedError(FetcherError):
-    """The load cannot go on; what is saved stays, and the next start resumes."""
+    """The load cannot go on; what is saved stays, and the next start resumes. `cause`: an upstream's refusal."""
+
+    def __init__(self, text: str, *, cause: Cause | None = None) -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class AlreadyRunningError(FetcherError):

@@ -167,7 +167,7 @@ class PatientReader:
             verdict = decide(failure, attempts, policy, elapsed_s=elapsed_s, chance=self._chance.random())
             match verdict:
                 case Stop():
-                    raise LoadStoppedError(f"{self._platform}: {what}: {failure}")
+                    raise LoadStoppedError(f"{self._platform}: {what}: {failure}", cause=failure.cause)
                 case SkipPage():
                     return replace(window, attempts=attempts.failed + 1, error=str(failure), next_attempt_at=None)
                 case Retry(after_s, quick=True):
