@@ -230,6 +230,7 @@ async def test_offers_have_pages_of_their_own() -> None:
         "/info?sort=price&offers_page=2&name=car&category=none#offers"
     ]
     assert "Offers have no category" in page.text
+    assert "offers have no category or on_main" in (await ask("/info?category=none&on_main=true", offers=many)).text
     assert "Car <45>" in Page((await get("/info?name=%3D%29", offers=many)).text).text  # no word to search
     assert "No offer meets the filters." in (await get("/info?name=nothing", offers=many)).text
     assert "No more offers." in (await get("/info?offers_page=9", offers=many)).text

@@ -26,6 +26,8 @@ def text(info: Info, given: Mapping[str, str]) -> str:
     if info.page < info.pages:
         lines += ["", f"next: {_address(given, page=info.page + 1)}"]
     lines += ["", f"OFFERS: {_CANNOT if info.offers is None else f'page {info.offers_page}'}", ""]
+    if info.not_for_offers and info.offers:
+        lines += [f"offers have no {' or '.join(info.not_for_offers)}: shown as if that was not asked", ""]
     for offer in info.offers or ():
         lines += _offer(offer)
     if info.offers_follow:
