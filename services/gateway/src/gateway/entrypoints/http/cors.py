@@ -12,8 +12,10 @@ EXPOSED: Final = (
     b"Content-Disposition, ETag, RateLimit, RateLimit-Policy, Retry-After, X-Data-As-Of, X-Request-Id, X-Sources"
 )
 """What a script may read of an answer's headers, besides the few that are always allowed."""
-ALLOWED: Final = b"Authorization, X-API-Key, If-None-Match, Last-Event-ID, X-Request-Id"
-"""What a script may send."""
+ALLOWED: Final = (
+    b"Authorization, X-API-Key, If-None-Match, Last-Event-ID, X-Request-Id, Traceparent, Tracestate, Content-Type"
+)
+"""What a script may send: all that is read here, and the type of no content, which many clients always name."""
 REMEMBERED_S: Final = b"600"
 """How long a browser need not ask again."""
 _VARY: Final = (b"vary", b"Origin")
