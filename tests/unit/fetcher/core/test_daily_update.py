@@ -89,6 +89,23 @@ async def test_a_feed_that_was_left_alone_for_longer_than_it_keeps_its_events_is
     assert sum("changes may be gone" in line for line in caplog.messages) == warnings
 
 
+@pytest.mark.parametrize(("days", "warnings"), [(7, 0), (8, 1)])
+async def test_a_load_that_began_longer_ago_than_the_feed_keeps_its_events_is_one_too_and_a_walk_since_is_none(
+    caplog: pytest.LogCaptureFixture, days: int, warnings: int
+) -> None:
+    bench = ChangeBench()
+    began = START - timedelta(days=days)
+    load = Run("0", "che168", ChangeId(anchor(date(2026, 1, 3))), RunKind.INITIAL_LOAD, started_at=began)
+    await bench.store.start_run(load)
+    await bench.store.finish_run(load)
+    for _ in range(2):  # as a reconciliation does, which records no day
+        state = await bench.runs.sync_state()
+        walk = await bench.walking(state.last_change_id or 0)
+        await walk.walk()
+        await bench.runs.finished(walk.run)
+    assert sum("changes may be gone" in line for line in caplog.messages) == warnings
+
+
 async def test_max_dates_ends_after_so_many_days_and_the_next_start_goes_on() -> None:
     bench = ChangeBench()
     bench.store.cursors["che168"] = anchor(date(2026, 1, 6))

@@ -3,7 +3,9 @@
 import logging
 import random
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
+from typing import Final
 
 from common.clock import Clock
 from common.events import ChangeId
@@ -14,6 +16,10 @@ from fetcher.core.errors import Cause, LoadStoppedError
 from fetcher.core.patience import until_available
 from fetcher.core.ports import LoadStore, Run, RunKind, RunStatus
 from fetcher.core.reading import PatientReader
+
+RETENTION: Final = timedelta(days=7)
+"""The upstream keeps whole records about so long (UPSTREAMS §1.6)."""
+_DAY: Final = timedelta(days=1)
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +45,7 @@ class ChangeRuns:
         return await self.started(cursor)
 
     async def sync_state(self) -> SyncState:
-        """Return how far the platform was followed.
+        """Return how far the platform was followed; say so where that is longer ago than the upstream keeps its events.
 
         Where the source keeps the changes at the cursor no longer, a load that was finished since is the way out: it
         holds everything before its S0 but what has gone, and the changes are followed from there.
@@ -50,14 +56,21 @@ class ChangeRuns:
         state = await until_available(
             lambda: self.changes.sync_state(self.platform), clock=self.clock, pause_s=self.pause_s
         )
-        load = await self._finished_load()
-        if load is None or state.last_change_id is None or load.start_change_id <= state.last_change_id:
+        load, was = await self._finished_load(), state.last_change_id
+        if load is None or was is None or load.start_change_id <= was or await self._is_kept(was):
+            await self._warn_of_loss(state, load)
             return state
-        if await self._is_kept(state.last_change_id):
-            return state
-        was, start = state.last_change_id, load.start_change_id
+        start = load.start_change_id
         _log.info(fields("changes go on where the last load began", platform=self.platform, change_id=start, was=was))
         return SyncState(start)
+
+    async def _warn_of_loss(self, state: SyncState, load: Run | None) -> None:
+        runs = load, await self._latest(RunKind.DAILY_UPDATE)  # a reconciliation follows the changes and records no day
+        days = [run.started_at.date() - _DAY for run in runs if run is not None and run.status is RunStatus.DONE]
+        days += [state.last_successful_date] if state.last_successful_date else []
+        if days and self.clock.now().date() - max(days) > RETENTION + _DAY:
+            remedy = "`initial-load --again` reads everything anew, `reconcile` after it retires what has gone"
+            _log.warning(fields(f"followed up to {max(days)}, changes may be gone; {remedy}", platform=self.platform))
 
     async def _is_kept(self, cursor: ChangeId) -> bool:
         """Return whether the source has the changes from a cursor on, which lies below where a load began."""

@@ -25,8 +25,6 @@ from fetcher.core.ports import OperationsLog, Run, RunKind
 from fetcher.core.walk import Ending
 
 _DAY: Final = timedelta(days=1)
-RETENTION: Final = timedelta(days=7)
-"""The upstream keeps whole records about so long (UPSTREAMS §1.6)."""
 _log = logging.getLogger(__name__)
 
 
@@ -121,8 +119,6 @@ class DailyUpdate:
         try:
             state = await self._runs.sync_state()
             dates = self._dates(state)
-            if state.last_successful_date is not None and self._today - state.last_successful_date > RETENTION + _DAY:
-                _log.warning("last update %s, changes may be gone; see `fetcher reconcile`", state.last_successful_date)
             run = await self._begun(state, dates)
             walk = self._walk = ChangeWalk(run, self._ports.walk, stop=self._frame.stop, limits=self._plan.limits)
             ending = await self._walk_dates(walk, dates[: self._plan.max_dates])
