@@ -63,6 +63,11 @@ def test_the_documentation_is_open_on_loopback_unless_said_otherwise(host: str, 
     assert (section.info_open, section.info_only_local) == (is_open, access == "auto")
 
 
+def test_info_can_be_for_this_machine_alone_where_it_listens_on_all_addresses() -> None:
+    section = GatewaySection.model_validate({"host": "0.0.0.0", "info_access": "local"})  # noqa: S104 - as above
+    assert (section.info_open, section.info_only_local, section.docs_open) == (True, True, False)
+
+
 @pytest.mark.parametrize(
     "origin",
     ["*", "null", "cars.example", "https://cars.example/", "https://*.cars.example", "ftp://cars.example", "https://"],

@@ -30,8 +30,9 @@ class GatewaySection(Section):
     """At least 32 characters, random. Changing it makes every token and cursor void."""
     docs_access: Literal["auto", "open", "token"] = "auto"
     """Whether `/docs` and `/openapi.json` need a token; auto: not on a loopback address."""
-    info_access: Literal["auto", "open", "token"] = "auto"
-    """Whether `/info` needs a token; auto: not on a loopback address, from whoever calls it by such an address."""
+    info_access: Literal["auto", "local", "open", "token"] = "auto"
+    """Whether `/info` needs a token; local: not from whoever calls it by a loopback address, for where nobody but this
+    machine reaches it; auto: the same on a loopback address, and a token on others."""
     read_timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
     """How long one read may take in the database."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
@@ -82,12 +83,12 @@ class GatewaySection(Section):
     @property
     def info_open(self) -> bool:
         """Whether `/info` needs no token."""
-        return self._is_open(self.info_access)
+        return self.info_access == "local" or self._is_open(self.info_access)
 
     @property
     def info_only_local(self) -> bool:
         """Whether it needs none only where the request names this machine."""
-        return self.info_access == "auto"
+        return self.info_access in {"auto", "local"}
 
     @property
     def proxies(self) -> list[str]:
