@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.contract.fetcher.fakes import LedgerRow, a_row
@@ -146,6 +147,12 @@ def a_lost_page_of_changes(bench: LoadBench) -> Run:
     return run
 
 
+def changed(bench: LoadBench, **changes: Any) -> None:
+    """Change the load's run."""
+    (load,) = [run for run in bench.store.runs.values() if run.kind is RunKind.INITIAL_LOAD]
+    bench.store.runs[load.run_id] = replace(load, **changes)
+
+
 async def test_a_lost_page_of_changes_is_published_again_each_event_with_its_own_version() -> None:
     bench = LoadBench()
     await bench.load()
@@ -163,10 +170,28 @@ async def test_a_page_of_changes_that_the_feed_no_longer_shows_stays_missing(fai
     bench = LoadBench()
     await bench.load()
     a_lost_page_of_changes(bench)
+    changed(bench, started_at=bench.clock.now() - 3 * DAY)
     if failure:
         bench.upstream.always[520] = failure
     assert (await retried(bench)).remaining == 1
     assert bench.store.status_of(520) == ["fetched"]
+
+
+@pytest.mark.parametrize("failure", [None, UpstreamError(Cause.GONE, "status 410")], ids=str)
+@pytest.mark.parametrize(("start", "status", "left"), [(1000, "done", 0), (520, "done", 1), (1000, "failed", 1)])
+async def test_it_is_forgotten_once_a_load_that_began_since_and_above_it_has_read_everything_anew(
+    failure: UpstreamError | None, start: int, status: str, left: int
+) -> None:
+    bench = LoadBench()
+    bench.upstream.start = start
+    await bench.load()
+    a_lost_page_of_changes(bench)
+    changed(bench, status=RunStatus(status))
+    if failure:
+        bench.upstream.always[520] = failure
+    assert (await retried(bench)).remaining == left
+    assert bench.store.status_of(520) == ["fetched"] * left
+    assert bench.published == [1, 2, 3]
 
 
 async def test_a_lost_look_up_is_forgotten_as_it_is_made_anew_by_itself() -> None:

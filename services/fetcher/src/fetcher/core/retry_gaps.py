@@ -3,7 +3,8 @@
 A gap is a page whose window ended without an answer. A lost page is one that the broker confirmed long ago and that
 no normalizer has landed, while pages that were fetched after it have: its message is nowhere, or among the dead
 letters. Pages of the list and of the changes are published under their own run, so their rows get the version that they
-would have had. A look-up that was lost is forgotten: the offer is looked up again by itself.
+would have had. A look-up that was lost is forgotten: the offer is looked up again by itself. So is a page of changes
+that the feed keeps no longer, once a load has read everything anew.
 """
 
 import asyncio
@@ -16,10 +17,10 @@ from functools import partial
 from common.events import ChangeId, PageKind
 from common.log import fields
 from fetcher.core.changes import events_of_changes
-from fetcher.core.errors import LoadStoppedError
+from fetcher.core.errors import Cause, LoadStoppedError
 from fetcher.core.job import Frame, Report
 from fetcher.core.list_run import LoadPorts
-from fetcher.core.ports import FailedPage, Run
+from fetcher.core.ports import FailedPage, Run, RunKind, RunStatus, SavedPage
 from fetcher.core.retry import RetryPolicy
 from fetcher.core.walk import PageWalk, WalkLimits, saved_page
 
@@ -47,7 +48,7 @@ class RetryPlan:
 
 @dataclass(slots=True)
 class RetryOutcome:
-    """How many pages were missing, how many came, and how many are missing now."""
+    """How many pages were missing, how many came or are no longer needed, and how many are missing now."""
 
     missing: int = 0
     fetched: int = 0
@@ -119,21 +120,36 @@ class RetryGaps:
         return await walk.retry(page, self._plan.patience)
 
     async def _retry_change(self, run: Run, page: FailedPage) -> bool:
-        """Ask for a page of changes; one that has become empty is beyond what the feed keeps, and stays missing."""
+        """Ask for a page of changes; the feed keeps one that is empty or gone no longer: it is lost, or needless."""
         ports, position = self._ports, ChangeId(page.position)
         ask = partial(ports.upstream.changes, position)
         try:
             read = await ports.reader.page(ask, run, position, on_wait=_wait, policy=self._plan.patience)
         except LoadStoppedError as error:
             _log.error("%s", error)
+            return error.cause is Cause.GONE and await self._is_needless(run, page)
+        if isinstance(read, FailedPage):
             return False
-        if isinstance(read, FailedPage) or not read.page.rows:
-            return False
+        if not read.page.rows:
+            return await self._is_needless(run, page)
         events = events_of_changes(read.page, run)
         for event in events:
             await self._frame.patiently(partial(ports.publisher.publish, event))
         closed = saved_page(read, {event.message_id: len(event.records) for event in events})
         await self._frame.patiently(lambda: ports.store.close_gap(run, closed))
+        return True
+
+    async def _is_needless(self, run: Run, page: FailedPage) -> bool:
+        """Forget a page of changes if a load has begun since, and has been finished: its list told of them."""
+        store, now = self._ports.store, self._frame.clock.now()
+        load = await self._frame.patiently(lambda: store.latest_run(run.platform, RunKind.INITIAL_LOAD))
+        if load is None or load.status is not RunStatus.DONE:
+            return False
+        if load.started_at <= page.first_try_at or load.start_change_id <= page.position:
+            return False
+        nothing = SavedPage(page.position, None, {}, page.attempts, now)
+        await self._frame.patiently(lambda: store.close_gap(run, nothing))
+        _log.info(fields(f"page {page.position} is no longer needed", platform=run.platform, load=load.run_id))
         return True
 
     def _report(self) -> Report:
