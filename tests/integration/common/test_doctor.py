@@ -302,6 +302,13 @@ async def test_every_fault_is_named_with_what_helps(patient: Patient, names: tup
     assert is_well(lines) is all(FAULTS[name][1] is not Level.ERROR for name in names)
 
 
+@pytest.mark.parametrize("patient", ["database"], indirect=True)
+async def test_a_feed_that_is_not_followed_any_more_may_be_silent(patient: Patient) -> None:
+    await patient.sql(NO_RUN)
+    patient.environment["FEEDMILL__PLATFORMS__CHE168__ENABLED"] = "false"
+    assert "feed che168" not in {line.what for line in await patient.examined()}
+
+
 def test_the_command_prints_every_line_and_ends_with_1_where_there_is_an_error(
     patient: Patient, capsys: pytest.CaptureFixture[str]
 ) -> None:

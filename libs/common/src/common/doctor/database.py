@@ -32,15 +32,18 @@ GRANTED: Final = """
 """
 """What the services' roles may do with each table; `any`: with some of its columns at least."""
 OWNED: Final = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('raw_data')"
-FINDINGS: Final = "SELECT platform, finding, detail FROM feed_findings(now()) ORDER BY platform, finding"
+FINDINGS: Final = """
+    SELECT platform, finding, detail FROM feed_findings(now()) WHERE platform = ANY ($1::text[])
+    ORDER BY platform, finding
+"""
 OPEN: Final = """
     SELECT (SELECT count(*) FROM feed_pages WHERE status = 'gap') AS gaps,
            (SELECT count(*) FROM raw_data WHERE NOT is_processed) AS unprocessed
 """
 
 
-async def lines(settings: DatabaseSettings, clock: Clock) -> AsyncIterator[Line]:
-    """Look at the database; where it cannot be asked, that is the only line."""
+async def lines(settings: DatabaseSettings, clock: Clock, *, followed: Sequence[str]) -> AsyncIterator[Line]:
+    """Look at the database; where it cannot be asked, that is the only line. Feeds not `followed` may be silent."""
     where = f"{settings.host}:{settings.port}/{settings.name}"
     try:
         connection = await asyncpg.connect(
@@ -57,7 +60,7 @@ async def lines(settings: DatabaseSettings, clock: Clock) -> AsyncIterator[Line]
         schema = await _schema(connection)
         yield schema
         if schema.level.value == "ok":
-            async for line in _contents(connection):
+            async for line in _contents(connection, followed):
                 yield line
     finally:
         await connection.close(timeout=settings.connect_timeout_s)
@@ -124,11 +127,11 @@ def _some(words: Sequence[str]) -> str:
     return ", ".join(words[:_SHOWN]) + (f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else "")
 
 
-async def _contents(connection: "asyncpg.Connection[Any]") -> AsyncIterator[Line]:
+async def _contents(connection: "asyncpg.Connection[Any]", followed: Sequence[str]) -> AsyncIterator[Line]:
     async for line in _rights(connection):
         yield line
     try:
-        for row in await connection.fetch(FINDINGS):
+        for row in await connection.fetch(FINDINGS, followed):
             advice = f"docs/deployment.md, runbook, {row['finding']}"
             yield warning(f"feed {row['platform']}", f"{row['finding']}: {row['detail']}", advice)
         left = await connection.fetchrow(OPEN)

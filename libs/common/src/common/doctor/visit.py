@@ -45,6 +45,12 @@ class DoctorSettings(Settings):
 
     gateway: GatewayAddress = GatewayAddress()
 
+    @property
+    def followed(self) -> list[str]:
+        """The platforms and shops that are enabled."""
+        platforms = [name for name, platform in self.platforms.items() if platform.enabled]
+        return platforms + [name for name, shop in self.shops.items() if shop.enabled]
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -71,7 +77,7 @@ async def _lines(around: Surroundings, clock: Clock) -> AsyncIterator[Line]:
         return
     for line in _machine(settings, around):
         yield line
-    async for line in database.lines(settings.database, clock):
+    async for line in database.lines(settings.database, clock, followed=settings.followed):
         yield line
     if host := settings.gateway.read_host:
         place = {"host": host, "port": settings.gateway.read_port or settings.database.port}
