@@ -55,7 +55,7 @@ class ChangeFeed:
         self._next = 0
         self._tick = asyncio.Event()
         self._news = asyncio.Event()
-        self._stopped = False
+        self.stopped = False
         self.listeners = 0
 
     async def follow(self) -> None:
@@ -110,7 +110,7 @@ class ChangeFeed:
 
     def stop(self) -> None:
         """Let every listener end."""
-        self._stopped = True
+        self.stopped = True
         self._wake()
 
     @contextmanager
@@ -134,7 +134,7 @@ class ChangeFeed:
         It ends for a listener so slow that what it wants next is kept no longer.
         """
         position = start
-        while not self._stopped:
+        while not self.stopped:
             tick = self._tick
             try:
                 batch = await self._from(position)
@@ -146,6 +146,10 @@ class ChangeFeed:
             else:
                 yield ()
                 await tick.wait()
+
+    async def next_look(self) -> None:
+        """Wait until the table was looked at once more, or listeners are to end."""
+        await self._tick.wait()
 
     async def _from(self, position: int) -> Sequence[StoredChange]:
         if self._tail_start is not None and position >= self._tail_start:

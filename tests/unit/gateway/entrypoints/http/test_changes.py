@@ -8,6 +8,7 @@ import httpx
 import pytest
 from tests.contract.gateway.fakes import TOKEN, FakeChanges, a_client, some_parts, some_tokens
 
+from common.errors import UnavailableError
 from common.testing.clock import VirtualClock
 from gateway.core.access import Access
 from gateway.core.change_feed import ChangeFeed
@@ -164,6 +165,26 @@ async def test_a_stream_ends_with_its_token() -> None:
             parts.feed._wake()  # noqa: SLF001 - the second that has passed
         assert answer.done()
         assert ids_of(await answer) == [1]
+
+
+async def test_a_stream_outlives_a_database_that_is_away_for_a_while() -> None:
+    clock, changes = VirtualClock(auto_advance=False), some_changes(1)
+    tokens = await some_tokens(clock, TOKEN)
+    access = Access(tokens, key=KEY, clock=clock, cache_ttl_s=4)
+    parts = await some_parts(clock=clock, changes=changes, access=access)
+    async with a_client(parts) as client:
+        answer = asyncio.create_task(client.get("/offers/stream?change_id=1"))
+        for second in range(30):
+            for _ in range(20):
+                await asyncio.sleep(0)  # noqa: TID251 - takes no time
+            tokens.failure = UnavailableError("away") if 3 <= second < 20 else None
+            if second == 5:
+                changes.add(2)
+            await clock.advance(1)
+            parts.feed._wake()  # noqa: SLF001 - the second that has passed
+        assert not answer.done()
+        parts.feed.stop()
+        assert ids_of(await answer) == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
-from common.errors import FeedmillError
+from common.errors import FeedmillError, UnavailableError
 from gateway.core import parameters
 from gateway.core.change_feed import ChangeFeed
-from gateway.core.errors import Fault, InvalidParametersError
+from gateway.core.errors import Fault, InvalidParametersError, QueryTimeoutError
 from gateway.core.parameters import Day, Parameter, Whole
 from gateway.core.ports import ChangeReader
 from gateway.core.query import PARAMETERS as OFFER_PARAMETERS
@@ -109,9 +109,7 @@ async def _events(feed: ChangeFeed, request: Request, start: int, platform: str 
     yield f"retry: {RETRY_MS}\n\n"
     said_at = feed.clock.monotonic()
     async for changes in feed.listen(start):
-        try:
-            await request.scope[ADMIT_AGAIN]()
-        except FeedmillError:
+        if not await _may_go_on(request, feed):
             return  # the client comes back, and is told why it may not
         wanted = [change for change in changes if platform in {None, change.platform}]
         if wanted:
@@ -121,6 +119,21 @@ async def _events(feed: ChangeFeed, request: Request, start: int, platform: str 
         else:
             continue
         said_at = feed.clock.monotonic()
+
+
+async def _may_go_on(request: Request, feed: ChangeFeed) -> bool:
+    """Return whether the caller's token is valid still; while the database cannot say, nothing is sent or ended."""
+    while True:
+        try:
+            await request.scope[ADMIT_AGAIN]()
+        except (UnavailableError, QueryTimeoutError):
+            if feed.stopped:
+                return False
+            await feed.next_look()
+        except FeedmillError:
+            return False
+        else:
+            return True
 
 
 def _start(request: Request, asked: object) -> int | None:
