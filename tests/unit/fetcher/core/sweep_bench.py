@@ -66,9 +66,9 @@ class SweepBench:
             chance=random.Random(len(self.store.runs)),  # noqa: S311 - tells runs apart
         )
 
-    async def load(self) -> Outcome:
-        """Load once, without reconciling; what it brought lands."""
-        plan = LoadPlan(platform=PLATFORM, day_zone=ZONE, once=ONCE, limits=WalkLimits())
+    async def load(self, *, again: bool = False) -> Outcome:
+        """Load, without reconciling; what it brought lands."""
+        plan = LoadPlan(platform=PLATFORM, day_zone=ZONE, once=ONCE, limits=WalkLimits(), again=again)
         outcome = await InitialLoad(plan, self.lists(), stop=self.stop).run()
         self.sweeps.land()
         return outcome

@@ -196,6 +196,20 @@ async def test_a_sweep_that_was_killed_goes_on_and_remembers_what_it_saw() -> No
     assert bench.active == set(bench.market.listed)
 
 
+async def test_what_a_sweep_saw_before_a_load_anew_hides_nothing_that_has_gone() -> None:
+    bench = await loaded()
+    bench.market.dead = {4: _KilledError()}
+    with pytest.raises(_KilledError):
+        await bench.reconcile()
+    bench.market.dead.clear()
+    bench.market.remove("02", quietly=True)
+    await bench.clock.sleep(30 * 86_400)
+    await bench.load(again=True)
+    outcome = await bench.reconcile()
+    assert outcome.is_ok
+    assert bench.active == set(bench.market.listed)
+
+
 async def test_a_sweep_that_stopped_at_dead_pages_goes_on() -> None:
     bench = await loaded()
     bench.market.dead = dict.fromkeys((2, 3, 4), DOWN)

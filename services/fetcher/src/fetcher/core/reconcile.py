@@ -152,10 +152,15 @@ class Reconcile:
         return outcome.last_found > 0 and outcome.sweeps < self._plan.most_sweeps
 
     async def _unfinished(self) -> Run | None:
-        """Return the sweep that was interrupted, whose sights count; otherwise forget all sights."""
+        """Return the sweep that was interrupted, whose sights count; otherwise forget all sights.
+
+        What was seen before a load began anew says nothing of what has gone since.
+        """
         lists, platform = self._parts.lists, self._plan.platform
         sweep = await self._frame.patiently(lambda: lists.store.latest_run(platform, RunKind.SWEEP))
-        if sweep is not None and sweep.status is not RunStatus.DONE:
+        load = await self._frame.patiently(lambda: lists.store.latest_run(platform, RunKind.INITIAL_LOAD))
+        is_older = sweep is not None and load is not None and sweep.started_at < load.started_at
+        if sweep is not None and sweep.status is not RunStatus.DONE and not is_older:
             return sweep
         await self._frame.patiently(lambda: self._parts.sweeps.forget_sights(platform))
         return None
