@@ -1,4 +1,4 @@
-"""A TCP forwarder that can be cut: a server that is away, without stopping it."""
+"""A TCP forwarder that can be cut or held up: a server that is away or says nothing, without stopping it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,6 +16,8 @@ class Proxy:
         self._target = target
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.port = 0
         self.accepted = 0
 
@@ -31,6 +33,14 @@ class Proxy:
             self._server = None
         self.drop()
 
+    def hold_up(self) -> None:
+        """Keep connections, and forward nothing."""
+        self._flows.clear()
+
+    def let_flow(self) -> None:
+        """Forward again, and what was held up first."""
+        self._flows.set()
+
     def drop(self) -> None:
         """Drop every connection; new ones are welcome."""
         for writer in self._writers:
@@ -42,7 +52,8 @@ class Proxy:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
             pair = {writer, far_writer}
             self._writers |= pair
-            ways = [asyncio.create_task(_copy(reader, far_writer)), asyncio.create_task(_copy(far_reader, writer))]
+            both = ((reader, far_writer), (far_reader, writer))
+            ways = [asyncio.create_task(_copy(source, target, self._flows)) for source, target in both]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
                 way.cancel()
@@ -51,9 +62,10 @@ class Proxy:
                 end.transport.abort()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event) -> None:
     with suppress(OSError):
         while data := await reader.read(65536):
+            await flows.wait()
             writer.write(data)
             await writer.drain()
 

@@ -1,11 +1,14 @@
 """A consumer that gets nothing although the queue holds messages ends its process."""
 
 import asyncio
+import socket
 from functools import partial
 from random import Random
 
 import pytest
+from aiormq.connection import Connection
 from prometheus_client import CollectorRegistry
+from tests.integration.normalizer.proxy import Proxy, forwarding
 from tests.integration.normalizer.road import (
     CLOCK,
     Queue,
@@ -17,6 +20,7 @@ from tests.integration.normalizer.road import (
     until,
 )
 from tests.integration.normalizer.test_consuming import is_empty, pages
+from yarl import URL
 
 from common import topology
 from common.settings import DatabaseSettings
@@ -83,3 +87,39 @@ async def test_a_consumer_with_a_slow_batch_in_hand_or_an_empty_queue_goes_on(
         await queue.publish(*pages(1, first=4))
         await until(partial(rows.are, 80))
         await consumer.stop()
+
+
+async def test_a_broker_that_falls_silent_is_no_stall(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client cancels whoever waits on a connection that it gives up: the watchdog, who is asking just then."""
+    monkeypatch.setattr(Connection, "HEARTBEAT_GRACE_MULTIPLIER", 0.5)
+    url = URL(vhost.urls["normalizer"])
+    async with forwarding(url.port or 0) as proxy:
+        through = str(url.with_port(proxy.port).update_query(heartbeat="1"))
+        async with consuming(vhost, database, url=through, stalled_after_s=0.2, publish_timeout_s=30.0) as consumer:
+            await queue.publish(*pages(1))
+            await until(partial(rows.are, 20))
+            await CLOCK.sleep(0.3)
+            proxy.hold_up()
+            accepted = proxy.accepted
+            await until(partial(is_connected_anew, proxy, accepted))
+            proxy.let_flow()
+            await queue.publish(*pages(1, first=2))
+            await until(partial(rows.are, 40))
+            await consumer.stop()
+
+
+async def test_a_broker_that_never_says_a_word_holds_up_no_stop(vhost: Vhost, database: DatabaseSettings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)  # noqa: FBT003 - the name says it
+        url = str(URL(vhost.urls["normalizer"]).with_port(silent.getsockname()[1]))
+        async with consuming(vhost, database, url=url) as consumer:
+            called, _ = await asyncio.get_running_loop().sock_accept(silent)
+            with called:
+                await consumer.stop()
+
+
+async def is_connected_anew(proxy: Proxy, accepted: int) -> bool:
+    """Return whether somebody has connected since."""
+    return proxy.accepted > accepted

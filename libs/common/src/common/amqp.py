@@ -1,6 +1,8 @@
 """Connecting to a broker of one or several nodes, and again to another when one is lost."""
 
-from contextlib import suppress
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import aio_pika
 from aio_pika import RobustConnection
@@ -56,3 +58,18 @@ def fail_over(connection: RobustConnection, nodes: Nodes) -> None:
         connection.url = connection.url.with_host(str(node.host)).with_port(node.port)
 
     connection.close_callbacks.add(on_loss)
+
+
+@contextmanager
+def lost_if_given_up() -> Iterator[None]:
+    """Raise ConnectionError where the library cancels what waits for a broker that has said nothing for too long.
+
+    To whoever waits that looks as if somebody had cancelled the task itself.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the broker says nothing any more") from error

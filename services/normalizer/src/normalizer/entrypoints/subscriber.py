@@ -7,7 +7,7 @@ when a copy of it was confirmed by the dead-letter exchange.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol
@@ -19,7 +19,7 @@ from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
 from common import topology
-from common.amqp import fail_over
+from common.amqp import fail_over, lost_if_given_up
 from common.broker_nodes import NODE_TIMEOUT_S, Nodes
 from common.clock import Clock
 from common.errors import InvalidEventError, UnavailableError
@@ -32,6 +32,7 @@ from normalizer.core.land import TOLD
 from normalizer.core.patience import patiently
 from normalizer.entrypoints.messages import catalog_news, dead_letter, known_page, undecoded
 from normalizer.entrypoints.metrics import ConsumerMetrics
+from normalizer.entrypoints.waits import first_of, unless
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class RawConsumer:
             if session is None:
                 return
             _log.info(fields("Consuming", queue=topology.RAW_QUEUE, prefetch=self._how.prefetch))
-            await _first_of(stop.wait(), self._give_back.wait(), session.stalled())
+            await first_of(stop.wait(), self._give_back.wait(), session.stalled())
             if stop.is_set():
                 await session.finish(within_s=self._how.stop_within_s)
                 return
@@ -148,7 +149,8 @@ class RawConsumer:
         while not stop.is_set():
             session = _Session(self._how, self._handle, self._give_back, self._clock, self._metrics)
             try:
-                await session.start()
+                with lost_if_given_up():
+                    await unless(stop, session.start())
             except ChannelNotFoundEntity as error:
                 await session.give_back()
                 raise UnavailableError(f"broker has no queue {topology.RAW_QUEUE}: load the definitions") from error
@@ -159,7 +161,9 @@ class RawConsumer:
                     warned = True
                 await self._clock.sleep(self._how.reconnect_interval_s)
             else:
-                return session
+                if not stop.is_set():
+                    return session
+                await session.give_back()
         return None
 
     async def _handle(self, batch: Batch[PageFetched]) -> None:
@@ -277,9 +281,10 @@ class _Session:
         if connection is None or connection.is_closed:
             return 0
         try:
-            async with asyncio.timeout(self._how.publish_timeout_s), connection.channel() as channel:
-                queue = await channel.declare_queue(topology.RAW_QUEUE, passive=True)
-                return queue.declaration_result.message_count or 0
+            with lost_if_given_up():
+                async with asyncio.timeout(self._how.publish_timeout_s), connection.channel() as channel:
+                    queue = await channel.declare_queue(topology.RAW_QUEUE, passive=True)
+                    return queue.declaration_result.message_count or 0
         except BROKER_ERRORS as error:
             _log.debug(fields("Queue not asked", error=error))
             return 0
@@ -388,12 +393,3 @@ async def _acknowledge(message: AbstractIncomingMessage) -> None:
     except BROKER_ERRORS as error:
         # The channel that delivered it is gone: the broker delivers it again, and the merge finds nothing new in it.
         _log.debug(fields("Acknowledgement came too late", error=error))
-
-
-async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
-    waits = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
