@@ -68,15 +68,17 @@ async def test_a_database_that_hangs_is_given_up_in_time(served: Served, wire: W
     await until_well(client)
 
 
-@pytest.mark.parametrize("bound", ["statement_timeout_s", "lock_timeout_s"])
+@pytest.mark.parametrize(
+    ("bound", "kind"), [("statement_timeout_s", "query-timeout"), ("lock_timeout_s", "unavailable")]
+)
 async def test_a_query_over_its_time_is_ended_by_the_server(
-    served: Served, database: DatabaseSettings, bound: str
+    served: Served, database: DatabaseSettings, bound: str, kind: str
 ) -> None:
     client = await served(**{bound: 0.3})
     async with connected(database) as blocker, blocker.transaction():
         await blocker.execute("LOCK TABLE processed_data")
         answer = await client.get("/offers")
-        assert (answer.status_code, answer.json()["type"]) == (503, "/docs#problem-query-timeout")
+        assert (answer.status_code, answer.json()["type"]) == (503, f"/docs#problem-{kind}")
         still = await blocker.fetchval(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gateway@test' AND state = 'active'"
             " AND datname = current_database()"

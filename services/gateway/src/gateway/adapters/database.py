@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class RecoveryConflictError(UnavailableError):
-    """A replica ended the statement, because what it read was to be removed or locked as on its primary."""
+    """The statement gave way to others: what it read was locked or, on a replica, removed as on its primary."""
 
 
 class Fetching(Protocol):
@@ -131,7 +131,7 @@ class Database:
         """Lend a connection.
 
         Raises:
-            RecoveryConflictError: It is one of a replica, which cannot go on reading.
+            RecoveryConflictError: Others have locked what it reads, or it is one of a replica, which cannot go on.
             UnavailableError: As above; also when no connection became free in time.
             QueryTimeoutError: As above.
         """
@@ -140,9 +140,9 @@ class Database:
         try:
             yield lent
             is_fit = True
-        except asyncpg.TransactionRollbackError as error:
+        except (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError) as error:
             raise RecoveryConflictError(_said(error)) from error
-        except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
+        except asyncpg.QueryCanceledError as error:
             if _CONFLICT in str(error):
                 raise RecoveryConflictError(_said(error)) from error
             raise QueryTimeoutError(TOO_LONG) from error
