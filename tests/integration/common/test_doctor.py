@@ -302,6 +302,16 @@ async def test_every_fault_is_named_with_what_helps(patient: Patient, names: tup
     assert is_well(lines) is all(FAULTS[name][1] is not Level.ERROR for name in names)
 
 
+async def test_a_table_that_somebody_holds_is_a_line_and_ends_nothing(patient: Patient) -> None:
+    patient.environment["FEEDMILL__DATABASE__LOCK_TIMEOUT_S"] = "0.1"
+    async with connected(patient.database) as holder, holder.transaction():
+        await holder.execute("LOCK TABLE raw_data IN ACCESS EXCLUSIVE MODE")
+        lines = await patient.examined()
+    found = [line for line in lines if line.what == "database" and line.level is Level.ERROR]
+    assert ["lock timeout" in line.seen for line in found] == [True]
+    assert "gateway" in {line.what for line in lines}
+
+
 @pytest.mark.parametrize("patient", ["database"], indirect=True)
 async def test_a_feed_that_is_not_followed_any_more_may_be_silent(patient: Patient) -> None:
     await patient.sql(NO_RUN)

@@ -62,6 +62,9 @@ async def lines(settings: DatabaseSettings, clock: Clock, *, followed: Sequence[
         if schema.level.value == "ok":
             async for line in _contents(connection, followed):
                 yield line
+    except (*AWAY, asyncpg.PostgresError) as fault:
+        advice = "look again: a migration or a restore may be under way; pg_stat_activity says who holds what"
+        yield error("database", f"not looked at to the end: {said(fault)}", advice)
     finally:
         await connection.close(timeout=settings.connect_timeout_s)
 
