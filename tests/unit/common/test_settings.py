@@ -1,6 +1,7 @@
 """Settings come from four places in a fixed order, and what is wrong is named by its key, never by its value."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -190,6 +191,19 @@ def test_what_compose_needs_may_stand_in_dot_env(name: str) -> None:
 def test_a_missing_named_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEEDMILL_CONFIG", "nowhere.yaml")
     assert refusal() == "FEEDMILL_CONFIG: no file nowhere.yaml"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"database: {{name: {VALUE}}}\nlog: {{}}\ndatabase: {{}}\n",
+        f"log: {{}}\nrabbitmq:\n  url: {VALUE}\n  url: {VALUE}\n",
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text: str) -> None:
+    Path("config.yaml").write_text(text)
+    said = refusal()
+    assert re.fullmatch(r"config.yaml: not readable as YAML: line (3|4): (database|url) stands twice", said)
 
 
 def test_an_unknown_section_in_an_override_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

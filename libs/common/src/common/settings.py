@@ -26,6 +26,7 @@ from common.errors import ConfigurationError
 from common.events import PLATFORM_PATTERN
 from common.log import hide
 from common.secret_values import secrets_of
+from common.strict_yaml import StrictLoader
 
 FLAT_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "DB_HOST": ("database", "host"),
@@ -377,7 +378,7 @@ def _config_file(model: type[BaseSettings]) -> dict[str, object]:
             raise ConfigurationError(f"FEEDMILL_CONFIG: no file {path}")
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = yaml.load(path.read_text(encoding="utf-8"), StrictLoader) or {}  # noqa: S506 - a SafeLoader
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: not readable as YAML: {_without_content(error)}") from None
     if not isinstance(content, dict):
