@@ -20,12 +20,15 @@ from tests.integration.gateway.live import SECRET, Live, live
 from common.clock import SystemClock
 from common.db import migrate
 from common.doctor.replica import look
+from common.errors import UnavailableError
 from common.settings import DatabaseSettings
 from common.testing.clock import VirtualClock
 from gateway.adapters.database import Database
+from gateway.adapters.quota import PostgresQuota
 from gateway.adapters.reads import Reads, ServerStates
 from gateway.adapters.tokens import PostgresTokens
 from gateway.core.errors import QueryTimeoutError
+from gateway.core.rate_limit import Quota
 from gateway.core.reads import ReadRoute, Reason, ReplicaWatch
 from gateway.core.tokens import digest
 from sandbox.stack import Stack
@@ -328,6 +331,13 @@ async def test_a_read_that_is_too_slow_is_not_done_twice(pair: Pair) -> None:
     with pytest.raises(QueryTimeoutError):
         await pair.reads.fetch("SELECT pg_sleep(3)")
     assert sum(pair.route.fallbacks.values()) == 0
+
+
+async def test_a_gateway_on_a_standby_keeps_limits_alone_and_no_uses(pair: Pair) -> None:
+    with pytest.raises(UnavailableError):
+        await PostgresQuota(pair.replica).take(1, Quota(1, 1.0), give_back=0, wanted=1)
+    with pytest.raises(UnavailableError):
+        await PostgresTokens(pair.replica).mark_used({1: SystemClock().now()})
 
 
 async def test_what_the_replica_does_not_know_yet_the_primary_answers(scene: Scene, pair: Pair) -> None:
