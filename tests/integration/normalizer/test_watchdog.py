@@ -93,7 +93,7 @@ async def test_a_broker_that_falls_silent_is_no_stall(
     vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client cancels whoever waits on a connection that it gives up: the watchdog, who is asking just then."""
-    monkeypatch.setattr(Connection, "HEARTBEAT_GRACE_MULTIPLIER", 0.5)
+    monkeypatch.setattr(Connection, "HEARTBEAT_GRACE_MULTIPLIER", 1)
     url = URL(vhost.urls["normalizer"])
     async with forwarding(url.port or 0) as proxy:
         through = str(url.with_port(proxy.port).update_query(heartbeat="1"))
