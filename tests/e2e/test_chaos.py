@@ -44,8 +44,8 @@ class Field:
         self._folder = folder
         self.running: list[Forked] = []
 
-    def start(self, module: str, *arguments: str) -> Forked:
-        """Start a normalizer in a session of its own."""
+    def start(self, module: str, *arguments: str, at: str = "") -> Forked:
+        """Start a normalizer in a session of its own; `at` is where it finds a broker."""
         environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ},
             "DB_HOST": self._database.host,
@@ -53,7 +53,7 @@ class Field:
             "DB_USER": self._database.user,
             "DB_PASSWORD": self._database.password.get_secret_value(),
             "DB_NAME": self._database.name,
-            "RABBITMQ_URL": self._vhost.urls["normalizer"],
+            "RABBITMQ_URL": at or self._vhost.urls["normalizer"],
             "FEEDMILL_CONFIG": str(self._configuration()),
         }
         with (self._folder / "normalizers.log").open("ab") as log:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -77,3 +78,15 @@ async def has_landed_more(ground: Field, before: set[str]) -> bool:
 
 async def all_landed(ground: Field, records: int) -> bool:
     return await ground.landed_records() == records
+
+
+async def test_a_broker_that_takes_connections_and_says_nothing_holds_up_no_end(ground: Field) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)  # noqa: FBT003 - the name says it
+        url = f"amqp://normalizer:any@127.0.0.1:{silent.getsockname()[1]}/any"
+        process = ground.start("normalizer", "run", at=url)
+        called, _ = await asyncio.get_running_loop().sock_accept(silent)
+        with called:
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, STOP_WITHIN_S) == 0
+        ground.running.remove(process)

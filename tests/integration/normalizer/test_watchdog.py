@@ -111,6 +111,7 @@ async def test_a_broker_that_falls_silent_is_no_stall(
 
 
 async def test_a_broker_that_never_says_a_word_holds_up_no_stop(vhost: Vhost, database: DatabaseSettings) -> None:
+    before = asyncio.all_tasks()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.setblocking(False)  # noqa: FBT003 - the name says it
         url = str(URL(vhost.urls["normalizer"]).with_port(silent.getsockname()[1]))
@@ -118,6 +119,7 @@ async def test_a_broker_that_never_says_a_word_holds_up_no_stop(vhost: Vhost, da
             called, _ = await asyncio.get_running_loop().sock_accept(silent)
             with called:
                 await consumer.stop()
+    assert asyncio.all_tasks() <= before, "nobody connects behind our back"
 
 
 async def is_connected_anew(proxy: Proxy, accepted: int) -> bool:

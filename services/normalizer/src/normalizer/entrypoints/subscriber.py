@@ -19,7 +19,7 @@ from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
 from common import topology
-from common.amqp import fail_over, lost_if_given_up
+from common.amqp import PatientConnection, fail_over, lost_if_given_up
 from common.broker_nodes import NODE_TIMEOUT_S, Nodes
 from common.clock import Clock
 from common.errors import InvalidEventError, UnavailableError
@@ -247,6 +247,7 @@ class _Session:
             logger=None,
             middlewares=how.middlewares,
         )
+        self._broker._connection_kwargs["connection_class"] = PatientConnection  # noqa: SLF001 - FastStream has no way
         self._dead = RabbitExchange(topology.DEAD_EXCHANGE, type=ExchangeType.TOPIC, declare=False)
         self._catalog = RabbitExchange(topology.CATALOG_EXCHANGE, type=ExchangeType.TOPIC, declare=False)
         self._announcing: set[asyncio.Task[None]] = set()
