@@ -68,3 +68,8 @@ def test_a_name_is_added_to_the_query_or_replaces_the_one_there() -> None:
     assert url == "amqp://u:p@a,b/v%2F1?heartbeat=30&name=fetcher%40host+1"
     assert with_query("amqp://a/v", heartbeat="5") == "amqp://a/v?heartbeat=5"
     assert with_query("amqp://a", heartbeat="5") == "amqp://a?heartbeat=5"
+
+
+def test_the_only_node_is_waited_for_longer_than_one_of_several() -> None:
+    assert Nodes("amqp://a/v").timeout_s == 10
+    assert Nodes("amqp://a,b/v").timeout_s == 5

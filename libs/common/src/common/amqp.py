@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractConnection, TimeoutType
 from aio_pika.exceptions import AMQPError
 from yarl import URL
 
-from common.broker_nodes import NODE_TIMEOUT_S, Nodes
+from common.broker_nodes import Nodes
 
 
 class _Connection(aio_pika.Connection):
@@ -45,12 +45,12 @@ async def connected(nodes: Nodes, *, timeout_s: float) -> AbstractConnection:
 
     Args:
         nodes: Tried one after another, each once.
-        timeout_s: Seconds for connecting; of several nodes none gets more than `NODE_TIMEOUT_S`.
+        timeout_s: Seconds for connecting; none gets more than `Nodes.timeout_s`.
 
     Raises:
         AMQPError, OSError, TimeoutError, RuntimeError: What the AMQP library raises for the last node.
     """
-    each_s = timeout_s if len(nodes) == 1 else min(timeout_s, NODE_TIMEOUT_S)
+    each_s = min(timeout_s, nodes.timeout_s)
     for _ in range(len(nodes) - 1):
         with suppress(AMQPError, OSError, RuntimeError):  # whatever it is, the next node may be well
             return await _opened(nodes.following(), each_s)

@@ -10,8 +10,10 @@ from random import Random
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+ONLY_NODE_TIMEOUT_S: Final = 10.0
+"""Seconds that a broker gets to answer; a machine that is gone says nothing at all."""
 NODE_TIMEOUT_S: Final = 5.0
-"""Seconds that one of several nodes gets to answer; a machine that is gone says nothing at all."""
+"""The same for one of several nodes."""
 
 _EXPECTED: Final = "amqp[s]://user:password@host:port[,host:port]/vhost is expected"
 _PORTS: Final = {"amqp": 5672, "amqps": 5671}
@@ -41,6 +43,11 @@ class Nodes:
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._urls)
+
+    @property
+    def timeout_s(self) -> float:
+        """How long to wait for one of them."""
+        return ONLY_NODE_TIMEOUT_S if len(self) == 1 else NODE_TIMEOUT_S
 
     def following(self) -> str:
         """Return the URL of the node whose turn it is."""

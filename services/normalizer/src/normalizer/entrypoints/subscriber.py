@@ -20,7 +20,7 @@ from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, Ra
 
 from common import topology
 from common.amqp import PatientConnection, fail_over, lost_if_given_up
-from common.broker_nodes import NODE_TIMEOUT_S, Nodes
+from common.broker_nodes import Nodes
 from common.clock import Clock
 from common.errors import InvalidEventError, UnavailableError
 from common.events import PageFetched
@@ -237,7 +237,7 @@ class _Session:
         self._collector = Collector[PageFetched](handle, limits=how.limits, in_flight=how.in_flight, clock=clock)
         self._broker = RabbitBroker(
             how.nodes.following(),
-            timeout=None if len(how.nodes) == 1 else NODE_TIMEOUT_S,
+            timeout=how.nodes.timeout_s,
             app_id="normalizer",
             apply_types=False,
             default_channel=Channel(on_return_raises=True),
