@@ -30,7 +30,10 @@ ROWS: Final = """
 SELECT inner_id, data::text, active_status, is_processed, base_seq, field_seq::text, active_seq, max_seq
   FROM raw_data ORDER BY inner_id
 """
-EFFECTS: Final = "SELECT inner_id, change_type, count(*) FROM catalog_changes GROUP BY 1, 2 ORDER BY 1, 2"
+EFFECTS: Final = """
+SELECT inner_id, change_type, count(*) FROM catalog_changes WHERE inner_id <> '_catalogue' GROUP BY 1, 2 ORDER BY 1, 2
+"""
+"""A shop's lists come in as many steps as its slices fall into batches: a product may bring a mark that no list has."""
 RUNS: Final = "SELECT kind, status, pages, records FROM fetch_runs ORDER BY started_at"
 CURSORS: Final = "SELECT platform, last_change_id, last_successful_date FROM sync_state"
 DAYS: Final = "SELECT kind, sum(added), sum(changed), sum(removed) FROM feed_days GROUP BY kind"
