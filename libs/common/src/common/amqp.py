@@ -24,20 +24,12 @@ class _Connection(aio_pika.Connection):
             raise
 
 
-class PatientConnection(RobustConnection):
+class PatientConnection(_Connection, RobustConnection):
     """One that is made again when it is lost, and given up with whoever waits for it to be made for the first time.
 
     The library's goes on connecting behind the back of one who was cancelled, and where it waits for a silent broker
     it takes no cancellation itself: the process could not end.
     """
-
-    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109 - the library's signature
-        """Connect for the first time."""
-        try:
-            await super().connect(timeout)
-        except BaseException:
-            await self.close()
-            raise
 
 
 async def connected(nodes: Nodes, *, timeout_s: float) -> AbstractConnection:
