@@ -12,17 +12,14 @@ from common.clock import Clock
 from common.events import ChangeId, ChangeType, InnerId, Version
 from fetcher.adapters.json_body import decoded, mended
 from fetcher.adapters.json_repair import as_utf8
-from fetcher.core.errors import Cause, UpstreamError
+from fetcher.core.errors import READ_ANEW, Cause, UpstreamError
 from fetcher.core.feed import SourceRow, UpstreamPage
 
 MetaT = TypeVar("MetaT")
 RowT = TypeVar("RowT")
 LONGEST_ID: Final = 18
 """Digits of an event id; a longer one fits no `bigint`."""
-LOST: Final = (
-    "the source keeps these changes no longer; `initial-load --again` reads everything anew, `reconcile` after it"
-    " retires what has gone"
-)
+LOST: Final = f"the source keeps these changes no longer; {READ_ANEW}"
 """What a person reads after 410."""
 _NULL: Final = msgspec.Raw(b"null")
 

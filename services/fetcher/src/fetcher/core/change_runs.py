@@ -12,7 +12,7 @@ from common.events import ChangeId
 from common.log import fields
 from fetcher.core.change_ports import ChangeFeed, ChangeStore, SyncState
 from fetcher.core.changes import cursor_of
-from fetcher.core.errors import Cause, LoadStoppedError
+from fetcher.core.errors import READ_ANEW, Cause, LoadStoppedError
 from fetcher.core.patience import until_available
 from fetcher.core.ports import LoadStore, Run, RunKind, RunStatus
 from fetcher.core.reading import PatientReader
@@ -69,8 +69,8 @@ class ChangeRuns:
         days = [run.started_at.date() - _DAY for run in runs if run is not None and run.status is RunStatus.DONE]
         days += [state.last_successful_date] if state.last_successful_date else []
         if days and self.clock.now().date() - max(days) > RETENTION + _DAY:
-            remedy = "`initial-load --again` reads everything anew, `reconcile` after it retires what has gone"
-            _log.warning(fields(f"followed up to {max(days)}, changes may be gone; {remedy}", platform=self.platform))
+            said = f"followed up to {max(days)}, changes may be gone; {READ_ANEW}"
+            _log.warning(fields(said, platform=self.platform))
 
     async def _is_kept(self, cursor: ChangeId) -> bool:
         """Return whether the source has the changes from a cursor on, which lies below where a load began."""

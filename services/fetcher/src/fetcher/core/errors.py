@@ -13,6 +13,7 @@ FeedmillError
 """
 
 from enum import StrEnum
+from typing import Final
 
 from common.errors import FeedmillError
 
@@ -59,6 +60,10 @@ class UpstreamError(FetcherError):
         self.detail = detail
         self.retry_after_s = retry_after_s
         self.status = status
+
+
+READ_ANEW: Final = "`initial-load --again` reads everything anew, `reconcile` after it retires what has gone"
+"""The way out where the source keeps no longer what was not read."""
 
 
 class LoadStoppedError(FetcherError):
