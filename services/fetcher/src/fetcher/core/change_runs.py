@@ -108,11 +108,9 @@ class ChangeRuns:
 
     async def started(self, start: ChangeId) -> Run:
         """Save and return a new run that begins at `start`."""
-        now = self.clock.now()
-        run_id = f"{now:%Y%m%dT%H%M%S}-{self.chance.getrandbits(24):06x}"
-        run = Run(run_id, self.platform, start, RunKind.DAILY_UPDATE, started_at=now)
+        run = Run.begun(self.platform, start, RunKind.DAILY_UPDATE, now=self.clock.now(), chance=self.chance)
         await until_available(lambda: self.runs.start_run(run), clock=self.clock, pause_s=self.pause_s)
-        _log.info(fields("changes begin", platform=run.platform, run=run_id, change_id=start))
+        _log.info(fields("changes begin", platform=run.platform, run=run.run_id, change_id=start))
         return run
 
     async def finished(self, run: Run) -> None:

@@ -89,11 +89,10 @@ class ListRuns:
 
     async def started(self, kind: RunKind, start: ChangeId) -> Run:
         """Save and return a new run; `start` is the change id that was known before its first page."""
-        now = self._ports.clock.now()
-        run_id = f"{now:%Y%m%dT%H%M%S}-{self._ports.chance.getrandbits(24):06x}"
-        run = Run(run_id, self._frame.platform, start, kind, started_at=now)
+        now, chance = self._ports.clock.now(), self._ports.chance
+        run = Run.begun(self._frame.platform, start, kind, now=now, chance=chance)
         await self._frame.patiently(lambda: self._ports.store.start_run(run))
-        _log.info(fields(f"{_NAMES[kind]} begins", platform=run.platform, run=run_id, change_id=start))
+        _log.info(fields(f"{_NAMES[kind]} begins", platform=run.platform, run=run.run_id, change_id=start))
         self._begun = run
         return run
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
+from random import Random
 from typing import Final, Protocol
 
 from common.events import ChangeId, PageFetched, PageKind
@@ -111,6 +112,11 @@ class Run:
     status: RunStatus = RunStatus.RUNNING
     finished_at: datetime | None = None
     started_at: datetime = field(kw_only=True)
+
+    @classmethod
+    def begun(cls, platform: str, start: ChangeId, kind: RunKind, *, now: datetime, chance: Random) -> "Run":
+        """Return a new run, with an id that begins with its second."""
+        return cls(f"{now:%Y%m%dT%H%M%S}-{chance.getrandbits(24):06x}", platform, start, kind, started_at=now)
 
     def after(self, page: "SavedPage") -> "Run":
         """Return the run with a page saved; a page read again changes nothing."""

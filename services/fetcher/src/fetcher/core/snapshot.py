@@ -165,12 +165,10 @@ class Snapshot:
         if latest is not None and latest.status is RunStatus.RUNNING:
             await self._frame.patiently(lambda: store.fail_run(latest.run_id))
         seq = await self._frame.patiently(lambda: self._ports.known.next_seq(shop))
-        started_at = clock.now()
-        run_id = f"{started_at:%Y%m%dT%H%M%S}-{self._ports.chance.getrandbits(24):06x}"
-        run = Run(run_id, shop, ChangeId(seq), kind=RunKind.SNAPSHOT, started_at=started_at)
+        run = Run.begun(shop, ChangeId(seq), RunKind.SNAPSHOT, now=clock.now(), chance=self._ports.chance)
         await self._frame.patiently(lambda: store.start_run(run))
         self._outcome.run = run
-        _log.info(fields("shop sync begins", shop=shop, run=run_id, seq=seq))
+        _log.info(fields("shop sync begins", shop=shop, run=run.run_id, seq=seq))
         return run
 
     async def _read_both(self) -> list[ShopList]:
