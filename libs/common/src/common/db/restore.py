@@ -28,6 +28,18 @@ SELECT DISTINCT application_name FROM pg_stat_activity
 
 EXTENSIONS: Final = "SELECT extname FROM pg_extension WHERE extnamespace = 'public'::regnamespace ORDER BY 1"
 
+LEAVE_CHANGES_BEHIND: Final = """
+SELECT setval(pg_get_serial_sequence('public.catalog_changes', 'change_id'),
+              greatest(nextval(pg_get_serial_sequence('public.catalog_changes', 'change_id')),
+                       (extract(epoch FROM now()) * 1000000)::bigint))
+"""
+"""Let the next change have the microseconds since 1970 as its id.
+
+Readers of the changes may be beyond all ids that the dump knows of: they have followed the database that it replaces,
+or that was lost. Given again, those ids would be news that they never ask for. No feed gives a million ids a second, so
+this one is new to everybody, after any number of restores; numbers of JSON have room for it until 2255.
+"""
+
 _OPTIONS: Final = (
     *("--format=directory", f"--jobs={JOBS}", "--schema=public"),
     *("--no-owner", "--no-privileges", "--exit-on-error"),
@@ -103,6 +115,7 @@ async def _fill(
     await advance_sequences(connection, wanted.stock.sequences)
     if wrong := differences(wanted.stock, await take_stock(connection)):
         raise TransferError(f"what was restored is not what the dump says: {'; '.join(wrong)}")
+    await connection.execute(LEAVE_CHANGES_BEHIND)
 
 
 def _check_revision(wanted: Manifest, *, force: bool) -> None:
