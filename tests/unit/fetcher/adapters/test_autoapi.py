@@ -16,6 +16,7 @@ pytestmark = pytest.mark.unit
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = b'{"id":7,"inner_id":"55651236","change_type":"added","created_at":"2025-08-05T08:18:10.679Z","data":{"price":1}}'
 ZEROS = b"0" * 30
+DIGITS = b"9" * 5000
 DATA = Path(__file__).parents[4] / "../shared/data"
 
 
@@ -121,6 +122,9 @@ def test_what_is_no_page_has_a_cause(given: bytes, cause: Cause) -> None:
         pytest.param(b'{"inner_id":"1","change_type":"exploded"}', "1", "exploded", id="an unknown kind of change"),
         pytest.param(b'{"inner_id":"1","change_type":"added","created_at":5}', "1", "added", id="time is a number"),
         pytest.param(b'"row"', None, "", id="no object at all"),
+        pytest.param(b'{"inner_id":%s,"change_type":"added"}' % DIGITS, None, "added", id="5,000 digits"),
+        pytest.param(b'{"id":1e400,"inner_id":"1","change_type":"added"}', "1", "added", id="an id beyond all"),
+        pytest.param(b'{"inner_id":"1","change_type":"added","created_at":1e400}', "1", "added", id="odd time"),
     ],
 )  # fmt: skip
 def test_an_odd_row_is_kept_beside_its_neighbours(row: bytes, inner_id: str | None, change_type: str) -> None:
@@ -223,8 +227,8 @@ def test_the_cursor_of_changes_is_followed(following: bytes | None, cursor: int 
 
 @pytest.mark.parametrize(
     "name",
-    [b"null", b'"x"', b"1.5", b"3", b'"' + b"9" * 5000 + b'"', b"9" * 40],
-    ids=["none", "a word", "a fraction", "below", "long text", "long number"],
+    [b"null", b'"x"', b"1.5", b"3", b'"' + DIGITS + b'"', b"9" * 40, DIGITS, '"\u0661\u0662"'.encode()],
+    ids=["none", "a word", "a fraction", "below", "long text", "long number", "longer number", "digits of others"],
 )
 def test_a_row_without_an_id_that_helps_leaves_the_cursor_alone(name: bytes) -> None:
     row = b'{"id":%s,"inner_id":"7","change_type":"removed"}' % name
@@ -298,8 +302,10 @@ def test_an_offer_is_read_flat_or_wrapped_byte_for_byte(given: bytes, data: byte
         b'{"message":"Not found"}',
         b'{"result":[],"meta":{}}',
         b"[]",
+        b'{"inner_id":%s}' % DIGITS,
+        b'{"inner_id":"7","data":{"inner_id":1e400}}',
     ],
-    ids=["another offer", "another inside", "null data", "a message", "a list answer", "a list"],
+    ids=["another", "another inside", "null", "a message", "a list answer", "a list", "5,000 digits", "beyond all"],
 )
 def test_an_answer_that_is_not_about_the_offer_is_none(given: bytes) -> None:
     with pytest.raises(UpstreamError) as caught:

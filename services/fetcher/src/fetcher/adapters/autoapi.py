@@ -13,12 +13,10 @@ from common.events import ChangeId, ChangeType, InnerId, Version
 from fetcher.adapters.json_body import decoded, mended
 from fetcher.adapters.json_repair import as_utf8
 from fetcher.core.errors import READ_ANEW, Cause, UpstreamError
-from fetcher.core.feed import SourceRow, UpstreamPage
+from fetcher.core.feed import SourceRow, UpstreamPage, event_id
 
 MetaT = TypeVar("MetaT")
 RowT = TypeVar("RowT")
-LONGEST_ID: Final = 18
-"""Digits of an event id; a longer one fits no `bigint`."""
 LOST: Final = f"the source keeps these changes no longer; {READ_ANEW}"
 """What a person reads after 410."""
 _NULL: Final = msgspec.Raw(b"null")
@@ -177,16 +175,10 @@ def read_changes(body: bytes, change_id: ChangeId, *, fetched_at: datetime) -> U
     following = meta.next_change_id if rows else None
     if following is not None and following <= change_id:
         raise UpstreamError(Cause.STALLED, f"next_change_id {following} after {change_id}")
-    after_last = max(map(_event_id, rows), default=-1) + 1
+    after_last = max((number for number in map(event_id, rows) if number is not None), default=-1) + 1
     if following is not None and change_id < after_last < following:
         following = after_last
     return UpstreamPage(change_id, following, rows, fetched_at, notes)
-
-
-def _event_id(row: SourceRow) -> int:
-    """Return the id of an event; -1 for what is none."""
-    text = row.source_id or ""
-    return int(text) if text.isdecimal() and len(text) <= LONGEST_ID else -1
 
 
 def read_offer(body: bytes, inner_id: InnerId) -> SourceRow:
@@ -246,7 +238,11 @@ def _odd_row(raw: msgspec.Raw) -> SourceRow:
 
 
 def _value(row: dict[str, msgspec.Raw], name: str) -> Any:
-    return msgspec.json.decode(row[name]) if name in row else None
+    """Return a value; None for one that Python cannot hold, such as `1e400` or 5,000 digits."""
+    try:
+        return msgspec.json.decode(row[name]) if name in row else None
+    except msgspec.ValidationError:
+        return None
 
 
 def _text(value: object) -> str | None:

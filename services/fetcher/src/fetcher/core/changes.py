@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,7 +19,7 @@ from common.events import ChangeId, PageFetched, PageKind
 from common.log import fields
 from fetcher.core.change_ports import ChangeFeed, ChangeStore, Kinds, SavedChanges
 from fetcher.core.errors import LoadStoppedError
-from fetcher.core.feed import SourceRow, UpstreamPage, events_of
+from fetcher.core.feed import SourceRow, UpstreamPage, event_id, events_of
 from fetcher.core.inflight import OneBehind, dropped, under_way, unless_stopped
 from fetcher.core.patience import until_available
 from fetcher.core.ports import FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run
@@ -28,9 +28,6 @@ from fetcher.core.reading import PatientReader, ReadPage
 from fetcher.core.walk import Ending
 
 T = TypeVar("T")
-_DIGITS: Final = 19
-"""A number with fewer digits is below 2^62, the bound of a version."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -229,14 +226,8 @@ def _following(page: UpstreamPage) -> ChangeId:
     """Return where the feed goes on: where the page says, else after its last event; never before what was asked."""
     if page.next_position is not None:
         return ChangeId(page.next_position)
-    last = next((number for row in reversed(page.rows) if (number := _event_id(row)) is not None), -1)
+    last = next((number for row in reversed(page.rows) if (number := event_id(row)) is not None), -1)
     return ChangeId(max(page.position, last + 1))
-
-
-def _event_id(row: SourceRow) -> int | None:
-    text = row.source_id or ""
-    is_number = text.isascii() and text.isdecimal() and len(text) < _DIGITS
-    return int(text) if is_number else None
 
 
 def _versioned(row: SourceRow) -> SourceRow:
@@ -244,11 +235,11 @@ def _versioned(row: SourceRow) -> SourceRow:
 
     It goes out under a word that is no change type, and so ends in quarantine, whole and with that word as its reason.
     """
-    if _event_id(row) is not None:
+    if event_id(row) is not None:
         return row
     return msgspec.structs.replace(row, change_type=f"{row.change_type} without an event id".strip())
 
 
 def _seq(row: SourceRow, *, asked: int) -> int:
-    number = _event_id(row)
+    number = event_id(row)
     return asked if number is None else number

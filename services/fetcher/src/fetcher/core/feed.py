@@ -13,6 +13,8 @@ RECORDS_PER_MESSAGE: Final = 20
 _ENVELOPE_BYTES: Final = 512
 _RECORD_BYTES: Final = 256
 """What a record's other fields take besides `data` and its id; generous, as only the limit depends on it."""
+_ID_DIGITS: Final = 18
+"""A number with more may be above 2^62, the bound of a version."""
 
 
 class SourceRow(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +44,13 @@ class UpstreamPage:
     rows: Sequence[SourceRow]
     fetched_at: datetime
     notes: str = ""
+
+
+def event_id(row: SourceRow) -> int | None:
+    """Return the id of an event of the changes; None where the row has none that fits a version."""
+    text = row.source_id or ""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS
+    return int(text) if is_number else None
 
 
 def seq_before(start: ChangeId) -> int:
