@@ -42,6 +42,7 @@ def verdict(
         (Cause.TOO_LARGE, Retry(720.0), Retry(720.0)),
         (Cause.BAD_ENCODING, Retry(720.0), Retry(720.0)),
         (Cause.WRONG_SHAPE, Retry(720.0), Retry(720.0)),
+        (Cause.NOT_OK, Retry(720.0), Retry(720.0)),
         (Cause.STALLED, Retry(720.0), Retry(720.0)),
     ],
     ids=str,
@@ -58,6 +59,7 @@ def test_every_cause_is_treated() -> None:
 @pytest.mark.parametrize(
     ("failed", "elapsed_s", "retry_after_s", "expected"),
     [
+        pytest.param(1, -10 * HOUR, None, Retry(720.0), id="a clock that was set back makes no wait longer"),
         pytest.param(0, 30, None, Retry(690.0), id="a slow answer does not move the next slot"),
         pytest.param(19, 19 * 720, None, Retry(720.0), id="the twentieth retry ends the window"),
         pytest.param(20, 20 * 720, None, SkipPage(), id="after twenty retries the page is dead"),

@@ -135,7 +135,7 @@ def _quick(failure: UpstreamError, attempts: Attempts, policy: RetryPolicy, chan
 
 def _long_wait(failure: UpstreamError, attempts: Attempts, policy: RetryPolicy, elapsed_s: float) -> float:
     wait = (attempts.failed + 1) * policy.interval_s - elapsed_s
-    if wait <= 0:  # an earlier Retry-After has pushed the schedule back
+    if not 0 < wait <= policy.interval_s:  # an earlier Retry-After has pushed the schedule back, or a clock was set
         wait = policy.interval_s
     wait = max(wait, failure.retry_after_s or 0.0)
     return min(wait, policy.window_s - elapsed_s)
