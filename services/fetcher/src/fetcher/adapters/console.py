@@ -37,20 +37,19 @@ class ProgressLines:
 
 
 class ProgressBar:
-    """A `ProgressDisplay` that draws a bar under the log lines of a terminal."""
+    """A `ProgressDisplay` that draws a bar under the log lines of a terminal, from the first progress to `close`."""
 
     def __init__(self, lines: ProgressLines) -> None:
-        from tqdm import tqdm  # noqa: PLC0415 - only a terminal pays for it
-        from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - as above
-
         self._lines = lines
         self._exits = ExitStack()
-        self._exits.enter_context(logging_redirect_tqdm())
-        self._bar: Any = self._exits.enter_context(tqdm(unit=" records", leave=False, dynamic_ncols=True))
+        self._bar: Any = None
 
     def show(self, progress: Progress) -> None:
         """Move the bar, and say a line if it is time."""
-        self._bar.total = progress.expected if progress.percent is not None else None
+        total = progress.expected if progress.percent is not None else None
+        if self._bar is None:
+            self._bar = self._drawn(progress.records, total)
+        self._bar.total = total
         self._bar.update(progress.records - self._bar.n)
         self._lines.show(progress)
 
@@ -58,3 +57,12 @@ class ProgressBar:
         """Say the last state and clear the bar."""
         self._lines.close()
         self._exits.close()
+        self._bar = None
+
+    def _drawn(self, records: int, total: int | None) -> Any:
+        from tqdm import tqdm  # noqa: PLC0415 - only a terminal pays for it
+        from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - as above
+
+        self._exits.enter_context(logging_redirect_tqdm())
+        bar = tqdm(initial=records, total=total, unit=" records", leave=False, dynamic_ncols=True)
+        return self._exits.enter_context(bar)
