@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import Fault, InvalidParametersError
+from gateway.core.parameters import unknown
 from gateway.core.query import FILTERS, PARAMETERS, Count, OfferQuery, Sort, read_query, words
 
 pytestmark = pytest.mark.unit
@@ -125,7 +126,11 @@ def test_a_range_that_holds_nothing_is_a_fault_that_names_both_ends(name: str, l
 
 def test_an_unknown_parameter_is_named_with_the_one_that_was_meant() -> None:
     assert faults(("prise_from", "1")) == [Fault("prise_from", "unknown parameter; did you mean price_from?")]
-    assert faults(("z", "1")) == [Fault("z", "unknown parameter")]
+    assert faults(("order", "price")) == [Fault("order", f"unknown parameter; known: {', '.join(PARAMETERS)}")]
+
+
+def test_where_no_parameter_is_known_an_unknown_one_is_told_so() -> None:
+    assert unknown("x", {}) == "unknown parameter; none is known here"
 
 
 def test_an_unknown_name_is_shown_short_and_printable() -> None:

@@ -14,7 +14,7 @@ from gateway.core.query import OfferQuery, Position
 
 MAC_BYTES: Final = 16
 _PURPOSE: Final = b"feedmill cursor 1\x00"
-_REFUSED: Final = "the cursor is damaged or was given for another query"
+_REFUSED: Final = "the cursor is damaged or was given for another query; start again without it"
 
 
 class CursorSigner:

@@ -68,7 +68,7 @@ class UnauthorizedError(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One parameter and what is wrong with it."""
+    """One parameter and what is wrong with it; without a name, what is wrong with all of them."""
 
     name: str
     reason: str
@@ -78,7 +78,7 @@ class InvalidParametersError(GatewayError):
     """Parameters are unknown, repeated or out of bounds."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("; ".join(f"{fault.name}: {fault.reason}" for fault in faults))
+        super().__init__("; ".join(f"{fault.name}: {fault.reason}" if fault.name else fault.reason for fault in faults))
         self.faults = tuple(faults)
 
 

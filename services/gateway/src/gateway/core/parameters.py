@@ -19,6 +19,8 @@ from gateway.core.errors import Fault, InvalidParametersError
 Value = str | int | Decimal
 
 MAX_SHOWN_NAME: Final = 40
+_ALIKE: Final = 0.65
+"""From which likeness on a name is taken for another one mistyped: `order` is no `model`."""
 EARLIEST: Final = date(2000, 1, 1)
 LATEST: Final = date(2200, 12, 31)
 PLAIN: Final = r"[^\u0000-\u001f\u007f-\u009f]"
@@ -308,5 +310,6 @@ def shown(name: str) -> str:
 
 def unknown(name: str, known: Mapping[str, Parameter]) -> str:
     """Return what to say of a name that is not known."""
-    close = get_close_matches(name[:MAX_SHOWN_NAME], known, n=1)
-    return f"unknown parameter; did you mean {close[0]}?" if close else "unknown parameter"
+    if close := get_close_matches(name[:MAX_SHOWN_NAME], known, n=1, cutoff=_ALIKE):
+        return f"unknown parameter; did you mean {close[0]}?"
+    return f"unknown parameter; known: {', '.join(known)}" if known else "unknown parameter; none is known here"

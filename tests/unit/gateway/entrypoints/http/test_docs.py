@@ -137,6 +137,12 @@ async def test_the_page_shows_each_endpoint_and_parameter_and_is_well_formed() -
     assert Balance.depth == []
 
 
+async def test_examples_of_parameters_are_shown_as_they_are_sent() -> None:
+    text, _ = await page()
+    samples = re.findall(r"<code>(is_dealer|fields)</code></td>.*?<code>([^<]*)</code></td></tr>", text)
+    assert set(samples) == {("is_dealer", "true"), ("fields", "inner_id,price")}
+
+
 async def test_every_request_that_the_page_shows_says_all_that_is_needed() -> None:
     text, _ = await page()
     shown = [html.unescape(found) for found in re.findall(r"<pre>curl [^<]*?http://127\.0\.0\.1:5555([^\"<]*)", text)]

@@ -79,6 +79,21 @@ async def test_every_error_is_a_problem(method: str, path: str, status: int, tit
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "detail"),
+    [
+        ("GET", "/offer", "Check the path and the id; /docs lists all paths."),
+        ("POST", "/offers", "Everything here is read only: GET, and HEAD for the headers alone."),
+        ("GET", "/offers?mark=%FF", "the query is not UTF-8"),
+        ("GET", "/offers?cursor=abc", "the cursor is damaged or was given for another query; start again without it"),
+    ],
+)
+async def test_an_error_says_what_to_do(method: str, path: str, detail: str) -> None:
+    async with a_client(await some_parts()) as client:
+        answer = await client.request(method, path)
+    assert answer.json()["detail"] == detail
+
+
+@pytest.mark.parametrize(
     ("failure", "title"),
     [
         (UnavailableError("the database does not answer"), "Not available now"),

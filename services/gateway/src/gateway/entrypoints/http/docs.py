@@ -21,7 +21,8 @@ DESCRIPTION: Final = """The catalogue of feedmill: offers of several marketplace
 
 A request needs a token: `Authorization: Bearer <token>` or `X-API-Key: <token>`. Open are the probes and `/metrics`
 and, where the gateway listens on a loopback address only, `/docs`, `/openapi.json` and, for those who call it by such
-an address or `localhost`, `/info`.
+an address or `localhost`, `/info`. In the examples `$TOKEN` is yours, and 50837332 and 813 stand for ids that
+`/offers` and `/products` gave you.
 Unknown query parameters are refused, so that a typing error never returns everything; so are empty ones (leave them
 out) and ranges that hold nothing, such as `price_from=2&price_to=1`.
 Errors are `application/problem+json` (RFC 9457); each carries the `request_id` that the log has too.

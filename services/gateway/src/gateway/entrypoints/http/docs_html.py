@@ -94,7 +94,12 @@ def _parameters(parameters: Iterable[Schema]) -> str:
 
 
 def _sample(parameter: Schema) -> str:
-    return f"<code>{escape(str(parameter['example']))}</code>" if "example" in parameter else ""
+    """Return the example as it stands in an address."""
+    if "example" not in parameter:
+        return ""
+    value = parameter["example"]
+    text = ",".join(value) if isinstance(value, list) else value if isinstance(value, str) else json.dumps(value)
+    return f"<code>{escape(text)}</code>"
 
 
 def _fields(model: Schema, models: Schema) -> str:

@@ -76,7 +76,9 @@ QUOTA_EXCEEDED: Final = ProblemKind(
     "Too many requests",
     "Wait as many seconds as `Retry-After` says. The limit is the same for every token; `RateLimit-Policy` names it.",
 )
-NOT_FOUND: Final = ProblemKind(HTTPStatus.NOT_FOUND, "not-found", "Not found", "Check the path and the id.")
+NOT_FOUND: Final = ProblemKind(
+    HTTPStatus.NOT_FOUND, "not-found", "Not found", "Check the path and the id; `/docs` lists all paths."
+)
 METHOD_NOT_ALLOWED: Final = ProblemKind(
     HTTPStatus.METHOD_NOT_ALLOWED,
     "method-not-allowed",
@@ -213,8 +215,8 @@ def problem(error: Exception, *, request_id: str) -> Problem:
     """Return the answer for an error; one that is not ours becomes a 500 that tells nothing."""
     kind = _kind(error)
     content: dict[str, object] = {"type": kind.type, "title": kind.title, "status": kind.status.value}
-    if kind is not INTERNAL and not isinstance(error, HTTPException):
-        content["detail"] = str(error)
+    if kind is not INTERNAL:
+        content["detail"] = kind.advice.replace("`", "") if isinstance(error, HTTPException) else str(error)
     if isinstance(error, InvalidParametersError):
         content["errors"] = [{"name": fault.name, "reason": fault.reason} for fault in error.faults]
     if isinstance(error, AmbiguousIdError):

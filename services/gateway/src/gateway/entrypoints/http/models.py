@@ -31,7 +31,9 @@ class OfferItem(Answer):
     title: Annotated[str | None, Field(examples=["BMW 1 Series 2022 125i"])]
     complectation: Annotated[str | None, Field(examples=["125i"])]
     year: Annotated[int | None, Field(examples=[2022])]
-    first_registration: Annotated[date | None, Field(description="First day of the month where no day is known")]
+    first_registration: Annotated[
+        date | None, Field(description="First day of the month where no day is known", examples=["2022-09-01"])
+    ]
     price: Annotated[float | None, Field(description="In units of `currency`; 0 is a value", examples=[98000])]
     currency: Annotated[str | None, Field(examples=["CNY"])]
     km_age: Annotated[int | None, Field(description="Kilometres; 0 is a value", examples=[0])]
