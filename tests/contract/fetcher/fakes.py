@@ -194,8 +194,9 @@ class FakeStore:
         self._be_away()
         self.journal.append(f"closed {page.position}")
         rows = [row for row in self.ledger.values() if (row.run_id, row.position) == (run.run_id, page.position)]
-        if any(row.status == "gap" for row in rows):
-            self.runs[run.run_id] = self.runs[run.run_id].with_gap_closed(page)
+        held = self.runs[run.run_id]
+        if page.position <= (held.position or -1) and any(row.status == "gap" for row in rows):
+            self.runs[run.run_id] = held.with_gap_closed(page)
         self._fill_ledger(run, page)
 
     def _fill_ledger(self, run: Run, page: SavedPage) -> None:

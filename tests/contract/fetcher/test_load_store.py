@@ -249,6 +249,16 @@ async def test_a_gap_of_a_finished_run_is_closed_and_counts_once(store: Store) -
     assert await store.open_failures("r1") == []
 
 
+async def test_a_gap_that_its_run_will_come_to_again_is_counted_then_and_not_before(store: Store) -> None:
+    run = await begun(store, a_page(1, records=4))
+    await store.save_failure(run, a_failure(2))
+    await store.close_gap(run, a_page(2, records=7))
+    await store.save_pages(run, [a_page(2, records=7)])
+    held = await store.latest_run("che168", RunKind.INITIAL_LOAD)
+    assert held is not None
+    assert (held.position, held.pages, held.records) == (2, 2, 11)
+
+
 async def test_missing_pages_are_the_gaps_of_every_run(store: Store) -> None:
     run = await begun(store, a_page(1))
     await store.save_failure(run, a_failure(4))

@@ -83,8 +83,8 @@ feed_pages_message_id_key; feed_pages_run_idx.
 """
 
 CLOSE_GAP: Final = f"""{_PAGES}, gap AS (
-  SELECT count(*) > 0 AS is_open FROM feed_pages, page
-   WHERE run_id = $1 AND feed_pages.position = page.position AND status = 'gap'
+  SELECT count(*) > 0 AS is_open FROM page JOIN feed_pages USING (position) JOIN fetch_runs AS run USING (run_id)
+   WHERE run_id = $1 AND feed_pages.status = 'gap' AND page.position <= run.position
 ), moved AS (
   UPDATE fetch_runs
      SET pages = pages + is_open::int,
@@ -93,6 +93,8 @@ CLOSE_GAP: Final = f"""{_PAGES}, gap AS (
   RETURNING platform
 {_LEDGER}"""  # noqa: S608 - constants
 """Write the ledger rows of a page that is here after all; a gap that closes counts, once. The position stays.
+
+One that the run has not passed is read again when the run goes on, and counts then.
 
 Repeatable. Primary key; feed_pages_message_id_key; feed_pages_run_idx.
 """

@@ -241,7 +241,7 @@ class LoadStore(Protocol):
     async def close_gap(self, run: Run, page: SavedPage) -> None:
         """Note that a missing page was fetched after all, whatever has become of its run; the run's position stays.
 
-        A page that is no gap any more changes no counts.
+        A page that is no gap any more, or that the run will come to again, changes no counts.
         """
         ...
 
