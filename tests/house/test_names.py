@@ -16,13 +16,19 @@ from gateway.entrypoints.http.api import build_api
 
 ENVIRONMENT = """
     DB_HOST DB_PORT DB_USER DB_PASSWORD DB_NAME RABBITMQ_URL CHE168_API_KEY CHE168_ACCESS_NAME CHE168_BASE_URL
-    SECRET_KEY API_HOST API_PORT FEEDMILL_CONFIG
+    SHOP_API_URL SHOP_SYNC_INTERVAL_S SECRET_KEY API_HOST API_PORT FEEDMILL_CONFIG
 """
 COMMANDS = {
     "fetcher initial-load": ["--platform", "--max-pages"],
+    "fetcher daily-update": ["--platform", "--max-dates", "--since"],
+    "fetcher shop-sync": ["--force"],
+    "fetcher retry-gaps": [],
+    "fetcher reconcile": [],
     "fetcher run": [],
     "normalizer run": [],
     "normalizer normalize": ["--batch-size"],
+    "normalizer renormalize": ["--dry-run"],
+    "normalizer replay-dead": [],
     "gateway run": [],
     "gateway tokens create": [],
     "gateway tokens list": [],
@@ -34,7 +40,8 @@ COMMANDS = {
     "feedmill migrate": [],
 }
 TARGETS = """
-    help install up down status logs load normalize tokens test test-unit check bench migrate psql console
+    help install up down status logs load daily shop-sync normalize renormalize retry-gaps reconcile tokens replay-dead
+    test test-unit check bench migrate psql console dump restore
 """
 TABLES = """
     raw_data processed_data feed_pages sync_state catalog_changes quarantine api_tokens operations_log
@@ -46,6 +53,11 @@ COLUMNS = {
         id platform inner_id source_id change_type created_at data first_loaded_at last_updated_at source active_status
         is_processed base_seq field_seq active_seq max_seq page_id error_count last_error
     """,
+    "processed_data": """
+        platform inner_id mark model title complectation year first_registration color price currency km_age engine_type
+        transmission_type body_type drive_type displacement_l power_hp power_kw address province city seller_type
+        is_dealer salon_id description url offer_created images options vin normalized_data active_status is_complete
+    """,
     "feed_pages": """
         platform kind position run_id message_id status records landed quarantined attempts next_attempt_at error
     """,
@@ -54,14 +66,15 @@ COLUMNS = {
     "operations_log": "operation_type started_at duration status details platform counts",
     "api_tokens": "token expires_at description last_used_at",
 }
-EXCHANGES = "feedmill.raw feedmill.catalog feedmill.dead feedmill.unrouted"
+EXCHANGES = "feedmill.raw feedmill.catalog feedmill.dead feedmill.unrouted feedmill.commands"
 QUEUES = "normalizer.raw normalizer.raw.dead feedmill.unrouted"
 ENDPOINTS = """
-    /offers /offers/{inner_id} /products /products/{product_id} /categories /collect-data /search /info
+    /offers /offers/{inner_id} /offers/facets /offers/export /filters
+    /products /products/{product_id} /categories /collect-data /search /info
     /changes /change_id /offers/stream
     /api/v2/{platform}/filters /api/v2/{platform}/offers /api/v2/{platform}/offer
     /api/v2/{platform}/change_id /api/v2/{platform}/changes
-    /health/live /health/ready /status /metrics
+    /health/live /health/ready /stats /status /metrics
 """
 
 
