@@ -9,6 +9,7 @@ LOCAL := $(BIN)/sandbox local
 PLATFORM ?=
 COUNT ?= 1
 SINCE ?=
+AGAIN ?=
 FORCE ?=
 DRY_RUN ?=
 REASON ?=
@@ -44,8 +45,8 @@ logs: ## follow the logs (Ctrl-C ends)
 	@$(LOCAL) logs
 
 .PHONY: load
-load: ## first load (of PLATFORM only); goes on where it stopped
-	@$(LOCAL) run fetcher initial-load $(if $(PLATFORM),--platform $(PLATFORM))
+load: ## first load (of PLATFORM only); goes on where it stopped (AGAIN=1: anew although it was finished)
+	@$(LOCAL) run fetcher initial-load $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(AGAIN),--again)
 
 .PHONY: daily
 daily: ## daily update (of PLATFORM only); SINCE=2026-11-20 replays from that day

@@ -241,8 +241,8 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
         "exchange feedmill.dead",
         "missing",
     ),
-    "no consumer": (_state(consumed=[COMMANDS_QUEUE]), Level.WARNING, f"queue {RAW_QUEUE}", "0 consumers"),
-    "dead letter": (_dead_letter, Level.WARNING, f"queue {DEAD_QUEUE}", "1 messages"),
+    "no consumer": (_state(consumed=[COMMANDS_QUEUE]), Level.WARNING, f"queue {RAW_QUEUE}", "consumers 0"),
+    "dead letter": (_dead_letter, Level.WARNING, f"queue {DEAD_QUEUE}", "messages 1"),
     "no right": (
         _broker("PUT", "permissions", "fetcher", body=RIGHTS),
         Level.ERROR,

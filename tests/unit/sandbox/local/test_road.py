@@ -79,6 +79,7 @@ def test_the_first_walk_starts_makes_tokens_loads_and_prints_all_that_people_nee
     said = capsys.readouterr().out
     for expected in (
         "[INFO] che168: 4,990 offers served, 5,000 in the catalogue",
+        "http://[::1]:5555/info",
         "http://[::1]:5555/docs",
         "http://127.0.0.1:15672  user operator, password word",
         "curl -H 'Authorization: Bearer token0' 'http://[::1]:5555/offers?limit=3'",

@@ -44,7 +44,7 @@ async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIter
     is_known = False
     for node in node_urls(url):
         parts = urlsplit(node)
-        where = f"{addresses(node)}{parts.path} as {parts.username}"
+        where = f"{addresses(node)}{parts.path} as {parts.username or 'guest'}"
         try:
             connection = await connected(Nodes(with_query(node, name="doctor")), timeout_s=timeout_s)
         except (amqp.AMQPError, OSError, ValueError) as fault:
@@ -93,7 +93,7 @@ async def _queue(connection: AbstractConnection, name: str) -> Line:
     if queue is None:
         return error(what, "is missing", IMPORT)
     result = queue.declaration_result
-    seen = f"{result.message_count} messages, {result.consumer_count} consumers"
+    seen = f"messages {result.message_count}, consumers {result.consumer_count}"
     if name in CONSUMERS and not result.consumer_count:
         return warning(what, seen, f"no {CONSUMERS[name]} reads it: start it, and look at its log")
     if name in KEPT and result.message_count:

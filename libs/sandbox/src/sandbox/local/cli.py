@@ -77,7 +77,10 @@ class Launcher:
         for one in conditions:
             state = "ready" if one.is_ready else "not ready" if one.pid else "not running"
             show(f"{one.name:<12} {one.pid or '-':>8}  {state:<12} {one.where}".rstrip())
-        return 0 if conditions and all(one.is_ready for one in conditions) else 1
+        if conditions and all(one.is_ready for one in conditions):
+            return 0
+        say("make up starts what is missing, make doctor says what is wrong", level="WARNING")
+        return 1
 
     def logs(self, _options: argparse.Namespace) -> int:
         """Follow the logs."""

@@ -25,7 +25,11 @@ from sandbox.stack.programs import find_postgres
 
 UPSTREAM_PORT: Final = 8168
 NOT_STARTED: Final = "nothing runs here: make up"
+STOPPED: Final = "not running: make up starts what is missing"
 _SERVERS: Final = {"database": "PostgreSQL", "broker": "RabbitMQ"}
+_NEEDED: Final = {"gateway": ("database",), "feedmill": ("database",)}
+"""The servers that a command asks, where these are not both."""
+_DOCTOR: Final = ("feedmill", "doctor")
 _SERVICES: Final = ("upstream", "normalizer", "gateway", "fetcher")
 _FETCHING: Final = "fetching"
 """A command of the fetcher in the foreground, beside the fetcher that keeps running."""
@@ -128,9 +132,9 @@ class NativeRuntime:
         path = Path(program(name))
         if not path.is_file():
             raise LocalError(f"no command {name!r} in {path.parent}")
-        self._check_servers()
+        self._check_servers(() if tuple(words[:2]) == _DOCTOR else _NEEDED.get(name, tuple(_SERVERS)))
         if name == "fetcher" and not self._around.brings_upstream and not self._children.is_alive("upstream"):
-            raise LocalError(NOT_STARTED)
+            raise LocalError(f"the stand-in upstream {STOPPED}")
         return Invocation([str(path), *words[1:]], self._environment(*words[:2]))
 
     def psql(self) -> Invocation:
@@ -139,7 +143,7 @@ class NativeRuntime:
         Raises:
             LocalError: The database does not run.
         """
-        self._check_servers()
+        self._check_servers(("database",))
         database = self._around.database
         values = [database.host, str(database.port), database.user, database.password.get_secret_value(), database.name]
         if "database" in self._servers:
@@ -300,9 +304,13 @@ class NativeRuntime:
     def _has_servers(self) -> bool:
         return not self._servers or (self._folder.path / "stack").is_dir()
 
-    def _check_servers(self) -> None:
-        if not self._has_servers() or any(condition.pid is None for condition in self._server_conditions()):
+    def _check_servers(self, needed: Sequence[str]) -> None:
+        if not self._has_servers():
             raise LocalError(NOT_STARTED)
+        names = [_SERVERS[name] for name in needed]
+        stopped = [one.name for one in self._server_conditions() if one.name in names and one.pid is None]
+        if stopped:
+            raise LocalError(f"{' and '.join(stopped)} {STOPPED}")
 
     def _server_conditions(self) -> list[Condition]:
         conditions = []

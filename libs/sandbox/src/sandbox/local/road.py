@@ -102,7 +102,7 @@ class Road:
         host, port = self._runtime.gateway()
         base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         call = ["curl", "-H", f"Authorization: Bearer {token}", f"{base}/offers?limit=3"]
-        lines = {"Gateway": f"{base}/offers", "API": f"{base}/docs"}
+        lines = {"Gateway": f"{base}/offers", "Browser": f"{base}/info", "API": f"{base}/docs"}
         if console := self._runtime.console():
             lines["Console"] = f"{console.url}  user {console.user}, password {console.password}"
         lines["Token"] = f"{token}  (all: {self._folder.tokens})"

@@ -244,8 +244,11 @@ class Stack:
         ports, password = self.state.ports, self.state.passwords["operator"]
         moved = {name for name, port in ports.items() if port != self._preferred.get(name, port)}
 
+        def taken(name: str) -> str:
+            return f" ({self._preferred[name]} was taken)" if name in moved else ""
+
         def said(name: str) -> str:
-            return f"{ports[name]}" + (f" ({self._preferred[name]} was taken)" if name in moved else "")
+            return f"{ports[name]}{taken(name)}"
 
         def lines_of(server: str) -> Iterator[str]:
             if server != "broker":
@@ -254,7 +257,8 @@ class Stack:
             for node in self._broker_suffixes():
                 yield f"RabbitMQ on {HOST}:{said('amqp' + node)}, pid {self._pid_of(PROCESS + node)}"
                 yield f"RabbitMQ console http://{HOST}:{said('management' + node)}, user operator, password {password}"
-                yield f"RabbitMQ metrics http://{HOST}:{said('prometheus' + node)}/metrics"
+                metrics = "prometheus" + node
+                yield f"RabbitMQ metrics http://{HOST}:{ports[metrics]}/metrics{taken(metrics)}"
 
         return [line for server in self._servers for line in lines_of(server)]
 

@@ -1,0 +1,70 @@
+"""What does not run is named, with the way out; the doctor is let in all the more."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from common.testing.clock import VirtualClock
+from sandbox.local.errors import LocalError
+from sandbox.local.native import NativeRuntime
+from sandbox.local.state import LocalFolder
+from sandbox.local.surroundings import Surroundings
+from sandbox.stack.database import Database
+from sandbox.stack.ports import PREFERRED
+from sandbox.stack.state import StateFile
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def runtime(folder: LocalFolder, surroundings: Surroundings, tmp_path: Path) -> NativeRuntime:
+    """Where nothing was ever started."""
+    return NativeRuntime(tmp_path, folder, surroundings, clock=VirtualClock())
+
+
+@pytest.fixture
+def stopped(runtime: NativeRuntime, folder: LocalFolder) -> NativeRuntime:
+    """Where all has stopped that `up` had started."""
+    file = StateFile(folder.path / "stack")
+    with file.locked() as state:
+        state.ports.update({name: 1 + number for number, name in enumerate(PREFERRED)})
+        file.save()
+    return runtime
+
+
+@pytest.mark.parametrize("words", [("feedmill", "doctor"), ("fetcher", "daily-update")])
+def test_where_nothing_was_started_no_command_runs(runtime: NativeRuntime, words: Sequence[str]) -> None:
+    with pytest.raises(LocalError, match=r"^nothing runs here: make up$"):
+        runtime.command(words)
+
+
+def test_a_server_that_does_not_run_is_named(stopped: NativeRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LocalError, match=r"^PostgreSQL and RabbitMQ not running: make up starts what is missing$"):
+        stopped.command(["normalizer", "normalize"])
+    with pytest.raises(LocalError, match=r"^PostgreSQL not running: "):
+        stopped.psql()
+    monkeypatch.setattr(Database, "pid", 1)
+    with pytest.raises(LocalError, match=r"^RabbitMQ not running: "):
+        stopped.command(["normalizer", "normalize"])
+
+
+@pytest.mark.parametrize("words", [("gateway", "tokens", "revoke", "7"), ("feedmill", "migrate")])
+def test_what_asks_the_database_alone_needs_no_broker(
+    stopped: NativeRuntime, words: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Database, "pid", 1)
+    assert stopped.command(words).words[1:] == list(words[1:])
+    stopped.psql()
+
+
+def test_a_stand_in_that_does_not_run_is_named(stopped: NativeRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopped, "_server_conditions", list)
+    with pytest.raises(LocalError, match=r"^the stand-in upstream not running: make up starts what is missing$"):
+        stopped.command(["fetcher", "daily-update"])
+
+
+def test_the_doctor_looks_also_where_nothing_runs(stopped: NativeRuntime, folder: LocalFolder) -> None:
+    called = stopped.command(["feedmill", "doctor"])
+    assert called.words[1:] == ["doctor"]
+    assert called.environment["DB_PORT"] == str(StateFile(folder.path / "stack").read().ports["database"])
