@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.house.programs import ended
 from tests.house.tree import ROOT
 
 from common.settings import FLAT_NAMES, OTHER_NAMES, OVERRIDE_PREFIX
@@ -65,6 +66,21 @@ def test_systemd_understands_every_unit(tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
     ours = [line for line in done.stderr.splitlines() if "feedmill" in line]
     assert (done.returncode, ours) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SERVICES if unit(path)["Service"].get("Restart")], ids=lambda path: path.name
+)
+def test_a_service_whose_settings_are_wrong_is_not_started_again(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FEEDMILL_CONFIG", raising=False)
+    Path("config.yaml").write_text("databse: {}\n")
+    service = unit(path)["Service"]
+    code, _, said = ended(*service["ExecStart"].removeprefix("/opt/feedmill/.venv/bin/").split())
+    assert said == "[ERROR] config.yaml: unknown key databse\n"
+    assert code == int(service["RestartPreventExitStatus"]) == 2
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)

@@ -144,18 +144,18 @@ async def test_a_port_that_is_taken_is_one_clear_line(environment: Mapping[str, 
 
 
 @pytest.mark.parametrize(
-    ("changed", "line"),
+    ("changed", "line", "ends_with"),
     [
-        ({"SECRET_KEY": ""}, "[ERROR] SECRET_KEY is missing or shorter than 32 characters"),
-        ({"DB_PORT": "1"}, "[ERROR] the database does not answer (ConnectionRefusedError)"),
+        ({"SECRET_KEY": ""}, "[ERROR] SECRET_KEY is missing or shorter than 32 characters", 2),
+        ({"DB_PORT": "1"}, "[ERROR] the database does not answer (ConnectionRefusedError)", 1),
     ],
     ids=["no key", "no database"],
 )
 async def test_what_is_missing_is_one_clear_line(
-    environment: Mapping[str, str], changed: dict[str, str], line: str
+    environment: Mapping[str, str], changed: dict[str, str], line: str, ends_with: int
 ) -> None:
     code, out, log = await run({**environment, **changed}, "tokens", "list")
-    assert (code, out, log.splitlines()) == (1, "", [line])
+    assert (code, out, log.splitlines()) == (ends_with, "", [line])
 
 
 async def test_a_token_is_listed_and_revoked_by_its_id(environment: Mapping[str, str]) -> None:

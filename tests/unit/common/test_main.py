@@ -71,9 +71,9 @@ async def _noted(asked: list[tuple[str, str]], database: DatabaseSettings) -> No
     asked.append((database.user, database.password.get_secret_value()))
 
 
-def test_a_wrong_setting_is_one_line_and_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_setting_is_one_line_and_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     Path("config.yaml").write_text("databse: {}\n")
-    assert main(["migrate"]) == 1
+    assert main(["migrate"]) == 2
     assert capsys.readouterr().err == "[ERROR] config.yaml: unknown key databse\n"
 
 

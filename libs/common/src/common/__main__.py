@@ -14,25 +14,22 @@ from pathlib import Path
 
 from common import definitions, log, probe
 from common.clock import SystemClock
-from common.errors import FeedmillError
+from common.errors import FeedmillError, exit_code_of
 from common.settings import SERVICE_SETTINGS, Settings, load, service_passwords
 
 _log = logging.getLogger(__name__)
 
-DONE, FAILED = 0, 1
-"""Exit codes; 2 is argparse's, for wrong usage."""
-
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 failed, 2 usage."""
+    """Run one command and return its exit code: 0 done, 1 failed, 2 usage or configuration."""
     options = _parser().parse_args(argv)
     log.configure("feedmill")
     try:
         _log.info(options.run(options))
     except FeedmillError as error:
         _log.error("%s", error)
-        return FAILED
-    return DONE
+        return exit_code_of(error)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -31,3 +31,11 @@ class InvalidEventError(FeedmillError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+def exit_code_of(error: FeedmillError) -> int:
+    """Return the exit code of a program that an error ends.
+
+    2 where somebody has to set or ask otherwise, so that starting it again does not help; 1 for everything else.
+    """
+    return 2 if isinstance(error, ConfigurationError) else 1

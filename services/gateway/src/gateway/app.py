@@ -24,7 +24,7 @@ from common.broker_nodes import shuffled
 from common.clock import Clock, SystemClock
 from common.db.engine import create_engine
 from common.db.revision import HEAD
-from common.errors import ConfigurationError, FeedmillError
+from common.errors import FeedmillError, exit_code_of
 from common.settings import DatabaseSettings
 from gateway.adapters.as_of import PostgresAsOf
 from gateway.adapters.autoapi import PostgresRecords
@@ -49,6 +49,7 @@ from gateway.core.access import Access
 from gateway.core.as_of import AnswererAsOf, DataAsOf
 from gateway.core.change_feed import ChangeFeed
 from gateway.core.cursor import CursorSigner
+from gateway.core.errors import CannotListenError
 from gateway.core.issue_tokens import issue_tokens
 from gateway.core.ports import RecordSource
 from gateway.core.rate_limit import RateLimiter
@@ -69,7 +70,7 @@ _log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 failed, 2 usage."""
+    """Run one command and return its exit code: 0 done, 1 failed, 2 usage or configuration."""
     command = cli.parse(arguments)
     log.configure("gateway")
     try:
@@ -79,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
             return runner.run(_execute(command, settings))
     except FeedmillError as error:
         _log.error("%s", error)
-    return 1
+        return exit_code_of(error)
 
 
 async def _execute(command: cli.Command, settings: GatewaySettings) -> int:
@@ -131,7 +132,7 @@ async def serve(settings: GatewaySettings, clock: Clock) -> None:
     """Answer requests until SIGTERM or SIGINT; then let those in flight end.
 
     Raises:
-        ConfigurationError: The address cannot be listened on.
+        CannotListenError: The address cannot be listened on.
     """
     section = settings.gateway
     async with AsyncExitStack() as stack:
@@ -221,7 +222,7 @@ def listen(host: str, port: int, *, send_timeout_s: float) -> socket.socket:
     """Return a listening socket, whose connections end when the other side takes nothing of what is sent for so long.
 
     Raises:
-        ConfigurationError: The port is taken, or the address is none of this machine's.
+        CannotListenError: The port is taken, or the address is none of this machine's.
     """
     with contextlib.ExitStack() as failing:
         try:
@@ -233,7 +234,7 @@ def listen(host: str, port: int, *, send_timeout_s: float) -> socket.socket:
             listener.listen(BACKLOG)
         except OSError as error:
             why = f"cannot listen on {host}:{port} (API_HOST, API_PORT): {error.strerror}"
-            raise ConfigurationError(why) from error
+            raise CannotListenError(why) from error
         failing.pop_all()
     return listener
 

@@ -6,10 +6,10 @@ import sys
 import uvloop
 
 from common import log
-from common.errors import FeedmillError
+from common.errors import FeedmillError, exit_code_of
 from common.settings import load
 from normalizer.app import App, configure_logging
-from normalizer.entrypoints.cli import FAILED, Commands, Renormalizing, chosen
+from normalizer.entrypoints.cli import Commands, Renormalizing, chosen
 from normalizer.entrypoints.dead_letters import Wish
 from normalizer.settings import NormalizerSettings
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 failed, 2 usage."""
+    """Run one command and return its exit code: 0 done, 1 failed, 2 usage or configuration."""
     log.configure("normalizer")
 
     async def run() -> int:
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return uvloop.run(command)
     except FeedmillError as error:
         _log.error("%s", error)
-        return FAILED
+        return exit_code_of(error)
 
 
 def _app() -> App:

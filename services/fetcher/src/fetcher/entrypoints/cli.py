@@ -7,7 +7,7 @@ from enum import IntEnum
 from importlib.metadata import version
 from typing import Final
 
-from common.errors import ConfigurationError, FeedmillError
+from common.errors import FeedmillError, exit_code_of
 from fetcher.core.errors import AlreadyRunningError
 
 _log = logging.getLogger(__name__)
@@ -64,4 +64,4 @@ def said(error: FeedmillError) -> Exit:
     _log.error("%s", error)
     if isinstance(error, AlreadyRunningError):
         return Exit.ALREADY_RUNNING
-    return Exit.USAGE if isinstance(error, ConfigurationError) else Exit.WITH_ERRORS
+    return Exit(exit_code_of(error))

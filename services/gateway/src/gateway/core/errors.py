@@ -1,4 +1,4 @@
-"""What can be wrong with a request, or with answering it.
+"""What can be wrong with a request, with answering it, or with beginning to.
 
 FeedmillError (common)
 ├── UnavailableError            the database does not answer now (common)
@@ -21,6 +21,7 @@ FeedmillError (common)
     ├── TooManyExportsError     as many exports run as this process serves
     ├── FormatMissingError      the format needs a package that is not installed
     ├── BrokenOffError          an answer that had begun was not brought to its end
+    ├── CannotListenError       the port is taken, or the address is none of this machine's
     └── WrongShapeError         a reference source holds something else than numbers with names
 """
 
@@ -31,7 +32,7 @@ from common.errors import FeedmillError
 
 
 class GatewayError(FeedmillError):
-    """Root of what the gateway refuses."""
+    """Root of the gateway's own errors."""
 
 
 class MalformedRequestError(GatewayError):
@@ -124,6 +125,10 @@ class FormatMissingError(GatewayError):
 
 class BrokenOffError(GatewayError):
     """An answer that had begun was not brought to its end; the connection is closed, so that the client knows."""
+
+
+class CannotListenError(GatewayError):
+    """The port is taken, or the address is none of this machine's; both may pass by themselves."""
 
 
 class WrongShapeError(GatewayError):

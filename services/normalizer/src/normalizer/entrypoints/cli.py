@@ -9,7 +9,7 @@ from typing import Any
 from normalizer.entrypoints.dead_letters import Wish
 
 DONE, FAILED = 0, 1
-"""Exit codes; 2 is argparse's, for wrong usage."""
+"""Exit codes; 2 is for wrong usage or settings."""
 
 
 @dataclass(frozen=True, slots=True)
