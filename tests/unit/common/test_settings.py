@@ -139,7 +139,11 @@ def test_sections_of_other_services_in_the_file_are_left_to_them() -> None:
         ('database:\n  password: "S3cr3t-Value\n', ["config.yaml", "line"]),
         ("database: [S3cr3t-Value\n", ["config.yaml", "line"]),
         ("password: S3cr3t-Value: x\n", ["config.yaml", "line 1"]),
+        ("database:\n  name: 2026-13-45\n", ["config.yaml", "line 2", "quotes"]),
+        (f"database:\n  port: {'9' * 5000}\n", ["config.yaml", "line 2"]),
+        ("[" * 5000, ["config.yaml", "not readable"]),
     ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
 def test_a_wrong_file_is_refused_by_key_without_its_value(file: str, named: list[str]) -> None:
     Path("config.yaml").write_text(file)
@@ -164,6 +168,11 @@ def test_every_wrong_key_is_named_at_once() -> None:
 def test_an_unknown_name_in_dot_env_is_refused() -> None:
     Path(".env").write_text(f"DB_HOSTNAME={VALUE}\n")
     assert refusal() == ".env: unknown key DB_HOSTNAME"
+
+
+def test_a_value_in_dot_env_that_no_environment_can_hold_is_refused_by_its_name() -> None:
+    Path(".env").write_text(f"DB_PASSWORD={VALUE}\0x\n")
+    assert refusal() == ".env: DB_PASSWORD: no environment can hold a NUL"
 
 
 def test_what_opentelemetry_reads_itself_may_stand_in_dot_env() -> None:

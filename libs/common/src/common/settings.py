@@ -314,6 +314,8 @@ def _read_env_file(path: Path) -> None:
     for name, value in content.items():
         if not _is_known(name):
             raise ConfigurationError(f"{path}: unknown key {name}")
+        if "\0" in (value or ""):
+            raise ConfigurationError(f"{path}: {name}: no environment can hold a NUL")
         if value and not os.environ.get(name):
             os.environ[name] = value
 
@@ -379,7 +381,7 @@ def _config_file(model: type[BaseSettings]) -> dict[str, object]:
         return {}
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), StrictLoader) or {}  # noqa: S506 - a SafeLoader
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path}: not readable as YAML: {_without_content(error)}") from None
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path}: sections are expected, such as 'database:'")
