@@ -23,18 +23,20 @@ MACHINE_PATHS: Final = re.compile(r"(?<![\w.~$}-])/(?:wor[k]|Users|home)/[A-Za-z
 _SILENCED = re.compile(r"#\s*(?:ruff:\s*)?noqa\b|#\s*type:\s*ignore")
 _EXPLAINED = re.compile(r"#\s*(?:ruff:\s*)?noqa: [A-Z0-9, ]+ - \w|#\s*type:\s*ignore\[[\w, -]+\]\s*# \w")
 
+_STATEMENT = re.compile(r"\s*(?:WITH|SELECT|INSERT|UPDATE|DELETE|LOCK)\s")
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def long_functions(source: str) -> list[str]:
     """Name each function that is longer than MAX_FUNCTION_LINES, its signature and docstring included."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, Function):
-            lines = (node.end_lineno or node.lineno) - node.lineno + 1
-            if lines > MAX_FUNCTION_LINES:
-                found.append(f"{node.name} has {lines} lines")
-    return found
+    return [f"{name} has {lines} lines" for name, lines in functions(source) if lines > MAX_FUNCTION_LINES]
+
+
+def functions(source: str) -> list[tuple[str, int]]:
+    """Return each function with the number of its lines."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, Function)]
+    return [(node.name, (node.end_lineno or node.lineno) - node.lineno + 1) for node in nodes]
 
 
 def long_file(source: str) -> list[str]:
@@ -68,6 +70,26 @@ def unexplained_silence(source: str) -> list[str]:
     """Name each line that silences a check without saying why."""
     lines = enumerate(source.splitlines(), start=1)
     return [f"line {n}" for n, line in lines if _SILENCED.search(line) and not _EXPLAINED.search(line)]
+
+
+def unexplained_statements(source: str) -> list[str]:
+    """Name each public constant of a module that is SQL and is not followed by a sentence on what it promises."""
+    body = ast.parse(source).body
+    found = []
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        target = node.target if isinstance(node, ast.AnnAssign) else None
+        if isinstance(target, ast.Name) and not target.id.startswith("_") and _is_sql(node) and not _is_text(following):
+            found.append(target.id)
+    return found
+
+
+def _is_sql(node: ast.stmt) -> bool:
+    texts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str))
+    return _STATEMENT.match(next(texts, "")) is not None
+
+
+def _is_text(node: ast.stmt | None) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def registry_addresses(text: str) -> list[str]:
@@ -116,6 +138,6 @@ def differing(named: dict[str, str]) -> list[str]:
     return [] if len(set(named.values())) == 1 else [f"{name}={value}" for name, value in sorted(named.items())]
 
 
-SOURCE_RULES: Final[tuple[Callable[[str], list[str]], ...]] = (undocumented,)
+SOURCE_RULES: Final[tuple[Callable[[str], list[str]], ...]] = (undocumented, unexplained_statements)
 PYTHON_RULES: Final[tuple[Callable[[str], list[str]], ...]] = (long_functions, long_file, unexplained_silence)
 TEXT_RULES: Final[tuple[Callable[[str], list[str]], ...]] = (registry_addresses, machine_paths)

@@ -24,6 +24,8 @@ BROKEN: list[tuple[Callable[[str], list[str]], str, list[str]]] = [
     (rules.unexplained_silence, f"x = 1  {IGNORE}\n", ["line 1"]),
     (rules.unexplained_silence, f"x = 1  {IGNORE}[attr-defined]\n", ["line 1"]),
     (rules.unexplained_silence, "# ruff: no" + "qa: F401\n", ["line 1"]),
+    (rules.unexplained_statements, 'A: Final = """\n  SELECT 1"""\nB: Final = 1\n', ["A"]),
+    (rules.unexplained_statements, 'A: Final = f"WITH {b} SELECT 1"\n', ["A"]),
     (rules.registry_addresses, "see https://pypi" + ".org/project/x", ["pypi" + ".org"]),
     (rules.registry_addresses, "--index" + "-url https://mirror.example/x", ["index" + "-url"]),
     (rules.registry_addresses, "https://mirror.example" + "/simple\n", ["/sim" + "ple"]),
@@ -40,6 +42,10 @@ KEPT: list[tuple[Callable[[str], list[str]], str]] = [
     (rules.undocumented, '"""Doc."""\n@overload\ndef c(): ...\n'),
     (rules.unexplained_silence, f"import os  {NO_QA}: F401 - it is re-exported\n"),
     (rules.unexplained_silence, f"x = 1  {IGNORE}[attr-defined]  # the stub lacks it\n"),
+    (
+        rules.unexplained_statements,
+        'A: Final = "SELECT 1"\n"""One."""\n_B: Final = "SELECT 2"\nC = 1\nD: Final = ("SELECT",)\n',
+    ),
     (rules.registry_addresses, "https://example.com/simpler and a simple word"),
     (rules.machine_paths, "services/fetcher/work/a, $HOME/x, ~/home/x, /var/lib"),
 ]

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import pytest
 from tests.house import rules
@@ -33,6 +34,12 @@ def test_source_files_keep(rule: Rule) -> None:
 def test_all_tracked_files_keep(rule: Rule) -> None:
     own_samples = {Path("tests/house/rules.py"), Path("tests/house/test_rules.py")}
     assert broken(rule, [path for path in tracked() if path not in own_samples]) == []
+
+
+def test_half_of_the_functions_have_ten_lines_at_most_and_half_of_the_files_a_hundred() -> None:
+    sources = [text(path) for path in source_files()]
+    assert median(lines for source in sources for _, lines in rules.functions(source)) <= 10
+    assert median(len(source.splitlines()) for source in sources) <= 100
 
 
 def test_no_file_is_named_after_nothing() -> None:

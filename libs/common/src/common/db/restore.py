@@ -25,8 +25,10 @@ SELECT DISTINCT application_name FROM pg_stat_activity
  WHERE datname = current_database() AND pid <> pg_backend_pid()
    AND split_part(application_name, '@', 1) = ANY (ARRAY['fetcher', 'normalizer', 'gateway']) ORDER BY 1
 """
+"""Services of ours that are connected to the target."""
 
 EXTENSIONS: Final = "SELECT extname FROM pg_extension WHERE extnamespace = 'public'::regnamespace ORDER BY 1"
+"""Extensions that would go with the schema."""
 
 LEAVE_CHANGES_BEHIND: Final = """
 SELECT setval(pg_get_serial_sequence('public.catalog_changes', 'change_id'),

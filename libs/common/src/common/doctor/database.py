@@ -23,6 +23,7 @@ _VERBS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _SHOWN: Final = 3
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
+"""The revision of the schema."""
 GRANTED: Final = """
     SELECT r.name AS role, t.name AS "table", v.name AS verb,
            CASE WHEN v.name <> 'DELETE' THEN has_any_column_privilege(r.name, to_regclass(t.name), v.name) END AS "any",
@@ -32,14 +33,17 @@ GRANTED: Final = """
 """
 """What the services' roles may do with each table; `any`: with some of its columns at least."""
 OWNED: Final = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('raw_data')"
+"""Whether this user owns the tables, or is of the role that does."""
 FINDINGS: Final = """
     SELECT platform, finding, detail FROM feed_findings(now()) WHERE platform = ANY ($1::text[])
     ORDER BY platform, finding
 """
+"""What the watchdog finds about feeds that are followed."""
 OPEN: Final = """
     SELECT (SELECT count(*) FROM feed_pages WHERE status = 'gap') AS gaps,
            (SELECT count(*) FROM raw_data WHERE NOT is_processed) AS unprocessed
 """
+"""Pages that are missing and rows that are not normalised; feed_pages_open_idx, raw_data_unprocessed_idx."""
 
 
 async def lines(settings: DatabaseSettings, clock: Clock, *, followed: Sequence[str]) -> AsyncIterator[Line]:

@@ -33,8 +33,10 @@ OFFER: Final = f"""
     FROM processed_data AS p JOIN raw_data AS r ON r.platform = p.platform AND r.inner_id = p.inner_id
     WHERE p.platform = $1 AND p.inner_id = $2 AND {LISTED}
 """  # noqa: S608 - made of constants
+"""The record of a listed offer, by the unique (platform, inner_id) of both tables."""
 
 FILTERS: Final = "SELECT data::text AS data FROM filters_reference WHERE platform = $1"
+"""The platform's reference, by the primary key."""
 
 
 def _offers(conditions: Sequence[Condition]) -> tuple[str, list[object]]:

@@ -9,6 +9,7 @@ from gateway.core.errors import WrongShapeError
 from gateway.core.reference import ReferenceRecord, read_rows
 
 ALL: Final = "SELECT json_build_array(id, name) FROM source_3"
+"""The whole table, in any order, a pair in JSON for each row."""
 _FORMAT: Final = {"format": "csv", "delimiter": "\x01", "quote": "\x02"}
 """One column, and neither delimiter nor quote occurs in JSON: each line is the JSON as it was made."""
 

@@ -24,6 +24,7 @@ _NOT_USABLE: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,  # 28: the role is refused
     asyncpg.InvalidCatalogNameError,  # 3D: the database does not exist
     asyncpg.UndefinedTableError,  # 42P01: not migrated yet
+    asyncpg.InsufficientPrivilegeError,  # 42501: nor its rights granted
     asyncpg.ReadOnlySQLTransactionError,  # 25006: it follows another server now, and takes no writes
 )
 _LATE: Final = object()
@@ -161,7 +162,7 @@ class Database:
             return await self._pooled(deadline) if handed_on is None else handed_on
         except TimeoutError as error:
             raise UnavailableError("the database gives no connection in time") from error
-        except _NOT_USABLE as error:
+        except (*_NOT_USABLE, asyncpg.PostgresError) as error:  # whoever is not let in, it is none of our statements
             raise UnavailableError(_said(error)) from error
 
     async def _turn(self, deadline: float) -> Any:
@@ -228,4 +229,6 @@ async def _nothing_to_reset(_connection: Any) -> None:
 def _said(error: BaseException) -> str:
     if isinstance(error, asyncpg.UndefinedTableError):
         return "the database has no schema, or an old one: run `feedmill migrate`"
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return "the database refuses a right that is needed: run `feedmill migrate`"
     return f"the database does not answer ({type(error).__name__})"

@@ -7,6 +7,7 @@ from gateway.adapters.database import Database
 from gateway.core.reference import ReferenceRecord, read_rows
 
 ALL: Final = "SELECT id, name FROM source_2"
+"""The whole table, in any order."""
 
 
 class SqlSource:

@@ -8,6 +8,7 @@ from gateway.adapters.database import Database
 from gateway.core.metrics import FeedNumbers, SourceNumbers
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
+"""The revision of the schema; a table of one row."""
 
 STATUS: Final = f"""
     WITH complete AS ({AS_OF})

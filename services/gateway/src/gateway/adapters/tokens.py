@@ -29,17 +29,20 @@ LOCK: Final = "LOCK TABLE api_tokens IN SHARE ROW EXCLUSIVE MODE"
 """Keeps two makers of first tokens apart; readers go on."""
 
 ANY_EXIST: Final = "SELECT EXISTS (SELECT FROM api_tokens)"
+"""Whether a token was ever made, valid or not."""
 
 ADD: Final = """
     INSERT INTO api_tokens (token, description, expires_at)
     SELECT digest, $2, $3 FROM unnest($1::text[]) WITH ORDINALITY AS made (digest, place) ORDER BY place
 """
+"""New tokens; ids grow in the order of the digests."""
 
 ALL: Final = """
     SELECT id, description, created_at, expires_at, last_used_at,
            (expires_at IS NULL OR expires_at > now()) AS active
     FROM api_tokens ORDER BY id
 """
+"""Every token, by the primary key: there are few."""
 
 REVOKE: Final = """
     UPDATE api_tokens SET expires_at = least(expires_at, now()) WHERE id = $1 RETURNING id
