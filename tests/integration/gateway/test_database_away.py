@@ -94,6 +94,25 @@ async def test_a_database_that_takes_no_writes_now_keeps_no_uses_and_says_so(dat
             await PostgresTokens(pool).mark_used({1: SystemClock().now()})
 
 
+async def test_a_database_that_lets_nobody_in_for_now_is_away(served: Served, database: DatabaseSettings) -> None:
+    client = await served()
+    async with connected(database.model_copy(update={"name": "postgres"})) as operator:
+        await operator.execute(f'ALTER DATABASE "{database.name}" ALLOW_CONNECTIONS false')
+        assert await answers(client) == AWAY
+        await operator.execute(f'ALTER DATABASE "{database.name}" ALLOW_CONNECTIONS true')
+    assert await answers(client) == WELL
+
+
+async def test_a_right_that_the_gateway_lacks_is_said_with_what_helps(
+    served: Served, run_sql: Callable[[str], Awaitable[None]]
+) -> None:
+    client = await served()
+    await run_sql("REVOKE SELECT ON processed_data FROM CURRENT_USER")
+    answer = await client.get("/offers")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/docs#problem-unavailable")
+    assert "feedmill migrate" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("statement", "detail"),
     [
