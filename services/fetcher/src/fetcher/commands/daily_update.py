@@ -16,6 +16,7 @@ from fetcher.commands.parts import Parts, display_of, frame_of, opened, policy_o
 from fetcher.commands.watch import say_findings
 from fetcher.core.changes import ChangeLimits, ChangePorts
 from fetcher.core.daily_update import DailyUpdate, UpdatePlan, UpdatePorts
+from fetcher.core.errors import READ_ANEW
 from fetcher.core.inquiry import InquiryLimits, OfferInquiry
 from fetcher.core.lookups import Completing, CompletingPlan
 from fetcher.core.reading import UNWATCHED, RequestWatch
@@ -24,6 +25,8 @@ from fetcher.settings import FetcherServiceSettings
 
 REFERENCE_AGE: Final = timedelta(days=7)
 """Marks and words of the source change slowly, and each request counts."""
+LONGEST_REPLAY: Final = timedelta(days=366)
+"""Sources keep their changes for days or months."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +58,8 @@ async def perform(
     """
     async with opened(settings, name, watch) as parts:
         zone = ZoneInfo(settings.platforms[name].day_zone)
-        if since is not None and since > parts.clock.now().astimezone(zone).date():
-            raise ConfigurationError(f"--since {since}: lies in the future")
+        if since is not None:
+            check_since(since, parts.clock.now().astimezone(zone).date())
         limits = ChangeLimits(zone, pause_s=settings.fetcher.server_retry_interval_s)
         plan = UpdatePlan(
             platform=name,
@@ -78,6 +81,18 @@ async def perform(
             reference = reference_of(settings, parts, frame_of(settings, parts, name, stop))
             await reference.keep(older_than=REFERENCE_AGE)
     return Exit.DONE if outcome.is_ok else Exit.WITH_ERRORS
+
+
+def check_since(since: date, today: date) -> None:
+    """Refuse a day from which no source has changes; each day on the way to today costs a request.
+
+    Raises:
+        ConfigurationError: It lies in the future, or too far back.
+    """
+    if since > today:
+        raise ConfigurationError(f"--since {since}: lies in the future")
+    if today - since > LONGEST_REPLAY:
+        raise ConfigurationError(f"--since {since}: lies more than {LONGEST_REPLAY.days} days back; {READ_ANEW}")
 
 
 def change_ports(settings: FetcherServiceSettings, parts: Parts) -> ChangePorts:
