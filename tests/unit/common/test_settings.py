@@ -158,6 +158,11 @@ def test_a_file_that_is_not_utf_8_is_refused_by_name(name: str) -> None:
     assert refusal().startswith(name)
 
 
+def test_what_is_expected_is_said_without_words_of_the_library() -> None:
+    Path("config.yaml").write_text("platforms:\n  che168:\n    day_zone: Europe/Moskow\n")
+    assert refusal() == "platforms.che168.day_zone: no time zone of this name is known here"
+
+
 def test_every_wrong_key_is_named_at_once() -> None:
     Path("config.yaml").write_text("database:\n  port: 0\n  pool_size: 0\n")
     text = refusal()

@@ -1,14 +1,15 @@
 """The fetcher's settings."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import SecretStr, ValidationError
 
 from common.errors import ConfigurationError
-from common.settings import PlatformSettings, ShopSettings
-from fetcher.settings import FetcherSettings, base_url_of, shop_address_of
+from common.settings import PlatformSettings, ShopSettings, load
+from fetcher.settings import FetcherServiceSettings, FetcherSettings, base_url_of, shop_address_of
 
 pytestmark = pytest.mark.unit
 
@@ -102,6 +103,30 @@ def test_an_address_that_is_none_is_refused_without_quoting_it(url: str) -> None
     with pytest.raises(ConfigurationError, match=r"shops.bot_igor.url \(SHOP_API_URL\): an address such as") as caught:
         shop_address_of("bot_igor", ShopSettings(url=SecretStr(url)))
     assert url not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["acme.auto-api.com/api/v2/che168", "ftp://x/api", "http://", "http://x:y/"])
+def test_a_base_that_is_no_address_is_refused_with_its_name(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^platforms.che168.base_url \(CHE168_BASE_URL\): an address such as"):
+        base_url_of("che168", PlatformSettings(base_url=url))
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("platforms: {{encar: {{base_url: encar.example, enabled: {}}}}}", "platforms.encar.base_url"),
+        ("shops: {{bot_igor: {{url: shop.example, enabled: {}}}}}", "shops.bot_igor.url"),
+    ],
+)
+def test_an_address_that_is_none_stops_the_start_where_it_is_asked(
+    section: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(section.format("true"), encoding="ascii")
+    with pytest.raises(ConfigurationError, match=f"^{key}.*: an address such as"):
+        load(FetcherServiceSettings)
+    Path("config.yaml").write_text(section.format("false"), encoding="ascii")
+    load(FetcherServiceSettings)
 
 
 def test_a_shop_without_an_address_is_named() -> None:

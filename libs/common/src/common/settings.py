@@ -301,7 +301,7 @@ def _said_plainly(error: ValidationError) -> list[str]:
         path = tuple(str(part) for part in item["loc"])
         short = next((name for name, target in FLAT_NAMES.items() if target == path), None)
         where = ".".join(path) + (f" ({short})" if short else "")
-        reason = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        reason = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
         lines.append(f"{where}: {reason}")
     return lines
 

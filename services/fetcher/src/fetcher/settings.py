@@ -110,14 +110,33 @@ class FetcherServiceSettings(Settings):
 
     fetcher: FetcherSettings = FetcherSettings()
 
+    @model_validator(mode="after")
+    def _addresses_are_some(self) -> Self:
+        """Refuse at the start, and before the doctor, what could not be asked.
+
+        Raises:
+            ConfigurationError: What is to be asked has an address that is none.
+        """
+        for name, platform in self.platforms.items():
+            if platform.enabled and platform.base_url:
+                base_url_of(name, platform)
+        for name, shop in self.shops.items():
+            if shop.enabled and shop.url.get_secret_value():
+                shop_address_of(name, shop)
+        return self
+
 
 def base_url_of(name: str, platform: PlatformSettings) -> str:
     """Return the whole base up to `/api/v2/{platform}`.
 
     Raises:
-        ConfigurationError: Nothing says where the platform is, or its key is missing.
+        ConfigurationError: Nothing says where the platform is, its base is no address, or its key is missing.
     """
     if platform.base_url:
+        if not _is_address(platform.base_url):
+            short = " (CHE168_BASE_URL)" if name == "che168" else ""
+            example = f"https://acme.auto-api.com/api/v2/{name}"
+            raise ConfigurationError(f"platforms.{name}.base_url{short}: an address such as {example} is expected")
         return platform.base_url
     hints = {
         "access_name": "CHE168_ACCESS_NAME" if name == "che168" else None,
@@ -128,6 +147,14 @@ def base_url_of(name: str, platform: PlatformSettings) -> str:
             short = f" ({hints[key]})" if hints[key] else ""
             raise ConfigurationError(f"platforms.{name}.{key}{short}: not set, and no base_url is given")
     return f"https://{platform.access_name}.auto-api.com/api/v2/{name}"
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +184,9 @@ def shop_address_of(name: str, shop: ShopSettings) -> ShopAddress:
     url = shop.url.get_secret_value()
     if not url:
         raise ConfigurationError(f"{key}: not set")
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
+    if not _is_address(url):
         raise ConfigurationError(f"{key}: an address such as https://bot-igor.ru/api/products is expected")
+    parts = urlsplit(url)
     parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
     given = {key: value for key, value in parameters.items() if key not in ASKED_OF_A_SHOP}
     words = [unquote(word) for word in (parts.username or "", parts.password or "")]
