@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import SecretStr
+from tests.catching import Catcher, CaughtError
 
 from common.settings import PlatformSettings, ShopSettings
 from common.testing.clock import VirtualClock
@@ -23,25 +24,6 @@ pytestmark = pytest.mark.unit
 
 POLICY = RetryPolicy(quick_retries=1, quick_delay_s=2, interval_s=3, max_retries=4, window_s=15)
 ZONE = ZoneInfo("Asia/Shanghai")
-
-
-class _CaughtError(Exception):
-    """Ends what was put together; nothing is asked of anybody."""
-
-
-class _Catcher:
-    """Stands where a class stands, and keeps what it was made with."""
-
-    def __init__(self, *, ends: bool) -> None:
-        self._ends = ends
-        self.known: dict[str, Any] = {}
-        self.given: tuple[Any, ...] = ()
-
-    def __call__(self, *given: Any, **known: Any) -> "_Catcher":
-        self.given, self.known = given, known
-        if self._ends:
-            raise _CaughtError
-        return self
 
 
 @pytest.fixture
@@ -83,11 +65,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FetcherServiceS
 
 
 @pytest.fixture
-def caught(monkeypatch: pytest.MonkeyPatch) -> Callable[..., _Catcher]:
-    """Put a catcher in a class's place: `caught(module, "Name", ends=True)`."""
+def caught(monkeypatch: pytest.MonkeyPatch) -> "Caught":
+    """Put a catcher in a class's place: `caught(module, "Name")`; with `goes_on`, the command goes on behind it."""
 
-    def put(module: ModuleType, name: str, *, ends: bool) -> _Catcher:
-        catcher = _Catcher(ends=ends)
+    def put(module: ModuleType, name: str, goes_on: Callable[..., Any] | None = None) -> Catcher:
+        catcher = Catcher(goes_on)
         monkeypatch.setattr(module, name, catcher)
         return catcher
 
@@ -108,17 +90,21 @@ def _opened_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shop_sync, "opened_shop", opened)
 
 
+def nothing(*_: object, **__: object) -> None:
+    """Make nothing of it."""
+
+
 async def performed(module: Any, settings: FetcherServiceSettings, name: str = "che168") -> None:
     """Put a command together up to the class that is caught."""
-    with pytest.raises(_CaughtError):
+    with pytest.raises(CaughtError):
         await module.perform(settings, name, asyncio.Event())
 
 
-Caught = Callable[..., _Catcher]
+Caught = Callable[..., Catcher]
 
 
 async def test_a_first_load(settings: FetcherServiceSettings, caught: Caught) -> None:
-    load = caught(initial_load, "InitialLoad", ends=True)
+    load = caught(initial_load, "InitialLoad")
     await performed(initial_load, settings)
     (plan, _), limits = load.given, load.given[0].limits
     assert (plan.day_zone, plan.expected_records, plan.stop_grace_s) == (ZONE, 28, 31)
@@ -127,9 +113,9 @@ async def test_a_first_load(settings: FetcherServiceSettings, caught: Caught) ->
 
 
 async def test_a_daily_update(settings: FetcherServiceSettings, caught: Caught) -> None:
-    update = caught(daily_update, "DailyUpdate", ends=True)
-    completing = caught(daily_update, "Completing", ends=False)
-    inquiry = caught(daily_update, "OfferInquiry", ends=False)
+    update = caught(daily_update, "DailyUpdate")
+    completing = caught(daily_update, "Completing", nothing)
+    inquiry = caught(daily_update, "OfferInquiry", nothing)
     await performed(daily_update, settings)
     plan, lookups, limits = update.given[0], completing.known["plan"], inquiry.known["limits"]
     assert (plan.limits.day_zone, plan.limits.pause_s, plan.stop_grace_s) == (ZONE, 30, 31)
@@ -138,8 +124,8 @@ async def test_a_daily_update(settings: FetcherServiceSettings, caught: Caught) 
 
 
 async def test_a_reconciliation(settings: FetcherServiceSettings, caught: Caught) -> None:
-    whole = caught(reconcile, "Reconcile", ends=True)
-    retiring = caught(reconcile, "Retiring", ends=False)
+    whole = caught(reconcile, "Reconcile")
+    retiring = caught(reconcile, "Retiring", nothing)
     await performed(reconcile, settings)
     plan, frame, _ = whole.given
     assert (plan.most_sweeps, plan.landing_wait_s, plan.once.max_retries) == (6, 25, 5)
@@ -148,23 +134,23 @@ async def test_a_reconciliation(settings: FetcherServiceSettings, caught: Caught
 
 
 async def test_a_retry_of_gaps(settings: FetcherServiceSettings, caught: Caught) -> None:
-    retry = caught(retry_gaps, "RetryGaps", ends=True)
+    retry = caught(retry_gaps, "RetryGaps")
     await performed(retry_gaps, settings)
     plan = retry.given[0]
     assert (plan.patience.max_retries, plan.lost_after, plan.stop_grace_s) == (5, timedelta(seconds=23), 31)
 
 
 async def test_a_snapshot(settings: FetcherServiceSettings, caught: Caught) -> None:
-    snapshot = caught(shop_sync, "Snapshot", ends=True)
+    snapshot = caught(shop_sync, "Snapshot")
     await performed(shop_sync, settings, "bot_igor")
     plan = snapshot.given[0]
     assert (plan.most_gone, plan.lost_after, plan.stop_grace_s, plan.pause_s) == (0.34, timedelta(seconds=23), 31, 30)
 
 
 async def test_requests(settings: FetcherServiceSettings, caught: Caught) -> None:
-    http = caught(parts, "BoundedHttp", ends=False)
-    reader = caught(parts, "PatientReader", ends=True)
-    with pytest.raises(_CaughtError):
+    http = caught(parts, "BoundedHttp", nothing)
+    reader = caught(parts, "PatientReader")
+    with pytest.raises(CaughtError):
         await parts.opened(settings, "che168").__aenter__()
     assert (http.known["deadline_s"], http.known["max_body_bytes"]) == (21, 22_000)
     assert http.known["parameters"] == {"api_key": "k"}
@@ -172,7 +158,7 @@ async def test_requests(settings: FetcherServiceSettings, caught: Caught) -> Non
 
 
 def test_progress_and_the_schedule(settings: FetcherServiceSettings, caught: Caught) -> None:
-    lines = caught(parts, "ProgressLines", ends=False)
+    lines = caught(parts, "ProgressLines", nothing)
     parts.display_of(settings, VirtualClock())
     assert lines.known["interval_s"] == 29
     assert [target.schedule for target in run.targets_of(settings)] == [Daily(time(3, 45), ZONE), Every(33)]

@@ -1,0 +1,78 @@
+"""What is set reaches those who act on it: each setting has a value that no other one has."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from tests.catching import GC, Catcher, CaughtError
+
+from common.settings import BrokerSettings, DatabaseSettings, PlatformSettings, ShopSettings
+from normalizer import app
+from normalizer.core.offers.record import PlatformProfile
+from normalizer.settings import NormalizerSection, NormalizerSettings
+
+pytestmark = pytest.mark.unit
+
+PLATFORM = PlatformSettings(
+    currency="KRW",
+    price_field="a",
+    price_multiplier=2,
+    full_price_field="b",
+    changed_fields={"new_a": "a"},
+    power_field="c",
+    displacement_unit="cc",
+    registration_field="d",
+    extras_field="e",
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NormalizerSettings:
+    """Every setting of the normalizer at a value of its own."""
+    monkeypatch.chdir(tmp_path)
+    return NormalizerSettings(
+        database=DatabaseSettings(port=1, connect_timeout_s=9),
+        rabbitmq=BrokerSettings(
+            url=SecretStr("amqp://127.0.0.1:1/feedmill"), publish_timeout_s=11, reconnect_interval_s=12
+        ),
+        platforms={"encar": PLATFORM},
+        shops={"bot_igor": ShopSettings(currency="EUR")},
+        normalizer=NormalizerSection(
+            batch_records=40,
+            linger_s=0.25,
+            transactions_in_flight=3,
+            prefetch_messages=13,
+            give_back_after_s=14,
+            stop_within_s=15,
+            stalled_after_s=16,
+        ),
+    )
+
+
+async def test_it_consumes_as_it_is_set(settings: NormalizerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = Catcher()
+    monkeypatch.setattr(app, "gc", GC)
+    monkeypatch.setattr(app, "RawConsumer", consumer)
+    with pytest.raises(CaughtError):
+        await app.App(settings).run()
+    how = consumer.given[0]
+    assert (how.limits.weight, how.limits.linger_s, how.in_flight, how.prefetch) == (40, 0.25, 3, 13)
+    assert (how.give_back_after_s, how.stop_within_s, how.stalled_after_s) == (14, 15, 16)
+    assert (how.publish_timeout_s, how.reconnect_interval_s) == (11, 12)
+    assert how.platforms == {"encar", "bot_igor"}
+
+
+def test_a_platform_is_read_as_it_is_set(settings: NormalizerSettings) -> None:
+    known = app.profiles(settings)
+    assert known["encar"] == PlatformProfile(
+        currency="KRW",
+        price_field="a",
+        price_multiplier=2,
+        full_price_field="b",
+        renames={"new_a": "a"},
+        power_field="c",
+        displacement_unit="cc",
+        registration_field="d",
+        extras_field="e",
+    )
+    assert known["bot_igor"].currency == "EUR"
