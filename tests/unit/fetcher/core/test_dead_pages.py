@@ -119,6 +119,20 @@ async def test_a_stopped_run_asks_its_dead_pages_again_when_it_is_started_again(
     assert sorted(set(bench.published)) == list(range(1, 10))
 
 
+async def test_a_stopped_run_asks_its_dead_pages_again_also_when_the_next_start_is_killed_before_them() -> None:
+    bench = LoadBench()
+    bench.upstream.pages = 9
+    bench.upstream.always = dict.fromkeys((2, 3, 4), DOWN)
+    with pytest.raises(LoadStoppedError):
+        await bench.load()
+    bench.upstream.always.clear()
+    bench.upstream.failures[1] = [_KilledError()]
+    with pytest.raises(_KilledError):
+        await bench.load()
+    outcome = await bench.load()
+    assert (outcome.ending, outcome.gaps) == (Ending.DONE, 0)
+
+
 async def test_a_killed_process_goes_on_with_the_same_window() -> None:
     bench = LoadBench()
     bench.upstream.failures[2] = [*([DOWN] * 6), _KilledError(), *([DOWN] * 14)]

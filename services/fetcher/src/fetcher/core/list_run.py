@@ -11,6 +11,7 @@ from common.log import fields
 from fetcher.core.feed import SourceRow, UpstreamPage
 from fetcher.core.job import Frame
 from fetcher.core.ports import (
+    FailedPage,
     LoadStore,
     OperationsLog,
     PagePublisher,
@@ -111,8 +112,8 @@ class ListRuns:
             TopologyError: The broker has no place for the messages.
         """
         failures = await self._frame.patiently(lambda: self._ports.store.open_failures(run.run_id))
-        if run.status is RunStatus.FAILED:  # the gaps that stopped it get a new chance
-            failures = [failure for failure in failures if failure.position <= (run.position or 0)]
+        if run.status is RunStatus.FAILED:
+            failures = [await self._given_a_new_chance(run, failure) for failure in failures]
         if run is not self._begun:
             run = await self._reopened(run)
         first = max(1, (run.position or 1) - 1)
@@ -139,6 +140,15 @@ class ListRuns:
         last = f"last confirmed page {run.position}" if run.position else "no page confirmed yet"
         _log.info(fields(f"resuming the {_NAMES[run.kind]}, {last}", platform=run.platform, run=run.run_id))
         return replace(run, status=RunStatus.RUNNING)
+
+    async def _given_a_new_chance(self, run: Run, failure: FailedPage) -> FailedPage:
+        """Begin the window of a gap that has stopped the run anew, for the next starts as well; others stay."""
+        if failure.position <= (run.position or 0):
+            return failure
+        now = self._ports.clock.now()
+        anew = replace(failure, attempts=0, first_try_at=now, next_attempt_at=now)
+        await self._frame.patiently(lambda: self._ports.store.save_failure(run, anew))
+        return anew
 
     async def _close_gaps(self, walk: PageWalk) -> int:
         """Ask for each gap once more; return how many remain."""
