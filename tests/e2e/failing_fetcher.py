@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any, Final
 
 from aiormq.channel import Channel
+from pamqp.commands import Basic
 
 from fetcher.adapters.change_store import PostgresChangeStore
 from fetcher.adapters.http_json import BoundedHttp
@@ -64,6 +65,9 @@ def plant(point: str, number: int, path: str) -> None:
     def when(*_: object) -> bool:
         return next(calls) == number
 
+    def confirms(_: object, frame: Basic.Ack) -> bool:
+        return (frame.delivery_tag or 0) >= number  # one confirm may be for several
+
     def saved(_: object, _run: object, pages: Sequence[object]) -> bool:
         return number in [next(calls) for _ in pages]
 
@@ -73,7 +77,7 @@ def plant(point: str, number: int, path: str) -> None:
     if point == "answered":
         _after(BoundedHttp, "get", answered)
     elif point == "published":
-        _before(Channel, "_on_confirm_frame", when)
+        _before(Channel, "_on_confirm_frame", confirms)
     elif point == "confirmed":
         _after(RabbitPublisher, "publish", when)
     else:

@@ -7,15 +7,19 @@ from datetime import UTC, datetime
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from tests.contract.fetcher.fakes import FakePublisher, a_row
 
 from common import topology
+from common.amqp import connected
+from common.broker_nodes import Nodes
 from common.errors import UnavailableError
 from common.events import CONTENT_TYPE, PageFetched, PageKind, decode
+from fetcher.adapters import rabbit
 from fetcher.adapters.rabbit import MESSAGE_TYPE, RabbitPublisher
 from fetcher.core.errors import TopologyError
 from fetcher.core.feed import UpstreamPage, events_of
+from fetcher.core.inflight import together
 from fetcher.core.ports import PagePublisher
 from sandbox.stack import Stack, Vhost
 
@@ -85,6 +89,11 @@ async def test_the_same_page_twice_has_the_same_identity(bench: Bench) -> None:
     await bench.publisher.publish(an_event())
     await bench.publisher.publish(an_event())
     assert len({event.message_id for event in await bench.arrived()}) == 1
+
+
+async def test_what_is_published_at_once_arrives_in_the_order_of_the_calls(bench: Bench) -> None:
+    await together(bench.publisher.publish(an_event(position)) for position in range(1, 21))
+    assert [event.position for event in await bench.arrived()] == list(range(1, 21))
 
 
 @pytest.fixture
@@ -160,3 +169,26 @@ async def test_a_lost_connection_is_unavailable_once_and_then_made_anew(
         await publisher.publish(an_event(2))
     await publisher.publish(an_event(2))
     assert [decode(message.body).position for message in await received(vhost)] == [1, 2]
+
+
+async def test_publishes_that_lose_their_connection_together_make_one_anew(
+    publisher: RabbitPublisher, vhost: Vhost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[AbstractConnection] = []
+
+    async def counted(nodes: Nodes, *, timeout_s: float) -> AbstractConnection:
+        made.append(await connected(nodes, timeout_s=timeout_s))
+        return made[-1]
+
+    monkeypatch.setattr(rabbit, "connected", counted)
+    assert publisher._connection is not None  # noqa: SLF001 - the loss itself cannot be asked for from outside
+    transport = publisher._connection.transport  # noqa: SLF001 - as above
+    assert transport is not None
+    await transport.connection.close()
+    events = [an_event(position) for position in range(1, 9)]
+    first = await asyncio.gather(*map(publisher.publish, events), return_exceptions=True)
+    assert all(failure is None or isinstance(failure, UnavailableError) for failure in first)
+    lost = [event for event, failure in zip(events, first, strict=True) if failure is not None]
+    await together(map(publisher.publish, lost))
+    assert len(made) == 1
+    assert sorted({decode(message.body).position for message in await received(vhost)}) == list(range(1, 9))

@@ -31,6 +31,8 @@ class LoadBench:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     seed: int = 1
     pages_in_flight: int = 1
+    publish_interval_s: float = 0.0
+    unconfirmed_pages: int = 1
 
     def __post_init__(self) -> None:
         self.upstream = FakeUpstream(self.clock)
@@ -42,7 +44,12 @@ class LoadBench:
             platform="che168",
             day_zone=ZoneInfo("Europe/Moscow"),
             once=RetryPolicy(max_retries=0),
-            limits=WalkLimits(max_pages=max_pages, pages_in_flight=self.pages_in_flight),
+            limits=WalkLimits(
+                max_pages=max_pages,
+                pages_in_flight=self.pages_in_flight,
+                publish_interval_s=self.publish_interval_s,
+                unconfirmed_pages=self.unconfirmed_pages,
+            ),
             again=again,
         )
         return InitialLoad(plan, self.ports(interval_s=interval_s), stop=self.stop)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from common.testing.clock import VirtualClock
-from fetcher.core.inflight import Gathering
+from fetcher.core.inflight import Gathering, together
 
 
 class Bench:
@@ -93,3 +93,36 @@ async def test_what_is_dropped_is_not_saved() -> None:
     await bench.gathering.dropped()
     await bench.gathering.settled()
     assert bench.saved == [(0.0, [1])]
+
+
+async def test_calls_that_are_made_together_begin_in_their_order_and_all_end() -> None:
+    clock, steps = VirtualClock(auto_advance=False), list[str]()
+
+    async def call(name: str, takes_s: float) -> None:
+        steps.append(f"{name} begins")
+        await clock.sleep(takes_s)
+        steps.append(f"{name} ends")
+
+    task = asyncio.create_task(together([call("a", 0.3), call("b", 0.1), call("c", 0.2)]))
+    for _ in range(3):
+        assert not task.done()
+        await clock.advance(0.1)
+    await task
+    assert steps == ["a begins", "b begins", "c begins", "b ends", "c ends", "a ends"]
+
+
+async def test_the_first_call_that_fails_ends_the_others() -> None:
+    clock, ended = VirtualClock(auto_advance=False), list[str]()
+
+    async def call(name: str, takes_s: float) -> None:
+        await clock.sleep(takes_s)
+        if name == "broken":
+            raise OSError("away")
+        ended.append(name)
+
+    task = asyncio.create_task(together([call("broken", 0.1), call("slow", 60.0)]))
+    await clock.advance(0.1)
+    with pytest.raises(OSError, match="away"):
+        await task
+    await clock.advance(120.0)
+    assert ended == []

@@ -28,7 +28,7 @@ class RabbitPublisher:
     """A `PagePublisher` over one connection of its own, so that a broker's alarm blocks nobody else.
 
     It connects again by itself at the next publish after a loss, to the next node where there are several; it never
-    publishes twice by itself.
+    publishes twice by itself. Several publishes may be under way at once; the broker gets them in their order.
 
     Args:
         url: AMQP URL with user, password and virtual host.
@@ -46,6 +46,7 @@ class RabbitPublisher:
         self._exchange_name = exchange
         self._connection: AbstractConnection | None = None
         self._exchange: AbstractExchange | None = None
+        self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Connect, so that a wrong address or a missing exchange shows at the start.
@@ -59,7 +60,7 @@ class RabbitPublisher:
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection."""
-        await self._drop()
+        await self._drop(self._connection)
 
     async def publish(self, page: PageFetched) -> None:
         """Return once the broker has taken the message on disk.
@@ -83,46 +84,51 @@ class RabbitPublisher:
             TopologyError: No queue takes it though one has to, or this user may not send it.
         """
         exchange = await self._opened()
-        async with self._translating(f"{self._exchange_name} {key}"):
+        async with self._translating(f"{self._exchange_name} {key}", self._connection):
             await exchange.publish(message, key, mandatory=mandatory, timeout=self._timeout_s)
 
     async def _opened(self) -> AbstractExchange:
-        if self._exchange is None or self._connection is None or self._connection.is_closed:
-            await self._drop()
-            async with self._translating(self._exchange_name):
-                self._connection = await connected(self._nodes, timeout_s=self._timeout_s)
-                channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-                self._exchange = await channel.get_exchange(self._exchange_name, ensure=True)
-        assert self._exchange is not None  # noqa: S101 - set just now or before
-        return self._exchange
+        async with self._opening:
+            if self._exchange is None or self._connection is None or self._connection.is_closed:
+                await self._drop(self._connection)
+                self._exchange = await self._made()
+            return self._exchange
 
-    async def _drop(self) -> None:
-        connection, self._connection, self._exchange = self._connection, None, None
-        if connection is not None:
+    async def _made(self) -> AbstractExchange:
+        async with self._translating(self._exchange_name, None):
+            connection = self._connection = await connected(self._nodes, timeout_s=self._timeout_s)
+        async with self._translating(self._exchange_name, connection):
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            return await channel.get_exchange(self._exchange_name, ensure=True)
+
+    async def _drop(self, connection: AbstractConnection | None) -> None:
+        """Close a connection that failed, unless another publish has done so and there is a new one already."""
+        if connection is not None and connection is self._connection:
+            self._connection = self._exchange = None
             with suppress(Exception):
                 await asyncio.wait_for(connection.close(), timeout=1.0)
 
     @asynccontextmanager
-    async def _translating(self, target: str) -> AsyncIterator[None]:
-        """Turn the client's errors into ours; whatever fails, the connection is made anew."""
+    async def _translating(self, target: str, connection: AbstractConnection | None) -> AsyncIterator[None]:
+        """Turn the client's errors into ours; whatever fails on a connection, the next publish makes it anew."""
         try:
             yield
         except amqp.PublishError as error:
             raise TopologyError(f"{self._where}: no queue takes messages for {target}") from error
         except amqp.ChannelNotFoundEntity as error:
-            await self._drop()
+            await self._drop(connection)
             raise TopologyError(f"{self._where}: no exchange {target}; are the definitions loaded?") from error
         except amqp.ChannelClosed as error:
-            await self._drop()
+            await self._drop(connection)
             if isinstance(error, ChannelAccessRefused):
                 raise TopologyError(f"{self._where}: this user may not write to {target}") from error
             raise UnavailableError(f"{self._where}: {_said(error)}") from error
         except (amqp.AMQPError, amqp.ChannelInvalidStateError, OSError, TimeoutError) as error:
-            await self._drop()
+            await self._drop(connection)
             raise UnavailableError(f"{self._where}: {_said(error)}") from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
-            await self._drop()
+            await self._drop(connection)
             if task is None or task.cancelling():
                 raise
             raise UnavailableError(f"{self._where}: connection lost") from error

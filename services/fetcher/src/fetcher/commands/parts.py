@@ -33,6 +33,9 @@ from fetcher.core.walk import WalkLimits
 from fetcher.settings import FetcherServiceSettings, base_url_of
 
 SERVICE = "fetcher"
+PUBLISH_INTERVAL_S = 0.04
+UNCONFIRMED_PAGES = 16
+"""Fast pages go out together, some two megabytes at most; at the usual pace each page goes out at once."""
 SAVE_INTERVAL_S = 0.1
 UNSAVED_PAGES = 100
 """A kill costs a fast load at most so many pages, which it asks for again; at the usual pace each page is saved."""
@@ -119,6 +122,8 @@ def walk_limits_of(settings: FetcherServiceSettings, name: str, *, max_pages: in
         dead_pages_to_stop=settings.fetcher.dead_pages_to_stop,
         pause_s=settings.fetcher.server_retry_interval_s,
         pages_in_flight=settings.platforms[name].pages_in_flight,
+        publish_interval_s=PUBLISH_INTERVAL_S,
+        unconfirmed_pages=UNCONFIRMED_PAGES,
         save_interval_s=SAVE_INTERVAL_S,
         unsaved_pages=UNSAVED_PAGES,
     )

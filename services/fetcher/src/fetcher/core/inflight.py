@@ -1,7 +1,7 @@
 """Work that is on its way while the next step is taken: cancelled, awaited or left behind in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
@@ -36,23 +36,34 @@ async def dropped(pending: "asyncio.Task[T] | None") -> None:
             await pending
 
 
+async def together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Begin calls in their order and return when all have ended; the first that fails is raised and ends the others."""
+    tasks = [asyncio.create_task(call) for call in calls]
+    try:
+        for task in tasks:
+            await task
+    finally:
+        for task in tasks:
+            await dropped(task)
+
+
 class Gathering(Generic[T]):
-    """Saves what is added, in order and while other work goes on: all at once that came since the last time.
+    """Takes what is added a step further, in order and while other work goes on: all that came since the last time.
 
     Args:
-        save: Takes what was gathered.
-        interval_s: Seconds from the begin of a save to that of the next one, at least.
-        most: What is not saved yet, at most; whoever adds more waits.
+        step: Takes what was gathered, such as pages to save.
+        interval_s: Seconds from the begin of a step to that of the next one, at least.
+        most: What has not taken the step yet, at most; whoever adds more waits.
     """
 
     def __init__(
-        self, save: Callable[[Sequence[T]], Awaitable[None]], *, clock: Clock, interval_s: float, most: int
+        self, step: Callable[[Sequence[T]], Awaitable[None]], *, clock: Clock, interval_s: float, most: int
     ) -> None:
-        self._save = save
+        self._step = step
         self._clock = clock
         self._interval_s = interval_s
         self._most = most
-        self._unsaved: list[T] = []
+        self._waiting: list[T] = []
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._next_at_s = clock.monotonic()
@@ -61,16 +72,16 @@ class Gathering(Generic[T]):
         """Take one more.
 
         Raises:
-            Exception: What saving raised; this one is then not saved.
+            Exception: What a step raised; this one then takes none.
         """
-        if self._task is not None and (self._task.done() or len(self._unsaved) >= self._most):
+        if self._task is not None and (self._task.done() or len(self._waiting) >= self._most):
             await self.settled()
-        self._unsaved.append(item)
+        self._waiting.append(item)
         if self._task is None:
-            self._task = asyncio.create_task(self._save_all())
+            self._task = asyncio.create_task(self._step_by_step())
 
     async def settled(self) -> None:
-        """Return when all is saved, at once; raises what saving raised."""
+        """Return when all have taken the step, at once; raises what it raised."""
         task, self._task = self._task, None
         if task is not None:
             self._hurry.set()
@@ -78,21 +89,21 @@ class Gathering(Generic[T]):
                 await task
             finally:
                 self._hurry.clear()
-                self._unsaved.clear()
+                self._waiting.clear()
 
     async def dropped(self) -> None:
-        """Save no more."""
+        """Take no step more."""
         task, self._task = self._task, None
         await dropped(task)
-        self._unsaved.clear()
+        self._waiting.clear()
 
-    async def _save_all(self) -> None:
-        while self._unsaved:
+    async def _step_by_step(self) -> None:
+        while self._waiting:
             await self._pause(self._next_at_s - self._clock.monotonic())
             self._next_at_s = self._clock.monotonic() + self._interval_s
-            gathered = tuple(self._unsaved)
-            await self._save(gathered)
-            del self._unsaved[: len(gathered)]
+            gathered = tuple(self._waiting)
+            await self._step(gathered)
+            del self._waiting[: len(gathered)]
 
     async def _pause(self, pause_s: float) -> None:
         if pause_s > 0 and not self._hurry.is_set():

@@ -1,8 +1,9 @@
 """Walking the pages of one run: ask, publish, confirm, save.
 
-One page is asked for while the one before it is published and those before that are saved; with more pages in
-flight, the next ones are asked for as well. Messages and positions keep their order whatever comes back first, and a
-position is saved only after the messages of its page, and of every page before it, were confirmed.
+One page is asked for while those before it are published and those before that are saved; with more pages in flight,
+the next ones are asked for as well. Messages and positions keep their order whatever comes back first, and a position
+is saved only after the messages of its page, and of every page before it, were confirmed. Pages that come fast are
+published together: the broker then writes its log once for all of them.
 """
 
 import asyncio
@@ -15,10 +16,11 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from common.clock import Clock
+from common.events import PageFetched
 from common.log import fields
 from fetcher.core.errors import LoadStoppedError
 from fetcher.core.feed import SourceRow, UpstreamPage, events_of, seq_before
-from fetcher.core.inflight import Gathering, dropped, under_way, unless_stopped
+from fetcher.core.inflight import Gathering, dropped, together, under_way, unless_stopped
 from fetcher.core.patience import until_available
 from fetcher.core.ports import FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run, SavedPage
 from fetcher.core.progress import Progress, Speedometer
@@ -47,6 +49,8 @@ class WalkLimits:
         dead_pages_to_stop: So many dead pages in a row stop the run.
         pause_s: Seconds between two calls of a broker or database that is away.
         pages_in_flight: Requests on their way at once, at most.
+        publish_interval_s: Seconds between two publishes, at least. Pages that come faster are published together.
+        unconfirmed_pages: Pages read and not yet confirmed, at most.
         save_interval_s: Seconds between two saves of the position, at least. Pages that come faster are saved together.
         unsaved_pages: Pages confirmed and not yet saved, at most: what a killed process asks for again.
     """
@@ -55,6 +59,8 @@ class WalkLimits:
     dead_pages_to_stop: int = 3
     pause_s: float = 1.0
     pages_in_flight: int = 1
+    publish_interval_s: float = 0.0
+    unconfirmed_pages: int = 1
     save_interval_s: float = 0.0
     unsaved_pages: int = 1
 
@@ -121,6 +127,9 @@ class PageWalk:
         self._asked = 0
         self._next: int | None = None
         self._reading: deque[asyncio.Task[ReadPage | FailedPage]] = deque()
+        self._publishing = Gathering(
+            self._publish, clock=ports.clock, interval_s=limits.publish_interval_s, most=limits.unconfirmed_pages
+        )
         self._saving = Gathering(
             self._save, clock=ports.clock, interval_s=limits.save_interval_s, most=limits.unsaved_pages
         )
@@ -143,30 +152,19 @@ class PageWalk:
         """
         self._known, self._next = known, first
         try:
-            self._ask_ahead()
-            while self._reading:
-                read = await unless_stopped(self._reading[0], self._stop)
-                if read is None:
-                    return Ending.INTERRUPTED
-                self._reading.popleft()
-                is_last = self._is_last(read)
-                if is_last:
-                    await self._ask_no_more()
-                self._ask_ahead()
-                await under_way()
-                await self._settle(read)
-                if is_last:
-                    await self._saving.settled()
-                self._show(before, expected, is_complete=is_last)
-                if is_last:
-                    return Ending.DONE
+            try:
+                ending = await self._walked(before, expected)
+            except Exception:
+                await self._wound_up()
+                raise
+            await self._wound_up()
         except asyncio.CancelledError:  # time is up: the page is asked for again at the next start
+            await self._publishing.dropped()
             await self._saving.dropped()
             raise
         finally:
             await self._ask_no_more()
-            await self._saving.settled()
-        return Ending.INTERRUPTED if self._stop.is_set() else Ending.PAUSED
+        return ending
 
     async def retry(self, gap: FailedPage, policy: RetryPolicy) -> bool:
         """Ask for a gap once more; return whether it is closed now."""
@@ -178,10 +176,39 @@ class PageWalk:
             return False
         if isinstance(read, FailedPage):
             return False
-        closed = saved_page(read, await self._send(read.page))
+        [messages] = await self._send([read.page])
+        closed = saved_page(read, messages)
         await self._patiently(lambda: self._ports.store.close_gap(self.run, closed))
         self.run = self.run.with_gap_closed(closed)
         return True
+
+    async def _walked(self, before: int, expected: int | None) -> Ending:
+        self._ask_ahead()
+        while self._reading:
+            read = await unless_stopped(self._reading[0], self._stop)
+            if read is None:
+                return Ending.INTERRUPTED
+            self._reading.popleft()
+            is_last = self._is_last(read)
+            if is_last:
+                await self._ask_no_more()
+            self._ask_ahead()
+            await under_way()
+            await self._settle(read)
+            if is_last:
+                await self._wound_up()
+            self._show(before, expected, is_complete=is_last)
+            if is_last:
+                return Ending.DONE
+        return Ending.INTERRUPTED if self._stop.is_set() else Ending.PAUSED
+
+    async def _wound_up(self) -> None:
+        """Ask for nothing more, and return when all that was read is confirmed and saved."""
+        await self._ask_no_more()
+        try:
+            await self._publishing.settled()
+        finally:
+            await self._saving.settled()
 
     def _ask_ahead(self) -> None:
         while self._next is not None and len(self._reading) < self._limits.pages_in_flight and self._may_ask():
@@ -212,37 +239,45 @@ class PageWalk:
 
     async def _settle(self, read: ReadPage | FailedPage) -> None:
         if isinstance(read, ReadPage):
-            await self._publish(read)
+            await self._publishing.add(read)
             return
         if read is not self._known.get(read.position):
             self.counts.gaps += 1
             await self._patiently(lambda: self._ports.store.save_failure(self.run, read))
             _log.error(fields(f"page {read.position} is dead, noted as a gap", error=read.error, tries=read.attempts))
         if self._dead_in_row >= self._limits.dead_pages_to_stop:
-            await self._saving.settled()
             raise LoadStoppedError(
                 f"{self.run.platform}: {self._dead_in_row} pages in a row are dead, the last one {read.position}:"
                 f" {read.error}; start again to resume"
             )
 
-    async def _publish(self, read: ReadPage) -> None:
-        if read.page.notes:
-            notes = fields(f"page {read.page.position} repaired", platform=self.run.platform, notes=read.page.notes)
-            _log.warning(notes)
-        messages = await self._send(read.page)
-        await self._saving.add(_Confirmed(saved_page(read, messages), len(read.page.rows)))
+    async def _publish(self, reads: Sequence[ReadPage]) -> None:
+        for read in reads:
+            if read.page.notes:
+                notes = fields(f"page {read.page.position} repaired", platform=self.run.platform, notes=read.page.notes)
+                _log.warning(notes)
+        sent = await self._send([read.page for read in reads])
+        for read, messages in zip(reads, sent, strict=True):
+            await self._saving.add(_Confirmed(saved_page(read, messages), len(read.page.rows)))
 
-    async def _send(self, page: UpstreamPage) -> Mapping[str, int]:
-        """Publish what is to be known of a page; return the records of each message, all of them confirmed."""
+    async def _send(self, pages: Sequence[UpstreamPage]) -> list[Mapping[str, int]]:
+        """Publish what is to be known of pages; return the records of the messages of each, all of them confirmed."""
+        events = [await self._events(page) for page in pages]
+        unconfirmed = {event.message_id: event for of_page in events for event in of_page}
+
+        async def publish(event: PageFetched) -> None:
+            await self._ports.publisher.publish(event)
+            del unconfirmed[event.message_id]
+
+        await self._patiently(lambda: together(map(publish, list(unconfirmed.values()))))
+        return [{event.message_id: len(event.records) for event in of_page} for of_page in events]
+
+    async def _events(self, page: UpstreamPage) -> list[PageFetched]:
         run, choose = self.run, self._ports.choose
         if choose is not None:
             page = replace(page, rows=await self._patiently(lambda: choose(page)))
         seq = seq_before(run.start_change_id)
-        kind = run.kind.page_kind
-        events = events_of(page, platform=run.platform, run_id=run.run_id, kind=kind, seq=lambda _: seq)
-        for event in events:
-            await self._patiently(partial(self._ports.publisher.publish, event))
-        return {event.message_id: len(event.records) for event in events}
+        return events_of(page, platform=run.platform, run_id=run.run_id, kind=run.kind.page_kind, seq=lambda _: seq)
 
     async def _save(self, confirmed: Sequence["_Confirmed"]) -> None:
         run, pages = self.run, [item.page for item in confirmed]
