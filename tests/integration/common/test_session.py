@@ -1,12 +1,15 @@
 """Sessions on a real PostgreSQL: JSON travels as bytes, time is UTC, and every wait has a bound."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC
 from typing import Any
 
 import asyncpg
 import pytest
+from tests.integration.normalizer.proxy import forwarding
 
+from common.clock import SystemClock
 from common.db.session import create_pool
 from common.settings import DatabaseSettings
 
@@ -89,3 +92,24 @@ async def test_the_pool_keeps_no_more_connections_than_it_may(empty_database: Da
     async with create_pool(narrow, application="test") as pool, pool.acquire():
         with pytest.raises(TimeoutError):
             await pool.acquire(timeout=0.1)
+
+
+async def test_a_server_that_says_nothing_any_more_holds_up_neither_a_cancellation_nor_the_end(
+    empty_database: DatabaseSettings,
+) -> None:
+    async with forwarding(empty_database.port) as proxy, asyncio.timeout(30):
+        there = empty_database.model_copy(update={"port": proxy.port})
+        async with create_pool(there, application="test") as pool:
+
+            async def wait_for_an_answer() -> None:
+                async with pool.acquire() as connection, connection.transaction():
+                    proxy.hold_up()
+                    await connection.execute("SELECT 1")
+
+            async with pool.acquire(), pool.acquire():
+                """From now on there are two."""
+            waiting = asyncio.create_task(wait_for_an_answer())
+            await SystemClock().sleep(0.1)
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            assert waiting.cancelled()

@@ -82,3 +82,30 @@ async def test_what_is_open_is_written_at_the_end_or_given_up_at_once(outages: i
 
     await kept(diary, asyncio.ensure_future(work()), last_word_s=1.0)
     assert len(operations.rows) == rows
+
+
+class SilentOperations:
+    """A database that answers nothing until it is told to, not even that it has heard of a cancellation."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+
+    async def record(self, operation: Normalization) -> None:
+        """Say nothing for long."""
+        try:
+            await self.answers.wait()
+        except asyncio.CancelledError:
+            await self.answers.wait()
+            raise TransientError(operation.details) from None
+
+
+async def test_a_database_that_says_nothing_is_not_waited_for_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    operations = SilentOperations()
+    diary = Diary(operations, clock=VirtualClock(auto_advance=False))
+    diary.note(Counter(records=1), platforms={"che168"}, took_s=0.1)
+    async with asyncio.timeout(60):
+        await kept(diary, asyncio.ensure_future(asyncio.sleep(0)), last_word_s=0.01)  # noqa: TID251 - takes no time
+    (line,) = caplog.messages
+    assert line.startswith("Last row of the operations log not written")
+    assert "not within 0.01 s" in line
+    operations.answers.set()

@@ -1,10 +1,13 @@
 """What every database session sets, whoever opens it. Free of SQLAlchemy, which a lean process need not load."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from types import TracebackType
+from typing import Any, Final, Literal
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from common.errors import UnavailableError
 from common.settings import DatabaseSettings
@@ -20,6 +23,8 @@ AWAY: Final = (
 """What a call of the database raises while the database is away."""
 COMMAND_MARGIN_S: Final = 1.0
 """How much longer than the server's own limit we wait for an answer, before the server is taken for gone."""
+CLOSE_WITHIN_S: Final = 0.5
+"""Seconds in which the connections of a pool say goodbye; those of a server that says nothing are dropped."""
 
 
 def server_settings(settings: DatabaseSettings, *, application: str) -> dict[str, str]:
@@ -75,20 +80,26 @@ async def exchange_json_as_bytes(driver: "asyncpg.Connection[Any]") -> None:
     await driver.set_type_codec("json", schema="pg_catalog", encoder=_bytes, decoder=bytes, format="binary")
 
 
-def create_pool(
+@asynccontextmanager
+async def create_pool(
     settings: DatabaseSettings,
     *,
     application: str,
     prepare: Callable[["asyncpg.Connection[Any]"], Awaitable[None]] = exchange_json_as_bytes,
-) -> "asyncpg.Pool[Any]":
-    """Make a pool of bare asyncpg connections, entered with `async with`; it connects on first use.
+) -> "AsyncIterator[asyncpg.Pool[Any]]":
+    """Lend a pool of bare asyncpg connections; it connects on first use and is closed within `CLOSE_WITHIN_S`.
 
     Args:
         settings: Where, and the bounds in seconds.
         application: What `pg_stat_activity` shows: `normalizer@host`.
         prepare: Called once for each new connection.
     """
-    return asyncpg.create_pool(
+
+    async def prepared(connection: "asyncpg.Connection[Any]") -> None:
+        with _dropped_unanswered(connection):
+            await prepare(connection)
+
+    pool = await asyncpg.create_pool(
         host=settings.host,
         port=settings.port,
         user=settings.user,
@@ -99,8 +110,56 @@ def create_pool(
         timeout=settings.connect_timeout_s,
         command_timeout=settings.statement_timeout_s,
         server_settings=server_settings(settings, application=application),
-        init=prepare,
+        init=prepared,
+        connection_class=_Connection,
     )
+    try:
+        yield pool
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await pool.close()
+
+
+_UNANSWERED: Final = (asyncio.CancelledError, TimeoutError)
+
+
+@contextmanager
+def _dropped_unanswered(connection: "asyncpg.Connection[Any]") -> Iterator[None]:
+    """Drop a connection on which an answer is not waited for any longer: any farewell would wait for another one."""
+    try:
+        yield
+    except _UNANSWERED:
+        connection.terminate()
+        raise
+
+
+class _Transaction(Transaction):  # type: ignore[misc] # asyncpg has no types
+    """Ended by dropping its connection where nobody waits for an answer any more, and not by a rollback."""
+
+    async def __aenter__(self) -> None:
+        with _dropped_unanswered(self._connection):
+            await super().__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with _dropped_unanswered(self._connection):
+            if isinstance(error, _UNANSWERED):
+                raise error
+            await super().__aexit__(kind, error, trace)
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc] # as above
+    def transaction(
+        self,
+        *,
+        isolation: Literal["read_committed", "read_uncommitted", "serializable", "repeatable_read"] | None = None,
+        readonly: bool = False,
+        deferrable: bool = False,
+    ) -> Transaction:
+        """Return a transaction that needs no answer to end by a cancellation."""
+        return _Transaction(self, isolation, readonly, deferrable)
 
 
 def _bytes(value: str | bytes) -> bytes:

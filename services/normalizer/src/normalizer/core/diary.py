@@ -141,11 +141,22 @@ async def kept(diary: Diary, work: "asyncio.Future[None]", *, last_word_s: float
         await work
     finally:
         keeping.cancel()
+        writing = asyncio.ensure_future(diary.write())
+        writing.add_done_callback(_heard)
+        await asyncio.wait({writing}, timeout=last_word_s)
         try:
-            async with asyncio.timeout(last_word_s):
-                await diary.write()
-        except (FeedmillError, TimeoutError) as error:
+            # Not waited for: with a database that says nothing, to be cancelled takes seconds as well.
+            error = f"not within {last_word_s} s" if writing.cancel() else writing.result()
+        except FeedmillError as failure:
+            error = str(failure)
+        if error is not None:
             _log.warning(fields("Last row of the operations log not written", error=error))
+
+
+def _heard(writing: "asyncio.Future[None]") -> None:
+    """Take an error that comes when nobody waits any more."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 def _row(period: _Period) -> Normalization:

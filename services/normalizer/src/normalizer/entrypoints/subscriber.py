@@ -40,6 +40,8 @@ BROKER_ERRORS: Final = (AMQPError, AiormqError, OSError, TimeoutError, RuntimeEr
 """What aio-pika raises while a broker is away or a channel is stale; some of it is a bare RuntimeError."""
 
 DATABASE_POLL_S: Final = 1.0
+GOODBYE_S: Final = 2.0
+"""Seconds in which the broker is to answer our goodbye; one that says nothing is left without."""
 CHECKS_PER_STALL: Final = 4
 """How often within `stalled_after_s` the watchdog looks."""
 
@@ -141,8 +143,7 @@ class RawConsumer:
                 raise StalledError(f"{topology.RAW_QUEUE} holds messages and delivers none: start the process anew")
             self._give_back.clear()
             _log.warning("Deliveries given back")
-            await self._clock.sleep(self._how.reconnect_interval_s)
-            await self._database_is_back(stop)
+            await unless(stop, self._database_is_back())
 
     async def _connected(self, stop: asyncio.Event) -> "_Session | None":
         warned = False
@@ -159,11 +160,11 @@ class RawConsumer:
                 if not warned:
                     _log.warning(fields("Broker away, waiting for it", error=f"{type(error).__name__}: {error}"))
                     warned = True
-                await self._clock.sleep(self._how.reconnect_interval_s)
+                await unless(stop, self._clock.sleep(self._how.reconnect_interval_s))
             else:
                 if not stop.is_set():
                     return session
-                await session.give_back()
+                await session.finish(within_s=self._how.stop_within_s)
         return None
 
     async def _handle(self, batch: Batch[PageFetched]) -> None:
@@ -188,8 +189,8 @@ class RawConsumer:
             self._give_back.set()
             raise
         except Exception:
-            # A defect of ours may neither lose the batch nor hold it unacknowledged for ever. What comes back again
-            # and again is dead-lettered by the queue's delivery limit.
+            # A defect of ours may neither lose the batch nor hold it for ever: what comes again and again is
+            # dead-lettered by the queue's delivery limit.
             self._metrics.given_back("failed")
             _log.exception("Batch cannot be landed")
             self._give_back.set()
@@ -205,9 +206,10 @@ class RawConsumer:
         if failures in {1, 10, 100}:
             _log.warning(fields("Batch is landed again", failures=failures, error=error))
 
-    async def _database_is_back(self, stop: asyncio.Event) -> None:
+    async def _database_is_back(self) -> None:
+        await self._clock.sleep(self._how.reconnect_interval_s)
         waited = False
-        while not stop.is_set():
+        while True:
             try:
                 await self._database.ping()
             except TransientError:
@@ -338,9 +340,12 @@ class _Session:
     async def _stop_broker(self) -> None:
         self._is_closing = True
         try:
-            await self._broker.stop()
+            async with asyncio.timeout(GOODBYE_S):
+                await self._broker.stop()
         except BROKER_ERRORS as error:
-            _log.debug(fields("Broker connection already gone", error=error))
+            _log.debug(fields("Broker connection gone, or it says nothing any more", error=error))
+        if self._connection is not None and not self._connection.is_closed:
+            await self._connection.close()  # which does not wait for an answer for long
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
         self._in_hand += 1
@@ -391,6 +396,5 @@ class _Session:
 async def _acknowledge(message: AbstractIncomingMessage) -> None:
     try:
         await message.ack()
-    except BROKER_ERRORS as error:
-        # The channel that delivered it is gone: the broker delivers it again, and the merge finds nothing new in it.
+    except BROKER_ERRORS as error:  # delivered on a channel that is gone: it comes again, with nothing new in it
         _log.debug(fields("Acknowledgement came too late", error=error))
