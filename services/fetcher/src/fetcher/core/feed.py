@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from common.events import MAX_MESSAGE_BYTES, ChangeId, FeedRecord, PageFetched, PageKind
+from common.events import MAX_MESSAGE_BYTES, ChangeId, ChangeType, FeedRecord, PageFetched, PageKind
 
 RECORDS_PER_MESSAGE: Final = 20
 _ENVELOPE_BYTES: Final = 512
@@ -44,6 +44,11 @@ class UpstreamPage:
     rows: Sequence[SourceRow]
     fetched_at: datetime
     notes: str = ""
+
+
+def removed_row(inner_id: str) -> SourceRow:
+    """Return the row of an offer or product that has gone, as the source itself did not say it."""
+    return SourceRow(inner_id, ChangeType.REMOVED.value, None, None, msgspec.Raw(b"null"))
 
 
 def event_id(row: SourceRow) -> int | None:

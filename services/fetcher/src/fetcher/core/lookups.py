@@ -5,26 +5,22 @@ A partial event about an offer that nobody has seen whole makes a row that no on
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from common.clock import Clock
-from common.events import ChangeId, ChangeType, InnerId, PageKind
+from common.events import ChangeId, InnerId
 from common.log import fields
-from fetcher.core.change_ports import Kinds
-from fetcher.core.feed import RECORDS_PER_MESSAGE, SourceRow, UpstreamPage, events_of
+from fetcher.core.feed import RECORDS_PER_MESSAGE, SourceRow, removed_row
 from fetcher.core.inquiry import Answers, OfferInquiry
-from fetcher.core.lookup_ports import DueLookup, LookedUp, LookupStore, SavedLookups
+from fetcher.core.lookup_pages import LookupPages
+from fetcher.core.lookup_ports import DueLookup, LookedUp, LookupStore
 from fetcher.core.patience import until_available
 from fetcher.core.ports import PagePublisher, Run
 
-T = TypeVar("T")
 MISSES_TO_REMOVE: Final = 3
 LEAST_SPAN: Final = timedelta(hours=47)
 """Between the first of them and the last: two days, less what a schedule may be early."""
@@ -72,10 +68,9 @@ class Completing:
         self.counts = CompletingCounts()
         self._inquiry = inquiry
         self._store = store
-        self._publisher = publisher
+        self._pages = LookupPages(store, publisher, clock, day_zone=plan.day_zone, pause_s=plan.pause_s)
         self._clock = clock
         self._plan = plan
-        self._position = 0
 
     @property
     def has_given_up(self) -> bool:
@@ -94,8 +89,10 @@ class Completing:
             LoadStoppedError: The upstream refuses for good.
             TopologyError: The broker has no place for the messages.
         """
-        now = self._clock.now()
-        due = await self._patiently(lambda: self._store.due_lookups(run.platform, now, self._plan.budget))
+        now, plan = self._clock.now(), self._plan
+        due = await until_available(
+            lambda: self._store.due_lookups(run.platform, now, plan.budget), clock=self._clock, pause_s=plan.pause_s
+        )
         if due:
             _log.info(fields(f"Looking up {len(due):,} offers known only in part", platform=run.platform))
         for start in range(0, len(due), RECORDS_PER_MESSAGE):
@@ -113,25 +110,8 @@ class Completing:
         results += [self._failed(asked[inner_id], error, now) for inner_id, error in answers.failed.items()]
         if not results:
             return
-        removed = [_removal(result.inner_id) for result in missed if _is_gone(result, now)]
-        rows = [*answers.found, *removed]
-        self._position = max(self._position + 1, round(now.timestamp() * 1000))  # grows over restarts as well
-        page = UpstreamPage(self._position, None, rows, now)
-        seq = cursor - 1
-        events = events_of(page, platform=run.platform, run_id=run.run_id, kind=PageKind.LOOKUP, seq=lambda _: seq)
-        for event in events:
-            await self._patiently(partial(self._publisher.publish, event))
-        saved = SavedLookups(
-            platform=run.platform,
-            run_id=run.run_id,
-            position=page.position,
-            messages={event.message_id: len(event.records) for event in events},
-            fetched_at=now,
-            day=now.astimezone(self._plan.day_zone).date(),
-            kinds=Kinds.of(rows),
-            results=results,
-        )
-        await self._patiently(lambda: self._store.save_lookups(saved))
+        removed = [removed_row(result.inner_id) for result in missed if _is_gone(result, now)]
+        await self._pages.land(run, cursor, [*answers.found, *removed], results, now=now)
         self._count(answers, removed)
 
     def _count(self, answers: Answers, removed: Sequence[SourceRow]) -> None:
@@ -153,14 +133,7 @@ class Completing:
     def _failed(lookup: DueLookup, error: str, now: datetime) -> LookedUp:
         return LookedUp(lookup.inner_id, lookup.missed, lookup.first_missed_at, now, error)
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await until_available(call, clock=self._clock, pause_s=self._plan.pause_s)
-
 
 def _is_gone(result: LookedUp, now: datetime) -> bool:
     first = result.first_missed_at
     return result.missed >= MISSES_TO_REMOVE and first is not None and now - first >= LEAST_SPAN
-
-
-def _removal(inner_id: InnerId) -> SourceRow:
-    return SourceRow(inner_id, ChangeType.REMOVED, None, None, msgspec.Raw(b"null"))

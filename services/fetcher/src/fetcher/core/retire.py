@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from common.events import ChangeId, ChangeType, InnerId, PageKind
+from common.events import ChangeId, InnerId
 from common.log import fields
-from fetcher.core.change_ports import Kinds
-from fetcher.core.feed import RECORDS_PER_MESSAGE, SourceRow, UpstreamPage, events_of, seq_before
+from fetcher.core.feed import RECORDS_PER_MESSAGE, removed_row
 from fetcher.core.inquiry import OfferInquiry
 from fetcher.core.job import Frame
-from fetcher.core.lookup_ports import LookupStore, SavedLookups
+from fetcher.core.lookup_pages import LookupPages
+from fetcher.core.lookup_ports import LookupStore
 from fetcher.core.ports import PagePublisher, Run
 from fetcher.core.sweep_ports import SweepStore, Unseen
 
@@ -90,8 +88,7 @@ class Retiring:
         self._frame = frame
         self._ports = ports
         self._budget = budget
-        self._day_zone = day_zone
-        self._position = 0
+        self._pages = LookupPages(ports.lookups, ports.publisher, frame.clock, day_zone=day_zone, pause_s=frame.pause_s)
 
     async def retire(self, sweep: Run) -> None:
         """Ask about every offer that can be removed, within the budget; `counts` tells what became of them.
@@ -120,25 +117,8 @@ class Retiring:
     async def _remove(self, sweep: Run, gone: Sequence[InnerId]) -> None:
         if not gone:
             return
-        now = self._frame.clock.now()
-        rows = [SourceRow(inner_id, ChangeType.REMOVED, None, None, msgspec.Raw(b"null")) for inner_id in gone]
-        self._position = max(self._position + 1, round(now.timestamp() * 1000))  # grows over restarts as well
-        page = UpstreamPage(self._position, None, rows, now)
-        seq = seq_before(sweep.start_change_id)
-        events = events_of(page, platform=sweep.platform, run_id=sweep.run_id, kind=PageKind.LOOKUP, seq=lambda _: seq)
-        for event in events:
-            await self._frame.patiently(partial(self._ports.publisher.publish, event))
-        saved = SavedLookups(
-            platform=sweep.platform,
-            run_id=sweep.run_id,
-            position=page.position,
-            messages={event.message_id: len(event.records) for event in events},
-            fetched_at=now,
-            day=now.astimezone(self._day_zone).date(),
-            kinds=Kinds.of(rows),
-            results=[],
-        )
-        await self._frame.patiently(lambda: self._ports.lookups.save_lookups(saved))
+        rows = [removed_row(inner_id) for inner_id in gone]
+        await self._pages.land(sweep, sweep.start_change_id, rows, [], now=self._frame.clock.now())
         self.counts.retired += len(gone)
         _log.info(
             fields(f"{len(gone)} offers retired, no sweep shows them and /offer neither", platform=sweep.platform)

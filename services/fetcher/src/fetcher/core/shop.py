@@ -174,11 +174,6 @@ def product_row(product: Product) -> SourceRow:
     return SourceRow(product.inner_id, ChangeType.ADDED.value, None, product.created_at, product.data)
 
 
-def removed_row(inner_id: str) -> SourceRow:
-    """Return the row of a product that has gone."""
-    return SourceRow(inner_id, ChangeType.REMOVED.value, None, None, msgspec.Raw(b"null"))
-
-
 def slices(rows: Sequence[SourceRow]) -> Iterator[Sequence[SourceRow]]:
     """Return the rows in slices, each for one message."""
     for start in range(0, len(rows), RECORDS_PER_MESSAGE):

@@ -16,7 +16,7 @@ from common.clock import Clock
 from common.events import ChangeId, PageKind
 from common.log import fields
 from fetcher.core.errors import LoadStoppedError
-from fetcher.core.feed import SourceRow, UpstreamPage, events_of
+from fetcher.core.feed import SourceRow, UpstreamPage, events_of, removed_row
 from fetcher.core.job import Frame, Report
 from fetcher.core.ports import LoadStore, OperationsLog, PagePublisher, Run, RunKind, RunStatus, SavedPage
 from fetcher.core.reading import PatientReader
@@ -30,7 +30,6 @@ from fetcher.core.shop import (
     lists_row,
     product_row,
     refusal,
-    removed_row,
     slices,
 )
 
