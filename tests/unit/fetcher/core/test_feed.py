@@ -7,7 +7,7 @@ import pytest
 from tests.contract.fetcher.fakes import a_row
 
 from common.events import MAX_MESSAGE_BYTES, ChangeId, PageFetched, PageKind, decode, encode
-from fetcher.core.feed import SourceRow, UpstreamPage, events_of, seq_before
+from fetcher.core.feed import SourceRow, UpstreamPage, event_id, events_of, seq_before
 
 pytestmark = pytest.mark.unit
 
@@ -72,3 +72,22 @@ def test_an_empty_page_makes_no_event() -> None:
 def test_no_row_makes_a_message_that_is_too_large_by_its_names() -> None:
     rows = [a_row("\x01" * 5000, data=big(5_000)) for _ in range(20)]
     assert all(len(encode(part)) <= MAX_MESSAGE_BYTES for part in events(*rows))
+
+
+@pytest.mark.parametrize(
+    ("source_id", "found"),
+    [
+        ("0", 0),
+        ("9" * 18, 10**18 - 1),
+        ("9" * 19, None),
+        ("-1", None),
+        ("1.0", None),
+        ("\u0661", None),
+        ("x", None),
+        ("", None),
+        (None, None),
+    ],
+    ids=["nought", "the longest", "one too long", "negative", "a fraction", "no ASCII", "a word", "empty", "none"],
+)
+def test_the_id_of_an_event_is_a_version_or_none(source_id: str | None, found: int | None) -> None:
+    assert event_id(SourceRow("7", "changed", source_id, None, msgspec.Raw(b"{}"))) == found

@@ -5,9 +5,7 @@ from typing import Final
 
 from common.events import LISTS_ID
 from fetcher.adapters.session import PlatformSession
-
-_ON_MAIN: Final = {"true": True, "1": True, "false": False, "0": False}
-
+from fetcher.adapters.shop import read_on_main
 
 NEXT_SEQ: Final = """
 SELECT 1 + GREATEST(0, (SELECT max(start_change_id) FROM fetch_runs WHERE platform = $1 AND kind = 'snapshot'),
@@ -16,7 +14,7 @@ SELECT 1 + GREATEST(0, (SELECT max(start_change_id) FROM fetch_runs WHERE platfo
 """A version above that of every snapshot begun and of every row landed; fetch_runs_platform_idx, raw_data's key."""
 
 ACTIVE_PRODUCTS: Final = """
-SELECT inner_id, lower(data ->> 'OnMain') AS on_main
+SELECT inner_id, data ->> 'OnMain' AS on_main
   FROM raw_data WHERE platform = $1 AND active_status = 0 AND inner_id <> $2
 """
 """The products of a shop that are on sale; raw_data_platform_inner_id_key."""
@@ -36,4 +34,4 @@ class LandedProducts:
     async def active(self, platform: str) -> Mapping[str, bool | None]:
         """Return the products that are on sale as far as they have landed → whether they are on the main page."""
         rows = await self._session.call(lambda session: session.fetch(ACTIVE_PRODUCTS, platform, LISTS_ID))
-        return {row["inner_id"]: _ON_MAIN.get(row["on_main"]) for row in rows}
+        return {row["inner_id"]: read_on_main(row["on_main"]) for row in rows}

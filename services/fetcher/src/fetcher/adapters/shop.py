@@ -99,7 +99,7 @@ def _listed(raw: msgspec.Raw) -> Product:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Product(None, None, None, raw)
     created_at = product.created_at if isinstance(product.created_at, str) else None
-    return Product(_identity(product.product_id), _boolean(product.on_main), created_at, raw)
+    return Product(_identity(product.product_id), read_on_main(product.on_main), created_at, raw)
 
 
 def _identity(value: object) -> str | None:
@@ -112,5 +112,6 @@ def _identity(value: object) -> str | None:
     return text if text not in {"", LISTS_ID} else None
 
 
-def _boolean(value: object) -> bool | None:
+def read_on_main(value: object) -> bool | None:
+    """Return whether `OnMain` says yes, however it is written; None: it says nothing that can be read."""
     return _ON_MAIN.get(str(value).casefold())
