@@ -68,6 +68,7 @@ def test_every_cause_is_treated() -> None:
         pytest.param(0, 0, 60, Retry(720.0), id="Retry-After never shortens a wait"),
         pytest.param(0, 0, 1800, Retry(1800.0), id="Retry-After lengthens a wait"),
         pytest.param(0, 0, 9 * HOUR, Retry(4 * HOUR), id="Retry-After never reaches past the window"),
+        pytest.param(1, 1440, None, Retry(720.0), id="a wait that ended in the next slot is followed by a whole one"),
         pytest.param(1, 1800, None, Retry(720.0), id="after a lengthened wait tries stand 12 minutes apart again"),
     ],
 )
