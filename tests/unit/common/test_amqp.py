@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from common.amqp import lost_if_given_up
+from common.amqp import lost_if_given_up, said
 
 
 async def wait_for_ever() -> None:
@@ -30,3 +30,17 @@ async def test_a_wait_that_takes_too_long_is_a_timeout() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await wait_for_ever()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed"), "ConnectionRefusedError: [Errno 111] Connect call failed"),
+        (TimeoutError(), "TimeoutError"),
+        (RuntimeError("a\nb"), "RuntimeError"),
+        (RuntimeError("x" * 201), "RuntimeError"),
+    ],
+    ids=["a line", "nothing", "several lines", "a dump"],
+)
+def test_an_error_is_said_in_one_line_with_its_kind(error: Exception, text: str) -> None:
+    assert said(error) == text

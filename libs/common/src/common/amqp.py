@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import aio_pika
 from aio_pika import RobustConnection
@@ -11,6 +12,12 @@ from aio_pika.exceptions import AMQPError
 from yarl import URL
 
 from common.broker_nodes import Nodes
+
+BROKER_ERRORS: Final = (AMQPError, OSError, RuntimeError)
+"""What the AMQP library raises while a broker is away or a channel is stale; some of it is a bare RuntimeError."""
+
+LONGEST_TEXT: Final = 200
+"""Of the library's error texts; longer ones are dumps."""
 
 
 class _Connection(aio_pika.Connection):
@@ -40,13 +47,20 @@ async def connected(nodes: Nodes, *, timeout_s: float) -> AbstractConnection:
         timeout_s: Seconds for connecting; none gets more than `Nodes.timeout_s`.
 
     Raises:
-        AMQPError, OSError, TimeoutError, RuntimeError: What the AMQP library raises for the last node.
+        BROKER_ERRORS: What the AMQP library raises for the last node.
     """
     each_s = min(timeout_s, nodes.timeout_s)
     for _ in range(len(nodes) - 1):
-        with suppress(AMQPError, OSError, RuntimeError):  # whatever it is, the next node may be well
+        with suppress(*BROKER_ERRORS):  # whatever it is, the next node may be well
             return await _opened(nodes.following(), each_s)
     return await _opened(nodes.following(), each_s)
+
+
+def said(error: BaseException) -> str:
+    """Return an error of the library for people: its kind, and its text where that is a line."""
+    text = str(error)
+    is_line = 0 < len(text) <= LONGEST_TEXT and "\n" not in text
+    return f"{type(error).__name__}: {text}" if is_line else type(error).__name__
 
 
 async def _opened(url: str, timeout_s: float) -> AbstractConnection:

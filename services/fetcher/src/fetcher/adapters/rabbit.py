@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractConnection, AbstractExchange
 from aiormq.exceptions import ChannelAccessRefused
 
 from common import topology
-from common.amqp import connected
+from common.amqp import connected, said
 from common.broker_nodes import Nodes, with_query
 from common.errors import UnavailableError
 from common.events import CONTENT_TYPE, PageFetched, encode
@@ -20,8 +20,6 @@ from fetcher.core.errors import TopologyError
 APPLICATION: Final = "fetcher"
 MESSAGE_TYPE: Final = "page_fetched.v1"
 HEARTBEAT_S: Final = 30
-LONGEST_TEXT: Final = 120
-"""Of the client's error texts; longer ones are dumps."""
 
 
 class RabbitPublisher:
@@ -137,9 +135,7 @@ class RabbitPublisher:
 def _said(error: BaseException) -> str:
     if isinstance(error, amqp.ChannelInvalidStateError):
         return "connection lost"
-    text = str(error)
-    is_line = 0 < len(text) <= LONGEST_TEXT and "\n" not in text
-    return f"{type(error).__name__}: {text}" if is_line else type(error).__name__
+    return said(error)
 
 
 def _message(page: PageFetched) -> aio_pika.Message:

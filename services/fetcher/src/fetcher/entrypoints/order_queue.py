@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from aio_pika import exceptions as amqp
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from aiormq.exceptions import AMQPError as AiormqError
 
 from common import topology
-from common.amqp import connected
+from common.amqp import BROKER_ERRORS, connected, said
 from common.broker_nodes import Nodes, with_query
 from common.clock import Clock
 from common.log import fields
@@ -19,12 +17,6 @@ from common.log import fields
 HEARTBEAT_S: Final = 30
 CHECK_S: Final = 60.0
 """Seconds of silence after which it is checked that the queue still knows us as its consumer."""
-
-LONGEST_TEXT: Final = 200
-"""Of the client's error texts; longer ones are dumps."""
-
-BROKER_ERRORS: Final = (amqp.AMQPError, AiormqError, OSError, TimeoutError, RuntimeError)
-"""What aio-pika raises while a broker is away or a channel is stale; some of it is a bare RuntimeError."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +66,7 @@ class OrderQueue:
             except BROKER_ERRORS as error:
                 if not self._is_away:
                     self._is_away = True
-                    _log.warning(fields("orders cannot be taken, waiting for the broker", error=_said(error)))
+                    _log.warning(fields("orders cannot be taken, waiting for the broker", error=said(error)))
             await self._clock.sleep(self._pause_s)
 
     @asynccontextmanager
@@ -124,9 +116,3 @@ class OrderQueue:
         except Exception:  # noqa: BLE001 - a defect of ours: said, rather than delivered again for ever
             _log.exception(fields("order cannot be followed", routing_key=key))
         await message.ack()
-
-
-def _said(error: BaseException) -> str:
-    text = str(error)
-    is_line = 0 < len(text) <= LONGEST_TEXT and "\n" not in text
-    return f"{type(error).__name__}: {text}" if is_line else type(error).__name__

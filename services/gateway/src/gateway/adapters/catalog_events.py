@@ -10,17 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError
-from aiormq.exceptions import AMQPError as AiormqError
 
 from common import topology
-from common.amqp import connected
+from common.amqp import BROKER_ERRORS, connected, said
 from common.broker_nodes import Nodes, with_query
 from common.clock import Clock
 from common.log import fields
 
-BROKER_ERRORS: Final = (AMQPError, AiormqError, OSError, TimeoutError, RuntimeError)
-"""What aio-pika raises while a broker is away; some of it is a bare RuntimeError."""
 CONNECT_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
@@ -67,7 +63,7 @@ class CatalogEvents:
                 await self._session()
             except BROKER_ERRORS as error:
                 if not self._failures:
-                    _log.warning(fields("broker away, changes are looked for every second", error=error))
+                    _log.warning(fields("broker away, changes are looked for every second", error=said(error)))
                 pause_s = self._reconnect_interval_s * 2 ** min(self._failures, 10)
                 self._failures += 1
                 await self._clock.sleep(min(pause_s, LONGEST_PAUSE_S))
@@ -89,7 +85,7 @@ class CatalogEvents:
         """Follow until the connection is lost.
 
         Raises:
-            OSError, AMQPError: It is, or could not be made.
+            BROKER_ERRORS: It is, or could not be made.
         """
         connection = await connected(self._nodes, timeout_s=CONNECT_TIMEOUT_S)
         lost = asyncio.get_running_loop().create_future()
@@ -111,7 +107,8 @@ class CatalogEvents:
             await queue.bind(topology.CATALOG_EXCHANGE, topology.catalog_key("*"))
             await queue.consume(self._on_message, no_ack=True)
             self._connected(connection)
-            raise ConnectionError(f"connection lost: {await lost}")
+            error = await lost
+            raise ConnectionError(f"connection lost: {'closed' if error is None else said(error)}")
         finally:
             self._connection = None
             await _closed(connection)

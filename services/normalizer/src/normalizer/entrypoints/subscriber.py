@@ -13,13 +13,12 @@ from random import Random
 from typing import Any, Final, Protocol
 
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
-from aiormq.exceptions import AMQPError as AiormqError
+from aio_pika.exceptions import ChannelNotFoundEntity
 from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
 from common import topology
-from common.amqp import PatientConnection, fail_over, lost_if_given_up
+from common.amqp import BROKER_ERRORS, PatientConnection, fail_over, lost_if_given_up, said
 from common.broker_nodes import Nodes
 from common.clock import Clock
 from common.errors import InvalidEventError, UnavailableError
@@ -35,9 +34,6 @@ from normalizer.entrypoints.metrics import ConsumerMetrics
 from normalizer.entrypoints.waits import first_of, unless
 
 _log = logging.getLogger(__name__)
-
-BROKER_ERRORS: Final = (AMQPError, AiormqError, OSError, TimeoutError, RuntimeError)
-"""What aio-pika raises while a broker is away or a channel is stale; some of it is a bare RuntimeError."""
 
 DATABASE_POLL_S: Final = 1.0
 GOODBYE_S: Final = 2.0
@@ -158,7 +154,7 @@ class RawConsumer:
             except BROKER_ERRORS as error:
                 await session.give_back()
                 if not warned:
-                    _log.warning(fields("Broker away, waiting for it", error=f"{type(error).__name__}: {error}"))
+                    _log.warning(fields("Broker away, waiting for it", error=said(error)))
                     warned = True
                 await unless(stop, self._clock.sleep(self._how.reconnect_interval_s))
             else:
@@ -330,7 +326,8 @@ class _Session:
         # aio-pika says so at every attempt to reconnect as well.
         if not self._is_closing and not self._is_lost:
             self._is_lost = True
-            _log.warning(fields("Broker connection lost, waiting for it", error=f"{type(error).__name__}: {error}"))
+            why = "closed" if error is None else said(error)
+            _log.warning(fields("Broker connection lost, waiting for it", error=why))
 
     def _on_return(self, _connection: object) -> None:
         self._is_lost = False
