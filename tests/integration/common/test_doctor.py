@@ -213,6 +213,11 @@ GAP = """
 TOO_MANY = "GRANT DELETE ON quarantine TO feedmill_gateway"
 OLD = "INSERT INTO operations_log (operation_type, platform, started_at, duration, status) VALUES"
 NO_RUN = f"{OLD} ('data_fetch', 'che168', now() - interval '3 days', 1, 'OK')"
+FAILED = """
+    INSERT INTO operations_log (operation_type, platform, started_at, duration, status, details)
+    VALUES ('data_fetch', 'che168', now(), 1, 'ERROR', 'page 7: http_401')
+"""
+PAUSED = "INSERT INTO sync_state (platform, paused_at) VALUES ('che168', '2026-11-20 10:00+00')"
 FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
     "unknown key": (_file("config.yaml", "gateway: {prot: 1}\n", 0o644), Level.ERROR, "settings of gateway", "prot"),
     "short secret": (_environment(SECRET_KEY="short"), Level.ERROR, "settings of gateway", "SECRET_KEY"),
@@ -232,6 +237,8 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
     ),
     "too many grants": (_sql(TOO_MANY), Level.WARNING, "rights of gateway", "too many: DELETE quarantine"),
     "gap": (_sql(GAP), Level.WARNING, "gaps", "1 pages"),
+    "failed run": (_sql(FAILED), Level.WARNING, "run of che168", "page 7: http_401"),
+    "paused": (_sql(PAUSED), Level.WARNING, "pause of che168", "since 2026-11-20 10:00 UTC"),
     "silent feed": (_sql(NO_RUN), Level.WARNING, "feed che168", "no_run"),
     "no broker": (_environment(RABBITMQ_URL="amqp://u:p@127.0.0.1:1/v"), Level.ERROR, "broker", "127.0.0.1:1/v as u"),
     "no queue": (_broker("DELETE", "queues", DEAD_QUEUE), Level.ERROR, f"queue {DEAD_QUEUE}", "missing"),
@@ -269,7 +276,7 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
 
 TOGETHER = (
     ("short secret", "no credentials", "open secrets", "full disk", "wrong clock", "no consumer", "gateway unready"),
-    ("gap", "silent feed", "no grant", "too many grants", "no replica"),
+    ("gap", "silent feed", "failed run", "paused", "no grant", "too many grants", "no replica"),
     ("promoted replica", "no queue", "too many rights", "another policy"),
     ("no exchange", "no policy"),
     ("no broker", "no gateway"),

@@ -15,7 +15,7 @@ from common.clock import Clock
 from common.errors import UnavailableError
 from common.events import LISTS_ID, PageFetched, PageKind
 from common.testing.clock import VirtualClock
-from fetcher.core.errors import Cause, TopologyError, UpstreamError
+from fetcher.core.errors import KEY_REFUSED, Cause, TopologyError, UpstreamError
 from fetcher.core.ports import Run, RunStatus
 from fetcher.core.reading import PatientReader
 from fetcher.core.retry import RetryPolicy
@@ -247,7 +247,7 @@ async def test_a_page_that_fails_costs_only_what_follows_and_nothing_is_removed(
 
     bench.shop.page = failing_second  # type: ignore[assignment,method-assign]  # one page is forbidden
     outcome = await bench.sync()
-    assert outcome.errors == ["bot_igor: on_main=false page 2: http_403: status 403"]
+    assert outcome.errors == [f"bot_igor: on_main=false page 2: http_403: status 403; {KEY_REFUSED}"]
     assert bench.said_of("added") == [LISTS_ID, "3", "4"]
     assert bench.removed == []
 

@@ -39,6 +39,21 @@ FINDINGS: Final = """
     ORDER BY platform, finding
 """
 """What the watchdog finds about feeds that are followed."""
+FAILED: Final = """
+    SELECT feed.platform, last.started_at, last.details
+    FROM unnest($1::text[]) AS feed (platform)
+    CROSS JOIN LATERAL (
+        SELECT started_at, status, details FROM operations_log AS operation
+        WHERE operation.platform = feed.platform AND operation_type = 'data_fetch' ORDER BY started_at DESC LIMIT 1
+    ) AS last
+    WHERE last.status = 'ERROR' ORDER BY feed.platform
+"""
+"""Feeds whose last run failed; operations_log_started_at_idx."""
+PAUSED: Final = """
+    SELECT platform, paused_at FROM sync_state WHERE paused_at IS NOT NULL AND platform = ANY ($1::text[])
+    ORDER BY platform
+"""
+"""Feeds that somebody has paused; a table of one row for each."""
 OPEN: Final = """
     SELECT (SELECT count(*) FROM feed_pages WHERE status = 'gap') AS gaps,
            (SELECT count(*) FROM raw_data WHERE NOT is_processed) AS unprocessed
@@ -134,13 +149,24 @@ def _some(words: Sequence[str]) -> str:
     return ", ".join(words[:_SHOWN]) + (f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else "")
 
 
+async def _feeds(connection: "asyncpg.Connection[Any]", followed: Sequence[str]) -> AsyncIterator[Line]:
+    for row in await connection.fetch(FINDINGS, followed):
+        advice = f"docs/deployment.md, runbook, {row['finding']}"
+        yield warning(f"feed {row['platform']}", f"{row['finding']}: {row['detail']}", advice)
+    for row in await connection.fetch(FAILED, followed):
+        seen = f"the last one, {row['started_at']:%Y-%m-%d %H:%M} UTC, failed: {row['details']}"
+        yield warning(f"run of {row['platform']}", seen, "mend what it says; then make daily or make shop-sync goes on")
+    for row in await connection.fetch(PAUSED, followed):
+        seen = f"since {row['paused_at']:%Y-%m-%d %H:%M} UTC"
+        yield warning(f"pause of {row['platform']}", seen, "order resume; docs/operations.md, Pause the fetcher")
+
+
 async def _contents(connection: "asyncpg.Connection[Any]", followed: Sequence[str]) -> AsyncIterator[Line]:
     async for line in _rights(connection):
         yield line
     try:
-        for row in await connection.fetch(FINDINGS, followed):
-            advice = f"docs/deployment.md, runbook, {row['finding']}"
-            yield warning(f"feed {row['platform']}", f"{row['finding']}: {row['detail']}", advice)
+        async for line in _feeds(connection, followed):
+            yield line
         left = await connection.fetchrow(OPEN)
     except asyncpg.InsufficientPrivilegeError as fault:
         yield warning("feeds", f"not looked at: {fault}", "run the doctor as the gateway or the owner")

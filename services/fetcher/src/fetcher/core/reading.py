@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeVar, assert_never
 from common.clock import Clock
 from common.events import message_id
 from common.log import fields
-from fetcher.core.errors import LoadStoppedError, UpstreamError
+from fetcher.core.errors import KEY_REFUSED, Cause, LoadStoppedError, UpstreamError
 from fetcher.core.feed import UpstreamPage
 from fetcher.core.ports import FailedPage, Run
 from fetcher.core.retry import Attempts, Retry, RetryPolicy, SkipPage, Stop, decide
@@ -167,7 +167,8 @@ class PatientReader:
             verdict = decide(failure, attempts, policy, elapsed_s=elapsed_s, chance=self._chance.random())
             match verdict:
                 case Stop():
-                    raise LoadStoppedError(f"{self._platform}: {what}: {failure}", cause=failure.cause)
+                    hint = f"; {KEY_REFUSED}" if failure.cause in {Cause.UNAUTHORIZED, Cause.FORBIDDEN} else ""
+                    raise LoadStoppedError(f"{self._platform}: {what}: {failure}{hint}", cause=failure.cause)
                 case SkipPage():
                     return replace(window, attempts=attempts.failed + 1, error=str(failure), next_attempt_at=None)
                 case Retry(after_s, quick=True):
