@@ -153,7 +153,7 @@ async def test_kill_9_anywhere_loses_nothing(make: Make) -> None:
         pytest.param(
             [{"kind": "status", "code": 401, "endpoint": "offers", "position": 3, "times": None}],
             {},
-            "[ERROR] che168: page 3: http_401: status 401; the source refuses our key: put a right one into the settings",
+            "[ERROR] che168: page 3: http_401: status 401; the source refuses our key: put a right one into the settings, and start again",
             id="401",
         ),
         pytest.param(

@@ -62,7 +62,7 @@ class UpstreamError(FetcherError):
         self.status = status
 
 
-KEY_REFUSED: Final = "the source refuses our key: put a right one into the settings"
+KEY_REFUSED: Final = "the source refuses our key: put a right one into the settings, and start again"
 """The way out of 401 and 403."""
 READ_ANEW: Final = "`initial-load --again` reads everything anew, `reconcile` after it retires what has gone"
 """The way out where the source keeps no longer what was not read."""
