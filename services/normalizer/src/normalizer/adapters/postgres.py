@@ -193,10 +193,10 @@ class PostgresTransaction:
         """Append to the downstream feed under its lock."""
         if not changes:
             return
-        values = ((c.key.platform, c.key.inner_id, c.change_type, c.diff) for c in changes)
+        rows = [(*change.key, change.change_type, change.diff) for change in changes]
         with translated():
             await self._connection.execute(sql.LOCK_CHANGES)
-            await self._connection.execute(sql.LOG_CHANGES, *_columns(values, width=4))
+            await self._connection.execute(sql.LOG_CHANGES, rows)
 
     async def note_drift(self, drift: Mapping[Drift, int]) -> None:
         """Add to the counts of what was met."""
@@ -238,7 +238,7 @@ class PostgresTransaction:
         with translated():
             await self._connection.execute(sql.WRITE_CATALOGUE, [])
             await self._connection.execute(sql.UPDATE_CATALOGUE, [])
-            await self._connection.execute(sql.LOG_CHANGES, *_columns((), width=4))
+            await self._connection.execute(sql.LOG_CHANGES, [])
             await self._connection.execute(sql.QUARANTINE, *_columns((), width=7))
             await self._connection.execute(sql.NOTE_DRIFT, *_columns((), width=5))
 
@@ -353,10 +353,7 @@ def _versions(value: bytes | None) -> tuple[dict[str, int], dict[str, LooseField
 
 
 def _catalogue_row(row: CatalogueRow) -> tuple[Any, ...]:
-    columns = list(_offer_values(row.offer))
-    for place in _JSON_PLACES:
-        columns[place] = _encode(columns[place])
-    return (*_catalogue_head(row.raw, _encode(row.offer)), *columns)
+    return (*_catalogue_head(row.raw, _encode(row.offer)), *_offer_values(row.offer))
 
 
 def _catalogue_news(row: CatalogueRow) -> tuple[Any, ...]:
@@ -369,4 +366,3 @@ def _catalogue_head(raw: RawRow, document: bytes | None) -> tuple[Any, ...]:
 
 
 _offer_values: Final = attrgetter(*sql.OFFER_FIELDS)
-_JSON_PLACES: Final = [place for place, name in enumerate(sql.OFFER_FIELDS) if name in {"images", "options"}]

@@ -154,12 +154,12 @@ TYPE_OF_FIELD: Final = {
     "power_kw": "double precision",
     "is_dealer": "boolean",
     "offer_created": "date",
-    "images": "jsonb",
-    "options": "jsonb",
 }
 """Type of a column where it is not text. A double carries the 14 digits of numeric(14,2) exactly."""
 
-OFFER_FIELDS: Final = FIELDS
+LISTS: Final = ("images", "options")
+"""Columns that are taken out of the document, which has the same lists: they are neither sent nor read twice."""
+OFFER_FIELDS: Final = tuple(name for name in FIELDS if name not in LISTS)
 CATALOGUE_COLUMNS: Final = (
     ("platform", "text"),
     ("inner_id", "text"),
@@ -170,7 +170,10 @@ CATALOGUE_COLUMNS: Final = (
     ("max_seq", "bigint"),
     *((name, TYPE_OF_FIELD.get(name, "text")) for name in OFFER_FIELDS),
 )
-_NAMES: Final = ", ".join(name for name, _ in CATALOGUE_COLUMNS)
+_SENT: Final = ", ".join(name for name, _ in CATALOGUE_COLUMNS)
+_TAKEN: Final = ", ".join(f"coalesce(normalized_data -> '{name}', '[]')" for name in LISTS)
+_WRITTEN: Final = (*(name for name, _ in CATALOGUE_COLUMNS), *LISTS)
+CHANGE_COLUMNS: Final = (("platform", "text"), ("inner_id", "text"), ("change_type", "text"), ("diff", "jsonb"))
 NEWS_COLUMNS: Final = (*CATALOGUE_COLUMNS[:7], ("price", TYPE_OF_FIELD["price"]))
 
 ROW_TYPES: Final = "; ".join(
@@ -179,6 +182,7 @@ ROW_TYPES: Final = "; ".join(
         ("raw_row", (*RAW_COLUMNS, ("news", "jsonb"))),
         ("catalogue_row", CATALOGUE_COLUMNS),
         ("catalogue_news", NEWS_COLUMNS),
+        ("change_row", CHANGE_COLUMNS),
     )
 )
 """The rows that are sent whole. Each session names them for itself, so that they are always what this code sends.
@@ -187,10 +191,10 @@ As one array for each column they would cost a third more: asyncpg asks of every
 """
 
 WRITE_CATALOGUE: Final = f"""
-INSERT INTO processed_data ({_NAMES})
-SELECT {_NAMES} FROM unnest($1::pg_temp.catalogue_row[])
+INSERT INTO processed_data ({", ".join(_WRITTEN)})
+SELECT {_SENT}, {_TAKEN} FROM unnest($1::pg_temp.catalogue_row[])
 ON CONFLICT (platform, inner_id) DO UPDATE
-SET {", ".join(f"{name} = EXCLUDED.{name}" for name, _ in CATALOGUE_COLUMNS[2:])}, updated_at = now()
+SET {", ".join(f"{name} = EXCLUDED.{name}" for name in _WRITTEN[2:])}, updated_at = now()
 """  # noqa: S608 - as above
 """Insert or replace catalogue rows whose raw rows are locked. Unique (platform, inner_id)."""
 
@@ -209,7 +213,7 @@ LOCK_CHANGES: Final = "SELECT pg_advisory_xact_lock(7311144301)"
 
 LOG_CHANGES: Final = """
 INSERT INTO catalog_changes (platform, inner_id, change_type, diff)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[])
+SELECT platform, inner_id, change_type, diff FROM unnest($1::pg_temp.change_row[])
 """
 """Append to the downstream feed."""
 
