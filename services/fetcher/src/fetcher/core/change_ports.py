@@ -7,28 +7,8 @@ from datetime import date, datetime
 from typing import Protocol
 
 from common.events import ChangeId, ChangeType
-from fetcher.core.feed import SourceRow, UpstreamPage
+from fetcher.core.feed import SourceRow
 from fetcher.core.ports import Run
-
-
-class ChangeFeed(Protocol):
-    """The changes of a marketplace. One request per call; no retry inside."""
-
-    async def change_id(self, day: date) -> ChangeId:
-        """Return the id at which the changes of `day` begin; of a day without events, the last id there is.
-
-        Raises:
-            UpstreamError: The answer cannot be used.
-        """
-        ...
-
-    async def changes(self, change_id: ChangeId) -> UpstreamPage:
-        """Return the events from `change_id` on, inclusive; a page without rows is the end.
-
-        Raises:
-            UpstreamError: The answer cannot be used, or its cursor does not grow.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

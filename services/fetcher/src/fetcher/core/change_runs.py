@@ -10,11 +10,11 @@ from typing import Final
 from common.clock import Clock
 from common.events import ChangeId
 from common.log import fields
-from fetcher.core.change_ports import ChangeFeed, ChangeStore, SyncState
+from fetcher.core.change_ports import ChangeStore, SyncState
 from fetcher.core.changes import cursor_of
 from fetcher.core.errors import READ_ANEW, Cause, LoadStoppedError
 from fetcher.core.patience import until_available
-from fetcher.core.ports import LoadStore, Run, RunKind, RunStatus
+from fetcher.core.ports import ChangeFeed, LoadStore, Run, RunKind, RunStatus
 from fetcher.core.reading import PatientReader
 
 RETENTION: Final = timedelta(days=7)

@@ -17,12 +17,12 @@ import msgspec
 from common.clock import Clock
 from common.events import ChangeId, PageFetched, PageKind
 from common.log import fields
-from fetcher.core.change_ports import ChangeFeed, ChangeStore, Kinds, SavedChanges
+from fetcher.core.change_ports import ChangeStore, Kinds, SavedChanges
 from fetcher.core.errors import LoadStoppedError
 from fetcher.core.feed import SourceRow, UpstreamPage, event_id, events_of
 from fetcher.core.inflight import OneBehind, dropped, under_way, unless_stopped
 from fetcher.core.patience import until_available
-from fetcher.core.ports import FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run
+from fetcher.core.ports import ChangeFeed, FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run
 from fetcher.core.progress import Progress, Speedometer
 from fetcher.core.reading import PatientReader, ReadPage
 from fetcher.core.walk import Ending

@@ -12,8 +12,16 @@ from fetcher.core.feed import UpstreamPage
 from fetcher.core.progress import Progress
 
 
-class Upstream(Protocol):
-    """A marketplace of the auto-api family. One request per call; no retry inside."""
+class ChangeFeed(Protocol):
+    """The changes of a marketplace. One request per call; no retry inside."""
+
+    async def change_id(self, day: date) -> ChangeId:
+        """Return the id at which the changes of `day` begin; of a day without events, the last id there is.
+
+        Raises:
+            UpstreamError: The answer cannot be used.
+        """
+        ...
 
     async def changes(self, change_id: ChangeId) -> UpstreamPage:
         """Return the events from `change_id` on, inclusive; a page without rows is the end.
@@ -23,13 +31,9 @@ class Upstream(Protocol):
         """
         ...
 
-    async def change_id(self, day: date) -> ChangeId:
-        """Return the id at which the changes of `day` begin.
 
-        Raises:
-            UpstreamError: The answer cannot be used.
-        """
-        ...
+class Upstream(ChangeFeed, Protocol):
+    """A marketplace of the auto-api family: its changes and its list. One request per call; no retry inside."""
 
     async def offers(self, page: int) -> UpstreamPage:
         """Return page number `page`, 1-based.
