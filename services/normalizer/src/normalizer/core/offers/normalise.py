@@ -50,19 +50,27 @@ def normalise(data: bytes, profile: PlatformProfile, reading: Reading | None = N
         fields, odd = reading.fields, list[Oddity]()
     said = getattr(fields, profile.extras_field)
     extra = extras.of_usual(said) if isinstance(said, extras.Usual) else extras.read_extras(bytes(said))
-    specid = values.text(fields.specid)
+    reader = _Reader(fields, odd)
+    specid = reader.text("specid")
     # The top-level field is often only the trim, so the table in the extras comes first.
     parameters = configuration.parameters(extra.table, specid=specid)
     parameters = parameters or configuration.parameters(bytes(fields.configuration), specid=specid) or extra.parameters
-    return _offer(_Reader(fields, odd), profile, extra, parameters), odd
+    return _offer(reader, profile, extra, parameters, specid=specid), odd
 
 
-def _offer(reader: "_Reader", profile: PlatformProfile, extra: extras.Extras, parameters: dict[str, str]) -> Offer:
+def _offer(
+    reader: "_Reader",
+    profile: PlatformProfile,
+    extra: extras.Extras,
+    parameters: dict[str, str],
+    *,
+    specid: str | None,
+) -> Offer:
     fields = reader.fields
     named = _trim(bytes(fields.configuration))
     trim_name = parameters.get("trim_name")
     registration = reader.read(profile.registration_field, values.day)
-    power = _power(fields, profile, parameters)
+    power = _power(reader, profile, parameters)
     address = reader.text("address")
     where = places.place(address, reader.text("city"), reader.text("region"))
     if where.unknown is not None:
@@ -89,15 +97,15 @@ def _offer(reader: "_Reader", profile: PlatformProfile, extra: extras.Extras, pa
         province=where.province,
         city=where.city,
         seller_type=reader.code("seller_type"),
-        is_dealer=values.boolean(fields.is_dealer),
-        salon_id=values.text(fields.salon_id),
+        is_dealer=reader.read("is_dealer", values.boolean),
+        salon_id=reader.text("salon_id"),
         section=reader.text("section"),
         description=reader.text("description"),
         url=reader.read("url", values.url),
         offer_created=reader.read("offer_created", values.day),
-        vin=values.text(fields.vin),
-        specid=values.text(fields.specid),
-        images=values.urls(fields.images),
+        vin=reader.text("vin"),
+        specid=specid,
+        images=_images(reader),
         options=_options(fields.options, fields.equipment, extra.options),
         parameters=parameters,
         district=where.district,
@@ -131,13 +139,12 @@ class _Reader:
         return found
 
     def text(self, name: str) -> str | None:
-        value = getattr(self.fields, name)
-        return None if value is None else values.text(value)
+        return self.read(name, values.text)  # type: ignore[no-any-return] # None, or what `text` returns
 
     def code(self, name: str) -> str | None:
         word = getattr(self.fields, name)
         if not isinstance(word, str):
-            word = values.text(word)
+            word = self.text(name)
             if word is None:
                 return None
         found, known = vocabulary.code(name, word)
@@ -220,6 +227,17 @@ def _of_trim_name(trim_name: str | None, part: str) -> str | None:
     return values.name(found[part]) if found else None
 
 
+def _images(reader: _Reader) -> list[str]:
+    said = values.nested(reader.fields.images)
+    found = values.urls(said)
+    items = said if isinstance(said, list) else [said]
+    if len(found) < len(items):
+        unread = next((item for item in items if values.url(item) is None and values.is_said(item)), None)
+        if unread is not None:
+            reader.note("images", "unreadable", unread)
+    return found
+
+
 def _options(said: Any, equipment: Any, shown: list[str]) -> list[str]:
     return values.words(said, equipment, shown) if said or equipment else shown
 
@@ -262,34 +280,36 @@ class _Power(NamedTuple):
 _NO_POWER: Final = _Power()
 
 
-def _power(fields: Any, profile: PlatformProfile, parameters: dict[str, str]) -> _Power:
+def _power(reader: _Reader, profile: PlatformProfile, parameters: dict[str, str]) -> _Power:
     """Return the power; where only one unit is said, or the two contradict each other, it is derived."""
-    ice = _horses(fields.ice_power_ps, fields.ice_power_kw)
-    electric = _horses(fields.electric_power_ps, fields.electric_power_kw)
-    hp = _strong(getattr(fields, profile.power_field)) or _horses(fields.hybrid_power_ps, fields.hybrid_power_kw)
-    hp = hp or ice or electric or _horses(parameters.get("engine_power_ps"), parameters.get("system_power_kw"))
-    hp = hp or _horses(None, parameters.get("engine_power_kw"))
+    ice_kw, electric_kw = reader.read("ice_power_kw", _strong), reader.read("electric_power_kw", _strong)
+    hybrid_kw = reader.read("hybrid_power_kw", _strong)
+    ice = _horses(reader.read("ice_power_ps", _strong), ice_kw)
+    electric = _horses(reader.read("electric_power_ps", _strong), electric_kw)
+    hp = reader.read(profile.power_field, _strong) or _horses(reader.read("hybrid_power_ps", _strong), hybrid_kw)
+    hp = hp or ice or electric or _horses_of(parameters, "engine_power_ps", "system_power_kw")
+    hp = hp or _horses_of(parameters, "", "engine_power_kw")
     if hp is None:
         return _NO_POWER
     kw = round(hp * KW_PER_HP, 1)
-    for candidate in (fields.hybrid_power_kw, fields.ice_power_kw, fields.electric_power_kw):
-        said = _strong(candidate) if candidate else None
-        if said is not None and abs(said - kw) <= max(1.0, SAME_POWER * kw):
-            kw = round(said, 1)
+    for said in (hybrid_kw, ice_kw, electric_kw):
+        if said and abs(said - kw) <= max(1.0, SAME_POWER * kw):
+            kw = said
             break
     return _Power(hp, kw, ice if ice != hp else None, electric if electric != hp else None)
 
 
 @values.remembered
 def _strong(value: Any) -> float | None:
-    found = values.real(value, low=0.1, high=MAX_HP)
+    """Return a power, or 0, which is how the source writes that there is no such engine."""
+    found = values.real(value, low=0, high=MAX_HP)
     return None if found is None else round(found, 1)
 
 
-def _horses(ps: Any, kw: Any) -> float | None:
-    """Return metric horsepower, out of kilowatts where only those are said."""
-    found = _strong(ps) if ps else None
-    if found is None and kw:
-        said = _strong(kw)
-        found = None if said is None else round(said / KW_PER_HP, 1)
-    return found
+def _horses_of(parameters: dict[str, str], ps: str, kw: str) -> float | None:
+    return _horses(_strong(parameters.get(ps)), _strong(parameters.get(kw)))
+
+
+def _horses(ps: float | None, kw: float | None) -> float | None:
+    """Return metric horsepower, out of kilowatts where only those are said; None: no such engine, or nothing said."""
+    return ps or (round(kw / KW_PER_HP, 1) if kw else None)

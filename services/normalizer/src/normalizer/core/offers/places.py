@@ -26,7 +26,7 @@ _LONGEST: Final = 200
 
 
 class Place(NamedTuple):
-    """A place; None is 'not said'. `unknown` is the city's name where the gazetteer does not have it."""
+    """A place; None is 'not said'. `unknown` is a name that the gazetteer lacks, or what is too long for a place."""
 
     province: str | None = None
     city: str | None = None
@@ -70,7 +70,7 @@ def place(address: str | None, city: str | None = None, region: str | None = Non
         region: A field of its own that may name the province.
     """
     if len(address or "") + len(city or "") + len(region or "") > _LONGEST:
-        return Place()
+        return Place(unknown=city or address or region)
     return _place(address, city, region)
 
 
