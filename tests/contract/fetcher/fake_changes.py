@@ -52,7 +52,9 @@ class FakeChangeStore:
         for message_id, records in page.messages.items():
             old = self.store.ledger.get(message_id)
             status = "landed" if old and old.status == "landed" else "fetched"
-            self.store.ledger[message_id] = LedgerRow(run.run_id, page.position, status, records, page.attempts)
+            self.store.ledger[message_id] = LedgerRow(
+                run.run_id, page.position, status, records, page.attempts, fetched_at=page.fetched_at
+            )
         if held.position != page.position:
             self.store.runs[run.run_id] = page.applied_to(held)
             self._follow(run.platform, page)
@@ -113,7 +115,9 @@ class FakeLookupStore:
         for message_id, records in page.messages.items():
             old = self.store.ledger.get(message_id)
             status = "landed" if old and old.status == "landed" else "fetched"
-            self.store.ledger[message_id] = LedgerRow(page.run_id, page.position, status, records)
+            self.store.ledger[message_id] = LedgerRow(
+                page.run_id, page.position, status, records, fetched_at=page.fetched_at
+            )
         if self.lost_answers:
             self.lost_answers -= 1
             raise UnavailableError("the answer was lost")

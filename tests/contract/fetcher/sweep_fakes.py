@@ -86,7 +86,7 @@ class FakeSweepStore:
             self.land()
         runs = {run_id for run_id, run in self.store.runs.items() if run.platform == platform}
         rows = [row for row in self.store.ledger.values() if row.run_id in runs and row.status == "fetched"]
-        return sum(row.fetched_at is None or row.fetched_at >= since for row in rows)
+        return sum(row.fetched_at is not None and row.fetched_at >= since for row in rows)
 
     async def taken(self, sweep: Run) -> int:
         """Count rows as a sweep has brought them."""

@@ -115,7 +115,7 @@ async def test_the_budget_bounds_the_look_ups() -> None:
     bench.hold("a", "b", "c")
     outcome = await bench.reconcile(budget=2, guard=Guard())
     assert bench.market.asked == ["a", "b"]
-    assert (outcome.left, outcome.is_ok) == (1, False)
+    assert (outcome.left, outcome.waiting, outcome.is_ok) == (1, 0, False)
 
 
 async def test_an_offer_that_a_later_change_has_mentioned_is_not_asked_about() -> None:
@@ -242,6 +242,19 @@ async def test_what_does_not_land_is_waited_for_and_then_left_behind(caplog: pyt
         await bench.reconcile()
     assert bench.clock.monotonic() - before >= 60
     assert any("do not land" in record.message for record in caplog.records)
+
+
+async def test_what_has_been_on_its_way_for_more_than_a_day_is_lost_and_not_waited_for() -> None:
+    bench = a_bench()
+    bench.market.events = []
+    await bench.load()
+    bench.sweeps.lands = False
+    for row in bench.store.ledger.values():
+        row.status = "fetched"
+    await bench.clock.sleep(25 * 3600)
+    before = bench.clock.monotonic()
+    await bench.reconcile()
+    assert bench.clock.monotonic() - before < 60
 
 
 async def test_before_a_first_load_there_is_nothing_to_reconcile() -> None:
