@@ -219,7 +219,7 @@ class PostgresShelf:
         await self._pool.execute("ALTER TABLE processed_data DROP CONSTRAINT IF EXISTS poison")
         if refused:
             await self._pool.execute(
-                f"ALTER TABLE processed_data ADD CONSTRAINT poison CHECK (title <> '{POISON_TITLE}')"
+                f"ALTER TABLE processed_data ADD CONSTRAINT poison CHECK (title <> '{POISON_TITLE}') NOT VALID"
             )
 
 

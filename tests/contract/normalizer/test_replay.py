@@ -184,6 +184,27 @@ async def test_a_replay_that_finds_nothing_new_goes_on_where_it_was(shelf: Shelf
     assert await Replay(shelf.store, OLD, ALL, batch_size=2).position() == after
 
 
+async def test_what_the_new_mapping_cannot_normalise_is_flagged_and_shown_as_it_was_until_it_is_healed(
+    shelf: Shelf,
+) -> None:
+    lander = Lander(shelf.store, OLD)
+    await lander.land([a_page([an_offer("1"), an_offer("2", title=POISON_TITLE), an_offer("3")])])
+    await shelf.refuse_poison(refused=True)
+    for times in (1, 2):
+        assert (await replay(shelf, batch_size=3)).counts["errors"] == 1
+        row = (await shelf.raw())["2"]
+        assert (row.processed, row.error_count) == (False, times)
+        assert row.last_error
+    assert [(await shelf.listed())[number]["currency"] for number in "123"] == ["KRW", "CNY", "KRW"]
+    await shelf.refuse_poison(refused=False)
+    keys, _ = await shelf.store.pending(limit=10, after=0)
+    assert keys == [a_key("2")]
+    await Lander(shelf.store, NEW).normalise(keys)
+    row = (await shelf.raw())["2"]
+    assert (row.processed, row.error_count, row.last_error) == (True, 0, None)
+    assert (await shelf.listed())["2"]["currency"] == "KRW"
+
+
 async def test_a_row_that_only_waits_for_its_flag_gets_it(shelf: Shelf) -> None:
     await load(shelf)
     async with shelf.store.transaction() as transaction:

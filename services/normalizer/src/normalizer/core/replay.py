@@ -10,7 +10,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ import msgspec
 from common.log import fields
 from normalizer.core.bisect import culprits
 from normalizer.core.catalogue import write_catalogue
+from normalizer.core.errors import PoisonError
+from normalizer.core.land import MAX_ERROR_TEXT
 from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import CatalogueChange, Key, LandedRow, ReplayStore, Selection, Transaction
@@ -154,6 +156,17 @@ class Replay:
         for row, error in await culprits(news, attempt):
             _log.error(fields("record cannot be normalised", **_who(row), error=error))
             self.counts["errors"] += 1
+            await self._flag(row, error)
+
+    async def _flag(self, row: LandedRow, error: PoisonError) -> None:
+        """Let a culprit wait to be normalised, unless it is another row by now; the catalogue keeps what it has."""
+        async with self._store.transaction() as transaction:
+            stored = (await transaction.lock_rows([row.key])).get(row.key)
+            if stored is None or stored.row.data != row.data:
+                return
+            if row.is_processed:
+                await transaction.update_rows([replace(stored, news=b"{}")], processed=False)
+            await transaction.mark_error(row.key, str(error)[:MAX_ERROR_TEXT])
 
     async def _rehearsed(self, rows: Sequence[LandedRow], rehearsal: Rehearsal) -> None:
         async def attempt(part: Sequence[LandedRow]) -> None:
