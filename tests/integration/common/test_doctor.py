@@ -103,7 +103,9 @@ async def patient(
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 {ill.health} said\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode())
+        body = '{"title": "Not available now", "detail": "away"}'
+        head = f"HTTP/1.1 {ill.health} said\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write((head + body).encode())
         await writer.drain()
         writer.close()
 
@@ -270,7 +272,7 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
     "no gateway": (_environment(API_PORT="1"), Level.ERROR, "gateway", "127.0.0.1:1"),
     "no replica": (_environment(DB_READ_HOST="127.0.0.1", DB_READ_PORT="1"), Level.WARNING, "replica", "127.0.0.1:1: "),
     "promoted replica": (_environment(DB_READ_HOST="127.0.0.1"), Level.ERROR, "replica", "was promoted"),
-    "gateway unready": (_state(health=HTTPStatus.SERVICE_UNAVAILABLE), Level.ERROR, "gateway", "503"),
+    "gateway unready": (_state(health=HTTPStatus.SERVICE_UNAVAILABLE), Level.ERROR, "gateway", ": 503, away"),
 }
 
 

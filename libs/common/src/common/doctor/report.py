@@ -40,8 +40,9 @@ def error(what: str, seen: str, advice: str) -> Line:
 
 
 def said(fault: Exception) -> str:
-    """Return the text of an exception; a timeout has none."""
-    return (str(fault).strip().splitlines() or [type(fault).__name__])[0]
+    """Return the first line of an exception's text; a timeout has none."""
+    name = type(fault).__name__
+    return (str(fault).strip().splitlines() or ["no answer in time" if "Timeout" in name else name])[0]
 
 
 def is_well(lines: Iterable[Line]) -> bool:

@@ -113,4 +113,8 @@ async def _gateway(address: GatewayAddress, *, timeout_s: float) -> Line:
             return error("gateway", f"{address.url}: {said(fault)}", "start it, and look at its log")
     if answer.is_success:
         return ok("gateway", f"{address.url} is ready")
-    return error("gateway", f"{address.url}: {answer.status_code} {answer.text[:200]}", "look at its log")
+    try:
+        why = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):  # whoever answers there is no gateway of ours
+        why = answer.text[:200]
+    return error("gateway", f"{address.url}: {answer.status_code}, {why}", "look at its log")

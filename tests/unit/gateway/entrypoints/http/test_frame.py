@@ -125,8 +125,9 @@ async def test_a_bug_is_a_500_that_tells_nothing_but_the_id(path: str, caplog: p
         (FakeStatus("0000"), f"the database's schema is at 0000, {HEAD} is needed"),
         (FakeStatus(None), f"the database's schema is at None, {HEAD} is needed"),
         (FakeStatus(failure=UnavailableError("the database does not answer")), "the database does not answer"),
+        (FakeStatus(failure=QueryTimeoutError("narrow it")), "the database does not answer in time"),
     ],
-    ids=["old", "empty", "away"],
+    ids=["old", "empty", "away", "hanging"],
 )
 async def test_a_gateway_that_is_not_ready_says_why_and_lives(status: FakeStatus, detail: str) -> None:
     answer = await get("/health/ready", status=status)

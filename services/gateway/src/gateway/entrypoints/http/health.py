@@ -42,13 +42,16 @@ def add_health(app: FastAPI, reader: StatusReader, clock: Clock, *, schema_head:
     async def ready(request: Request) -> Response:
         """Tell whether requests can be served: the database answers and its schema is the one of this version."""
         parameters.read(query_pairs(request), NO_PARAMETERS)
-        revision = await revision_now.get()
+        try:
+            revision = await revision_now.get()
+        except QueryTimeoutError as error:
+            raise UnavailableError("the database does not answer in time") from error
         if revision != schema_head:
             raise UnavailableError(f"the database's schema is at {revision}, {schema_head} is needed")
         return json_response(OK_BODY)
 
     live_problems = (INVALID_PARAMETERS,)
-    ready_problems = (INVALID_PARAMETERS, TIMEOUT, UNAVAILABLE)
+    ready_problems = (INVALID_PARAMETERS, UNAVAILABLE)
     add_route(app, "/health/live", live, answer=Health, problems=live_problems, tag="health", needs_token=False)
     add_route(app, "/health/ready", ready, answer=Health, problems=ready_problems, tag="health", needs_token=False)
 
