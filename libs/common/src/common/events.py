@@ -17,6 +17,9 @@ from common.errors import InvalidEventError
 InnerId = NewType("InnerId", str)
 """The identity of an offer on its platform; always text, numeric or not."""
 
+MAX_INNER_ID: Final = 200
+"""Characters of an identity, at most; a record with a longer one is quarantined."""
+
 ChangeId = NewType("ChangeId", int)
 """The id of an event in `/changes`; the version of everything that the event says."""
 

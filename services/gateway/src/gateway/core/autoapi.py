@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
+from common.events import MAX_INNER_ID
 from gateway.core import parameters
 from gateway.core.parameters import Day, Parameter, Value, Whole, Words
 from gateway.core.query import FILTERS, Condition
@@ -22,7 +23,7 @@ _NAMES: Final = {
 _FILTERS: Final = tuple(f for f in FILTERS if f.parameter.name in _NAMES)
 _PAGE: Final = Parameter("page", Whole(1, MAX_PAGE), "Page, from 1.", 1, required=True)
 OFFERS: Final[Mapping[str, Parameter]] = {p.name: p for p in (_PAGE, *(f.parameter for f in _FILTERS))}
-OFFER: Final = {"inner_id": Parameter("inner_id", Words(128), "The offer.", "50837332", required=True)}
+OFFER: Final = {"inner_id": Parameter("inner_id", Words(MAX_INNER_ID), "The offer.", "50837332", required=True)}
 CHANGE_ID: Final = {"date": Parameter("date", Day(), "Day in the platform's zone.", "2026-11-20", required=True)}
 CHANGES: Final = {"change_id": Parameter("change_id", Whole(0, 2**62), "The first event wanted.", 1, required=True)}
 NOTHING: Final[Mapping[str, Parameter]] = {}

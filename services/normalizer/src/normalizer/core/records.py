@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from common.events import SOURCE_OF_KIND, ChangeType, FeedRecord, InnerId, PageFetched
+from common.events import MAX_INNER_ID, SOURCE_OF_KIND, ChangeType, FeedRecord, InnerId, PageFetched
 from normalizer.core.drift import MAX_WORD, Drift, unknown_keys
 from normalizer.core.merge import PREFIX, Update, fields_of, is_shell
 from normalizer.core.offers.fields import Reading, known_keys, read_usual
@@ -19,7 +19,6 @@ from normalizer.core.ports import Reject
 from normalizer.core.profiles import Profiles
 from normalizer.core.repair import repaired
 
-MAX_INNER_ID: Final = 200
 MAX_DATA_BYTES: Final = 1024 * 1024
 """More is no offer; a record of several megabytes would stand in the way of all others of its batch."""
 RECORDS_OF_A_PART: Final = 20

@@ -7,6 +7,7 @@ import pytest
 from tests.contract.gateway.fakes import OTHER_TOKEN, TOKEN, a_client, some_parts
 from tests.contract.gateway.records import FakeRecords
 
+from common.events import MAX_INNER_ID
 from gateway.core.autoapi import Event
 from gateway.entrypoints.http.autoapi_models import AutoApiChanges, AutoApiOffers
 
@@ -63,6 +64,7 @@ async def test_an_offer_is_its_bare_record() -> None:
     assert (await get("/che168/offer?inner_id=7")).text == '{"inner_id":"7","price":"98000.50"}'
     missing = await get("/che168/offer?inner_id=99")
     assert (missing.status_code, missing.json()) == (404, {"message": "Offer not found"})
+    assert (await get(f"/che168/offer?inner_id={'7' * MAX_INNER_ID}")).status_code == 404
 
 
 async def test_a_platform_without_a_reference_has_an_empty_one() -> None:

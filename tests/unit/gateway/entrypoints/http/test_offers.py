@@ -7,6 +7,7 @@ import httpx
 import pytest
 from tests.contract.gateway.fakes import FakeOffers, a_client, some_parts
 
+from common.events import MAX_INNER_ID
 from common.testing.offers import a_processed_offer
 from gateway.entrypoints.http.models import OfferDetail, OfferList, Status
 
@@ -110,6 +111,12 @@ async def test_an_id_of_several_platforms_asks_which() -> None:
     assert (answer.status_code, answer.json()["platforms"]) == (409, ["che168", "encar"])
     assert (await get("/offers/7?platform=encar", rows=rows)).json()["platform"] == "encar"
     assert (await get("/offers/7?platform=dongchedi", rows=rows)).status_code == 404
+
+
+async def test_an_id_as_long_as_any_that_is_landed_leads_to_its_offer_and_a_longer_one_is_none() -> None:
+    longest = "7" * MAX_INNER_ID
+    assert (await get(f"/offers/{longest}", rows=[a_processed_offer(inner_id=longest)])).status_code == 200
+    assert (await get(f"/offers/{longest}7")).status_code == 422
 
 
 async def test_an_offer_that_did_not_change_is_not_sent_again() -> None:

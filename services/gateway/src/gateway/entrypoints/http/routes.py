@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from common.events import MAX_INNER_ID
 from gateway.core.as_of import AREAS
 from gateway.core.autoapi import PREFIX
 from gateway.core.errors import Fault, InvalidParametersError
@@ -37,7 +38,7 @@ from gateway.entrypoints.http.error_map import (
 
 Handler = Callable[[Request], Awaitable[Response]]
 MAX_PAIRS: Final = 64
-_ID: Final = Words(128)
+_ID: Final = Words(MAX_INNER_ID)
 _PATH_PARAMETERS: Final = {
     "inner_id": Parameter("inner_id", _ID, "Identity of the offer on its platform.", "50837332"),
     "product_id": Parameter("product_id", _ID, "Identity of the product in its shop.", "813"),
