@@ -132,6 +132,15 @@ async def test_a_message_that_no_queue_takes_ends_the_walk_with_the_pages_before
     assert set(bench.published) == set(range(1, 21))
 
 
+async def test_a_message_that_no_queue_takes_is_told_at_once_however_long_the_next_page_takes() -> None:
+    bench = a_bench(20, page_takes_s=0.01)
+    bench.upstream.delays = {8: 3600.0}
+    publisher_of(bench).failing = {7: TopologyError("broker: no queue")}
+    with pytest.raises(TopologyError, match="no queue"):
+        await finished(bench)
+    assert bench.clock.monotonic() < 1.0
+
+
 async def test_stop_publishes_and_saves_what_was_read() -> None:
     bench = a_bench(20, page_takes_s=0.01)
     task = asyncio.create_task(bench.load())

@@ -12,14 +12,15 @@ TURNS: Final = 6
 """Turns of the event loop that a request takes from its begin to the wire, and one or two more."""
 
 
-async def unless_stopped(pending: "asyncio.Task[T]", stop: asyncio.Event) -> T | None:
-    """Return the result of a task; None as soon as `stop` is set. The task is left as it is."""
-    stopping = asyncio.create_task(stop.wait())
+async def unless_stopped(pending: "asyncio.Task[T]", *stops: asyncio.Event) -> T | None:
+    """Return the result of a task; None as soon as one of `stops` is set. The task is left as it is."""
+    stopping = [asyncio.create_task(stop.wait()) for stop in stops]
     try:
-        await asyncio.wait({pending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({pending, *stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stopping.cancel()
-    return None if stop.is_set() else await pending
+        for task in stopping:
+            task.cancel()
+    return None if any(stop.is_set() for stop in stops) else await pending
 
 
 async def under_way() -> None:
@@ -54,6 +55,9 @@ class Gathering(Generic[T]):
         step: Takes what was gathered, such as pages to save.
         interval_s: Seconds from the begin of a step to that of the next one, at least.
         most: What has not taken the step yet, at most; whoever adds more waits.
+
+    Attributes:
+        broken: Set when a step has failed; the next call here raises its error.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Gathering(Generic[T]):
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._next_at_s = clock.monotonic()
+        self.broken = asyncio.Event()
 
     async def add(self, item: T) -> None:
         """Take one more.
@@ -89,6 +94,7 @@ class Gathering(Generic[T]):
                 await task
             finally:
                 self._hurry.clear()
+                self.broken.clear()
                 self._waiting.clear()
 
     async def dropped(self) -> None:
@@ -102,7 +108,11 @@ class Gathering(Generic[T]):
             await self._pause(self._next_at_s - self._clock.monotonic())
             self._next_at_s = self._clock.monotonic() + self._interval_s
             gathered = tuple(self._waiting)
-            await self._step(gathered)
+            try:
+                await self._step(gathered)
+            except Exception:
+                self.broken.set()
+                raise
             del self._waiting[: len(gathered)]
 
     async def _pause(self, pause_s: float) -> None:

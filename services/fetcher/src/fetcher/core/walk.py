@@ -185,9 +185,9 @@ class PageWalk:
     async def _walked(self, before: int, expected: int | None) -> Ending:
         self._ask_ahead()
         while self._reading:
-            read = await unless_stopped(self._reading[0], self._stop)
+            read = await unless_stopped(self._reading[0], self._stop, self._publishing.broken, self._saving.broken)
             if read is None:
-                return Ending.INTERRUPTED
+                return Ending.INTERRUPTED  # or by what winding up raises
             self._reading.popleft()
             is_last = self._is_last(read)
             if is_last:
