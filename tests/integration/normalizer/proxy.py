@@ -1,8 +1,17 @@
 """A TCP forwarder that can be cut or held up: a server that is away or says nothing, without stopping it."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+FRAME: Final = struct.Struct(">BHI")
+"""Kind, channel and size of a frame; one byte ends it."""
+GREETING: Final = b"AMQP\0\0\x09\x01"
+METHOD: Final = 1
+BASIC_PUBLISH: Final = b"\0\x3c\0\x28"
+"""Class 60, method 40."""
 
 
 class Proxy:
@@ -52,14 +61,47 @@ class Proxy:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
             pair = {writer, far_writer}
             self._writers |= pair
-            both = ((reader, far_writer), (far_reader, writer))
-            ways = [asyncio.create_task(_copy(source, target, self._flows)) for source, target in both]
+            ways = [
+                asyncio.create_task(self._upward(reader, far_writer)),
+                asyncio.create_task(_copy(far_reader, writer, self._flows)),
+            ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
                 way.cancel()
             self._writers -= pair
             for end in pair:
                 end.transport.abort()
+
+    async def _upward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _copy(reader, writer, self._flows)
+
+
+class AlarmedProxy(Proxy):
+    """A broker that lacks memory or disk, as its clients see it: it reads no more from a connection that publishes.
+
+    Source: https://www.rabbitmq.com/docs/alarms and the frames of AMQP 0-9-1.
+    """
+
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self.blocked = 0
+        self._is_well = asyncio.Event()
+
+    def end_alarm(self) -> None:
+        """Read on from everybody."""
+        self._is_well.set()
+
+    async def _upward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            writer.write(await reader.readexactly(len(GREETING)))
+            while True:
+                head = await reader.readexactly(FRAME.size)
+                kind, _, size = FRAME.unpack(head)
+                rest = await reader.readexactly(size + 1)
+                if kind == METHOD and rest.startswith(BASIC_PUBLISH):
+                    self.blocked += 1
+                    await self._is_well.wait()
+                writer.write(head + rest)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event) -> None:
@@ -74,6 +116,17 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flow
 async def forwarding(target: int) -> AsyncIterator[Proxy]:
     """Open a proxy in front of a port."""
     proxy = Proxy(target)
+    await proxy.open()
+    try:
+        yield proxy
+    finally:
+        await proxy.cut()
+
+
+@asynccontextmanager
+async def alarmed(target: int) -> AsyncIterator[AlarmedProxy]:
+    """Open one in front of a broker's port; its alarm ends with `end_alarm`."""
+    proxy = AlarmedProxy(target)
     await proxy.open()
     try:
         yield proxy

@@ -10,7 +10,7 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from faststream.rabbit.message import RabbitMessage
-from tests.integration.normalizer.proxy import forwarding
+from tests.integration.normalizer.proxy import alarmed, forwarding
 from tests.integration.normalizer.road import (
     CLOCK,
     FailingLanding,
@@ -60,6 +60,21 @@ async def test_a_backlog_larger_than_the_prefetch_is_landed_whole_and_none_of_it
     assert await queue.ready() == 0
     assert await rows.ledger() == [("landed", 90, 1800, 1800, 0)]
     assert await rows.count("catalog_changes") == 1800
+
+
+async def test_a_broker_that_reads_no_more_from_who_publishes_is_drained_all_the_same(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    port = urlsplit(vhost.urls["normalizer"]).port or 0
+    await queue.publish(*pages(60))
+    async with alarmed(port) as broker:
+        url = vhost.urls["normalizer"].replace(f":{port}", f":{broker.port}")
+        async with consuming(vhost, database, url=url, prefetch=20) as consumer:
+            await until(partial(rows.are, 1200))
+            assert broker.blocked
+            broker.end_alarm()
+            await consumer.stop()
+    assert await queue.ready() == 0
 
 
 async def test_nothing_is_acknowledged_before_the_commit_and_a_lost_connection_doubles_nothing(
@@ -196,6 +211,19 @@ async def test_a_broker_that_crashes_and_comes_back_is_consumed_again(
             await until(partial(is_empty, queue))
     async with opened_queue(vhost) as queue:
         assert await queue.ready() == 0
+
+
+async def test_a_node_that_is_away_keeps_nobody_from_the_other_one(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    port = urlsplit(vhost.urls["normalizer"]).port or 0
+    async with forwarding(port) as away:
+        await away.cut()
+        orders = f":{away.port},127.0.0.1:{port}", f":{port},127.0.0.1:{away.port}"
+        for number, both in enumerate(orders, start=1):
+            await queue.publish(*pages(1, first=number))
+            async with consuming(vhost, database, url=vhost.urls["normalizer"].replace(f":{port}", both)):
+                await until(partial(rows.are, 20 * number))
 
 
 async def test_a_lost_broker_is_said_once_and_its_return_once(

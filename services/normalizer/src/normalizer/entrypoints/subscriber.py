@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import ChannelNotFoundEntity
 from faststream import AckPolicy
-from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
+from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
 
 from common import topology
 from common.amqp import BROKER_ERRORS, PatientConnection, fail_over, lost_if_given_up, said
@@ -29,15 +29,14 @@ from normalizer.core.collector import Collector, CollectorClosedError
 from normalizer.core.errors import StalledError, TransientError, UnfitError
 from normalizer.core.land import TOLD
 from normalizer.core.patience import patiently
-from normalizer.entrypoints.messages import catalog_news, dead_letter, known_page, undecoded
+from normalizer.entrypoints.messages import known_page, undecoded
 from normalizer.entrypoints.metrics import ConsumerMetrics
+from normalizer.entrypoints.outgoing import Outgoing, ended
 from normalizer.entrypoints.waits import first_of, unless
 
 _log = logging.getLogger(__name__)
 
 DATABASE_POLL_S: Final = 1.0
-GOODBYE_S: Final = 2.0
-"""Seconds in which the broker is to answer our goodbye; one that says nothing is left without."""
 CHECKS_PER_STALL: Final = 4
 """How often within `stalled_after_s` the watchdog looks."""
 
@@ -195,7 +194,9 @@ class RawConsumer:
         self._metrics.landed(batch.items, counts, took_s=took, now=self._clock.now())
         _log.info(fields("Batch landed", **counts, duration_ms=round(took * 1000)))
         if self._session is not None:
-            self._session.announce({name.removeprefix(TOLD): n for name, n in counts.items() if name.startswith(TOLD)})
+            self._session.outgoing.announce(
+                {name.removeprefix(TOLD): n for name, n in counts.items() if name.startswith(TOLD)}
+            )
 
     def _retried(self, error: TransientError, failures: int) -> None:
         self._metrics.retried()
@@ -218,7 +219,11 @@ class RawConsumer:
 
 
 class _Session:
-    """One connection to the broker with the collector that belongs to its deliveries."""
+    """The connections to the broker with the collector that belongs to its deliveries.
+
+    Attributes:
+        outgoing: What publishes; the other connection takes deliveries and acknowledges them.
+    """
 
     def __init__(
         self, how: Consumption, handle: Any, give_back: asyncio.Event, clock: Clock, metrics: ConsumerMetrics
@@ -233,12 +238,12 @@ class _Session:
         self._in_hand = 0
         self._last_busy_s = clock.monotonic()
         self._collector = Collector[PageFetched](handle, limits=how.limits, in_flight=how.in_flight, clock=clock)
+        node = how.nodes.following()  # for both connections: each of two nodes would be tried by one of them for ever
         self._broker = RabbitBroker(
-            how.nodes.following(),
+            node,
             timeout=how.nodes.timeout_s,
             app_id="normalizer",
             apply_types=False,
-            default_channel=Channel(on_return_raises=True),
             graceful_timeout=how.stop_within_s,
             reconnect_interval=how.reconnect_interval_s,
             decoder=undecoded,
@@ -246,9 +251,13 @@ class _Session:
             middlewares=how.middlewares,
         )
         self._broker._connection_kwargs["connection_class"] = PatientConnection  # noqa: SLF001 - FastStream has no way
-        self._dead = RabbitExchange(topology.DEAD_EXCHANGE, type=ExchangeType.TOPIC, declare=False)
-        self._catalog = RabbitExchange(topology.CATALOG_EXCHANGE, type=ExchangeType.TOPIC, declare=False)
-        self._announcing: set[asyncio.Task[None]] = set()
+        self.outgoing = Outgoing(
+            node,
+            others=how.nodes,
+            timeout_s=how.publish_timeout_s,
+            reconnect_interval_s=how.reconnect_interval_s,
+            clock=clock,
+        )
         subscriber = self._broker.subscriber(
             RabbitQueue(topology.RAW_QUEUE, queue_type=QueueType.QUORUM, durable=True, declare=False),
             channel=Channel(prefetch_count=how.prefetch),
@@ -258,6 +267,7 @@ class _Session:
 
     async def start(self) -> None:
         """Connect and consume; a connection that is lost later is made again by itself, to the next node."""
+        await self.outgoing.start()
         connection = self._connection = await self._broker.connect()
         fail_over(connection, self._how.nodes)
         connection.close_callbacks.add(self._on_loss)
@@ -288,25 +298,6 @@ class _Session:
             _log.debug(fields("Queue not asked", error=error))
             return 0
 
-    def announce(self, changes: Mapping[str, int]) -> None:
-        """Tell who follows the catalogue that it has changed: platform → lines. Lost news harm nobody."""
-        for platform, number in changes.items():
-            task = asyncio.create_task(self._announce(platform, number))
-            self._announcing.add(task)
-            task.add_done_callback(self._announcing.discard)
-
-    async def _announce(self, platform: str, number: int) -> None:
-        try:
-            await self._broker.publish(
-                catalog_news(platform, number, self._clock.now()),
-                topology.catalog_key(platform),
-                self._catalog,
-                mandatory=False,  # with no gateway running, nobody needs to know
-                timeout=self._how.publish_timeout_s,
-            )
-        except BROKER_ERRORS as error:
-            _log.debug(fields("Change of the catalogue not announced", platform=platform, error=error))
-
     async def finish(self, *, within_s: float) -> None:
         """Land what is in hand, acknowledge it, and close; what cannot be landed in time goes back."""
         try:
@@ -336,13 +327,7 @@ class _Session:
 
     async def _stop_broker(self) -> None:
         self._is_closing = True
-        try:
-            async with asyncio.timeout(GOODBYE_S):
-                await self._broker.stop()
-        except BROKER_ERRORS as error:
-            _log.debug(fields("Broker connection gone, or it says nothing any more", error=error))
-        if self._connection is not None and not self._connection.is_closed:
-            await self._connection.close()  # which does not wait for an answer for long
+        await asyncio.gather(ended(self._broker, self._connection), self.outgoing.stop())
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
         self._in_hand += 1
@@ -371,14 +356,7 @@ class _Session:
     async def _dead_lettered(self, message: AbstractIncomingMessage, error: InvalidEventError) -> bool:
         """Publish a copy with its reason; False: it was not confirmed, and the message stays unacknowledged."""
         try:
-            await self._broker.publish(
-                dead_letter(message, error),
-                topology.DEAD_KEY,
-                self._dead,
-                mandatory=True,
-                persist=True,
-                timeout=self._how.publish_timeout_s,
-            )
+            await self.outgoing.bury(message, error)
         except BROKER_ERRORS as failure:
             _log.warning(fields("Dead letter not confirmed, message given back", error=failure))
             self._give_back.set()
