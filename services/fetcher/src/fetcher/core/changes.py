@@ -6,7 +6,7 @@ saved while the next is published, after its messages were confirmed and never b
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -20,7 +20,7 @@ from common.log import fields
 from fetcher.core.change_ports import ChangeStore, Kinds, SavedChanges
 from fetcher.core.errors import LoadStoppedError
 from fetcher.core.feed import SourceRow, UpstreamPage, event_id, events_of
-from fetcher.core.inflight import OneBehind, dropped, under_way, unless_stopped
+from fetcher.core.inflight import Gathering, dropped, under_way, unless_stopped
 from fetcher.core.patience import until_available
 from fetcher.core.ports import ChangeFeed, FailedPage, LoadStore, PagePublisher, ProgressDisplay, Run
 from fetcher.core.progress import Progress, Speedometer
@@ -90,7 +90,7 @@ class ChangeWalk:
         self._limits = limits
         self._known: Mapping[int, FailedPage] | None = None
         self._asked = run.pages
-        self._saving = OneBehind()
+        self._saving = Gathering(self._save, clock=ports.clock, interval_s=0.0, most=1)
         self._speed = Speedometer(ports.clock.monotonic())
 
     @property
@@ -121,9 +121,9 @@ class ChangeWalk:
         pending: asyncio.Task[ReadPage | FailedPage] | None = self._ask(self.cursor)
         try:
             while pending is not None:
-                read = await unless_stopped(pending, self._stop)
+                read = await unless_stopped(pending, self._stop, self._saving.broken)
                 if read is None:
-                    return Ending.INTERRUPTED
+                    return Ending.INTERRUPTED  # or by what the end raises
                 page = await self._alive(read)
                 following = _following(page.page)
                 is_last = not page.page.rows or page.page.next_position is None
@@ -192,15 +192,15 @@ class ChangeWalk:
             day=page.fetched_at.astimezone(self._limits.day_zone).date(),
             kinds=Kinds.of(map(_versioned, page.rows)),
         )
-        await self._saving.then(self._save(saved))
+        await self._saving.add(saved)
 
-    async def _save(self, page: SavedChanges) -> None:
-        run = self.run
-        await self._patiently(lambda: self._ports.changes.save_changes(run, page))
-        self.run = page.applied_to(run)
-        self.counts.pages += 1
-        self.counts.records += page.records
-        self.counts.kinds += page.kinds
+    async def _save(self, pages: Sequence[SavedChanges]) -> None:
+        for page in pages:
+            await self._patiently(partial(self._ports.changes.save_changes, self.run, page))
+            self.run = page.applied_to(self.run)
+            self.counts.pages += 1
+            self.counts.records += page.records
+            self.counts.kinds += page.kinds
 
     async def _note(self, failed: FailedPage) -> None:
         await self._patiently(lambda: self._ports.runs.save_failure(self.run, failed))

@@ -120,34 +120,3 @@ class Gathering(Generic[T]):
             pausing = asyncio.create_task(self._clock.sleep(pause_s))
             await unless_stopped(pausing, self._hurry)
             await dropped(pausing)
-
-
-class OneBehind:
-    """A step that is done while the next one is prepared, and always before the next one of its kind."""
-
-    def __init__(self) -> None:
-        self._task: asyncio.Task[None] | None = None
-
-    async def then(self, step: Coroutine[Any, Any, None]) -> None:
-        """Wait for the step before, then start this one.
-
-        Raises:
-            Exception: What the step before raised; this one is then not started.
-        """
-        try:
-            await self.settled()
-        except BaseException:
-            step.close()
-            raise
-        self._task = asyncio.create_task(step)
-
-    async def settled(self) -> None:
-        """Return when no step is on its way; raises what the last one raised."""
-        task, self._task = self._task, None
-        if task is not None:
-            await task
-
-    async def dropped(self) -> None:
-        """Cancel the step that is on its way."""
-        task, self._task = self._task, None
-        await dropped(task)
