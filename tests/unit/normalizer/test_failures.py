@@ -39,6 +39,11 @@ def test_each_error_of_the_database_has_its_verdict(error: type[Exception], verd
     assert type(caught.value) is verdict
 
 
+def test_an_error_without_words_gets_some() -> None:
+    with pytest.raises(TransientError, match=r"^TimeoutError: no answer in time$"), translated():
+        raise TimeoutError
+
+
 def test_a_verdict_names_the_error_and_not_the_row() -> None:
     error = asyncpg.CheckViolationError('violates "poison"')
     error.detail = "Failing row contains (1, Ivanov)."

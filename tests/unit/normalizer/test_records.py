@@ -68,7 +68,7 @@ def test_a_partial_record_needs_no_identity_in_its_data() -> None:
 
 
 def test_a_removal_says_nothing_of_the_fields_whatever_its_data_holds() -> None:
-    for data in (b"null", b"{}", b'{"price":1}', b"[]"):
+    for data in (b"null", b"{}", b'{"price":1}', b"[]", b'{"inner_id":"8"}', b'"' + b"x" * 2**20 + b'"'):
         result = reading(a_record("7", data, change_type="removed"))
         assert [update.data for _, update in result.updates] == [b"{}"]
         assert result.repaired == []

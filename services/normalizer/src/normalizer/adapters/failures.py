@@ -28,7 +28,7 @@ def translated() -> Iterator[None]:
     except (UnicodeError, OverflowError) as error:
         raise PoisonError(f"{type(error).__name__}: {error}") from error
     except AWAY as error:
-        raise TransientError(f"{type(error).__name__}: {error}") from error
+        raise TransientError(f"{type(error).__name__}: {str(error) or 'no answer in time'}") from error
 
 
 def _verdict(error: Exception, sqlstate: str) -> PoisonError | TransientError:

@@ -114,9 +114,11 @@ def _document(record: FeedRecord, original: bytes, profile: PlatformProfile | No
     change_type = _CHANGE_TYPES.get(record.change_type)
     if change_type is None:
         raise _Unusable("unknown_change_type", (_clean(record.change_type) or "")[:100])
+    if change_type is ChangeType.REMOVED:
+        return _Document(inner_id, change_type, b"{}", {})
     if len(original) > MAX_DATA_BYTES:
         raise _Unusable("too_large", f"{len(original)} bytes")
-    data = b"{}" if change_type is ChangeType.REMOVED else repaired(original)
+    data = repaired(original)
     if change_type is ChangeType.ADDED and profile is not None:
         reading = read_usual(data, profile)
         if reading is not None and reading.fields.inner_id == inner_id:
