@@ -61,7 +61,7 @@ async def test_a_request_id_of_the_client_is_kept_when_it_is_plain(sent: str, ta
         ("OPTIONS", "/status", 405, "Method not allowed"),
         ("GET", "/offers/unknown", 404, "Not found"),
         ("GET", "/offers/%00", 422, "Invalid parameters"),
-        ("GET", "/offers/" + "x" * 129, 422, "Invalid parameters"),
+        ("GET", "/offers/" + "x" * 201, 422, "Invalid parameters"),
         ("GET", "/offers?cursor=abc", 400, "Invalid cursor"),
         ("GET", "/offers?mark=%FF", 422, "Invalid parameters"),
         ("GET", "/offers?" + "&".join(f"a{n}=1" for n in range(70)), 422, "Invalid parameters"),
