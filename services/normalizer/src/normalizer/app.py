@@ -141,10 +141,13 @@ class App:
 
     async def replay_dead(self, wish: Wish) -> int:
         """Land the dead letters that are meant; 1 if some of them are no event even now."""
-        how = self._consumption()
+        how, clock = self._consumption(), SystemClock()
         async with self._store() as store:
+            diary = Diary(store, clock=clock)
+            landing = NotedLanding(self._lander(store), diary, clock=clock)
             try:
-                counts = await replay(how.nodes, wish, platforms=how.platforms, land=self._lander(store).land)
+                counts = await replay(how.nodes, wish, platforms=how.platforms, land=landing.land)
+                await diary.write()
             except TransientError as error:
                 _log.error(fields("Database does not answer", error=error))
                 return FAILED
