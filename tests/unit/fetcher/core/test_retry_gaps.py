@@ -52,6 +52,12 @@ async def test_a_gap_of_a_finished_run_is_fetched_under_that_run_and_closed() ->
     assert (operation.is_ok, operation.details) == (True, "che168: 2 of 2 missing pages fetched")
 
 
+async def test_a_single_page_is_worth_a_row_in_the_diary() -> None:
+    bench = await a_load_with_gaps(2)
+    await retried(bench)
+    assert bench.store.operations[-1].details == "che168: 1 of 1 missing pages fetched"
+
+
 async def test_gaps_of_several_runs_keep_their_versions() -> None:
     bench = await a_load_with_gaps(2)
     bench.upstream.start = 2000
@@ -202,5 +208,7 @@ async def test_a_lost_look_up_is_forgotten_as_it_is_made_anew_by_itself() -> Non
     old = bench.clock.now() - 2 * DAY
     bench.store.ledger["che168:lookup:7:c1"] = LedgerRow("c1", 7, "fetched", 1, fetched_at=old)
     bench.store.ledger["che168:lookup:8:c1"] = LedgerRow("c1", 8, "fetched", 1, fetched_at=bench.clock.now())
+    later = bench.clock.now() + timedelta(hours=1)
+    bench.store.ledger["che168:change:9:c1"] = LedgerRow("c1", 9, "landed", 1, fetched_at=later)
     await retried(bench)
     assert (bench.store.status_of(7), bench.store.status_of(8)) == ([], ["fetched"])
