@@ -31,6 +31,9 @@ from sandbox.stack import Stack, Vhost
 
 pytestmark = pytest.mark.integration
 
+CONNECTIONS = 2
+"""Of a consumer: one consumes, one publishes."""
+
 
 def make_queue_anew(stack: Stack, vhost: Vhost, **arguments: object) -> None:
     """Delete the queue and make it again, as an operator may do in the console."""
@@ -97,13 +100,13 @@ async def test_a_broker_that_falls_silent_is_no_stall(
     url = URL(vhost.urls["normalizer"])
     async with forwarding(url.port or 0) as proxy:
         through = str(url.with_port(proxy.port).update_query(heartbeat="1"))
-        async with consuming(vhost, database, url=through, stalled_after_s=0.2, publish_timeout_s=30.0) as consumer:
+        async with consuming(vhost, database, url=through, stalled_after_s=1.0, publish_timeout_s=30.0) as consumer:
             await queue.publish(*pages(1))
             await until(partial(rows.are, 20))
-            await CLOCK.sleep(0.3)
+            await CLOCK.sleep(1.1)  # from now on it asks every quarter of a second
             proxy.hold_up()
             accepted = proxy.accepted
-            await until(partial(is_connected_anew, proxy, accepted))
+            await until(partial(has_accepted, proxy, accepted + CONNECTIONS))
             proxy.let_flow()
             await queue.publish(*pages(1, first=2))
             await until(partial(rows.are, 40))
@@ -127,6 +130,6 @@ async def have_ended(tasks: "set[asyncio.Task[object]]") -> bool:
     return all(task.done() for task in tasks)
 
 
-async def is_connected_anew(proxy: Proxy, accepted: int) -> bool:
-    """Return whether somebody has connected since."""
-    return proxy.accepted > accepted
+async def has_accepted(proxy: Proxy, connections: int) -> bool:
+    """Return whether there have been so many connections."""
+    return proxy.accepted >= connections
