@@ -1,8 +1,10 @@
 """RabbitMQ: that this user gets in and may publish where it must, what exists, who consumes, and the policies."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -51,23 +53,43 @@ async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIter
             advice = "does it run, has the vhost been imported, and is RABBITMQ_URL right?"
             yield error("broker", f"{where}: {said(fault)}", advice)
             continue
-        async with connection:
+        async with _closing(connection, timeout_s):
             transport = connection.transport
             properties = transport.connection.server_properties if transport else {}
             yield ok("broker", f"{where}: RabbitMQ {_text(properties.get('version'))}")
             if not is_known:
-                async for line in _content(connection, unquote(parts.username or ""), template):
+                user = unquote(parts.username or "")
+                async for line in _content(connection, user, template, timeout_s=timeout_s):
                     yield line
             is_known = True
 
 
-async def _content(connection: AbstractConnection, user: str, template: Path) -> AsyncIterator[Line]:
+@asynccontextmanager
+async def _closing(connection: AbstractConnection, timeout_s: float) -> AsyncIterator[None]:
+    """Close at the end, without a word where the broker reads nothing any more, as during an alarm."""
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await connection.close()
+
+
+async def _content(
+    connection: AbstractConnection, user: str, template: Path, *, timeout_s: float
+) -> AsyncIterator[Line]:
     for name in topology.EXCHANGES:
         if not await _exists(connection, "exchange", name):
             yield error(f"exchange {name}", "is missing", IMPORT)
     for name in topology.QUEUES:
         yield await _queue(connection, name)
-    async for line in _rights(connection, user, template):
+    try:
+        async with asyncio.timeout(timeout_s):
+            lines = [line async for line in _rights(connection, user, template)]
+    except TimeoutError:
+        seen = f"not tried: the broker takes no message within {timeout_s:g} s"
+        lines = [warning("broker rights", seen, "end the alarm of its node, which holds publishers back")]
+    for line in lines:
         yield line
 
 
