@@ -143,7 +143,27 @@ def test_a_list_is_whole_when_as_many_came_as_the_shop_counts(
 ) -> None:
     shown = ShopList(MAIN)
     for number, (products, of, total) in enumerate(pages, start=1):
-        shown.add(ListPage([a_product() for _ in range(products)], {}, of, total), number)
+        shown.add(ListPage([a_product(f"{number}-{n}") for n in range(products)], {}, of, total), number)
+    assert shown.failure == failure
+
+
+@pytest.mark.parametrize(
+    ("second", "pages", "failure"),
+    [
+        (["1", "2"], 3, "on_main=true: page 2 of 3 shows nothing that was not there before"),
+        (["2", "1"], 3, "on_main=true: page 2 of 3 shows nothing that was not there before"),
+        (["2", "3"], 3, ""),
+        ([None], 3, ""),
+        (["2"], 2, ""),
+    ],
+    ids=["the same page", "another order", "one that moved and one more", "one without an identity", "a last page"],
+)
+def test_a_shop_that_sends_the_same_page_for_ever_is_not_read_for_ever(
+    second: list[str | None], pages: int, failure: str
+) -> None:
+    shown = ShopList(MAIN)
+    shown.add(ListPage([a_product("1"), a_product("2")], {}, pages, None), 1)
+    shown.add(ListPage([a_product(inner_id) for inner_id in second], {}, pages, None), 2)
     assert shown.failure == failure
 
 

@@ -235,6 +235,17 @@ async def test_a_list_with_pages_is_read_to_its_end() -> None:
     assert bench.said_of("added") == [LISTS_ID, "1", "3", "4", "5", "6", "7"]
 
 
+async def test_a_list_that_has_failed_is_not_read_on() -> None:
+    bench = Bench(shop=FakeShop([], ["3", "4", "5", "6", "7"], page_size=2))
+    bench.known.products = {"9": False}
+    page = bench.shop.page
+    bench.shop.page = lambda name, _: page(name, 1)  # type: ignore[assignment,method-assign]  # it ignores the number
+    outcome = await bench.sync()
+    assert outcome.errors == ["on_main=false: page 2 of 3 shows nothing that was not there before"]
+    assert len(bench.shop.asked) == 3
+    assert bench.removed == []
+
+
 async def test_a_page_that_fails_costs_only_what_follows_and_nothing_is_removed() -> None:
     bench = Bench(shop=FakeShop([], ["3", "4", "5", "6", "7"], page_size=2))
     bench.known.products = {"3": False, "6": False, "9": False}

@@ -101,12 +101,18 @@ class ShopList:
     products: list[Product] = field(default_factory=list)
     facts: Mapping[str, msgspec.Raw] = field(default_factory=dict)
     failure: str = ""
+    _known: set[str | None] = field(default_factory=set)
 
     def add(self, page: ListPage, number: int) -> None:
         """Take page `number`; what the shop tells of the whole list is checked at its last page."""
+        shown = {product.inner_id for product in page.products}
+        is_repeated = bool(shown) and shown <= self._known and number < page.pages
+        self._known |= inner_ids(page.products)
         self.products += page.products
         self.facts = self.facts or page.facts
-        if number < page.pages and not page.products:
+        if is_repeated:  # a shop that knows no pages sends its first one for ever; what moves may fill a last page
+            self.failure = f"{self.name}: page {number} of {page.pages} shows nothing that was not there before"
+        elif number < page.pages and not page.products:
             self.failure = f"{self.name}: page {number} of {page.pages} is empty"
         elif number >= page.pages and page.total is not None and len(self.products) < page.total:
             self.failure = f"{self.name}: {len(self.products):,} products came, the shop counts {page.total:,}"

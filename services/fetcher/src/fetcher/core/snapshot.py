@@ -190,7 +190,7 @@ class Snapshot:
             found.add(page, number)
             if page.notes:
                 _log.warning(fields(f"{what} repaired", shop=self._plan.shop, notes=page.notes))
-            number, pages = number + 1, page.pages if page.products else number
+            number, pages = number + 1, number if found.failure else page.pages
         if found.failure:
             _log.error("%s", found.failure)
         if twice := found.repeated():
