@@ -43,11 +43,12 @@ class Holdings:
             for platform, (active, total) in sorted(self.offers.items())
         ]
         if self.gaps_open:
-            said.append(("WARNING", f"{self.gaps_open} pages could not be fetched"))
+            said.append(("WARNING", f"{self.gaps_open} pages could not be fetched: make retry-gaps"))
         if self.unprocessed:
             said.append(("WARNING", f"{self.unprocessed} records are landed but not normalised: make normalize"))
         if self.quarantined:
-            said.append(("WARNING", f"{self.quarantined} records are in quarantine"))
+            look = "make psql, SELECT reason, count(*) FROM quarantine GROUP BY reason"
+            said.append(("WARNING", f"{self.quarantined} records are in quarantine: {look}"))
         return said
 
 
