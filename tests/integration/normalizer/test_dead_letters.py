@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 from tests.integration.normalizer.road import Queue, Rows, a_lander, consuming, opened_store, until
-from tests.integration.normalizer.test_consuming import pages
+from tests.integration.normalizer.test_consuming import holds, pages
 
 from common import topology
 from common.broker_nodes import Nodes
@@ -13,7 +13,7 @@ from common.events import encode
 from common.settings import DatabaseSettings
 from normalizer.core.errors import TransientError
 from normalizer.entrypoints.dead_letters import Wish, replay
-from sandbox.stack import Vhost
+from sandbox.stack import Stack, Vhost
 
 pytestmark = pytest.mark.integration
 
@@ -75,3 +75,22 @@ async def test_a_broker_that_is_away_is_one_clear_error() -> None:
 
     with pytest.raises(UnavailableError, match=r"broker 127\.0\.0\.1:1"):
         await replay(Nodes("amqp://user:secret@127.0.0.1:1/feedmill"), Wish(), platforms=KNOWN, land=land)
+
+
+async def test_dead_letters_that_nobody_takes_hold_up_no_page(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, stack: Stack
+) -> None:
+    console = stack.broker.management()
+    full = {"max-length": 1, "overflow": "reject-publish"}
+    console.put(
+        *("policies", vhost.name, "full"),
+        body={"pattern": f"^{topology.DEAD_QUEUE}$", "apply-to": "queues", "priority": 50, "definition": full},
+    )
+    for number in range(40):
+        await queue.publish_body(b"no page", message_id=str(number))
+    await queue.publish(*pages(30))
+    async with consuming(vhost, database):
+        await until(partial(rows.are, 600))
+        console.delete("policies", vhost.name, "full")
+        await until(partial(holds, queue, 40, topology.DEAD_QUEUE))
+    assert await queue.ready() == 0

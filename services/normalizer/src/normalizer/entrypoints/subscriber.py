@@ -143,7 +143,7 @@ class RawConsumer:
     async def _connected(self, stop: asyncio.Event) -> "_Session | None":
         warned = False
         while not stop.is_set():
-            session = _Session(self._how, self._handle, self._give_back, self._clock, self._metrics)
+            session = _Session(self._how, self._handle, self._clock, self._metrics)
             try:
                 with lost_if_given_up():
                     await unless(stop, session.start())
@@ -225,12 +225,10 @@ class _Session:
         outgoing: What publishes; the other connection takes deliveries and acknowledges them.
     """
 
-    def __init__(
-        self, how: Consumption, handle: Any, give_back: asyncio.Event, clock: Clock, metrics: ConsumerMetrics
-    ) -> None:
+    def __init__(self, how: Consumption, handle: Any, clock: Clock, metrics: ConsumerMetrics) -> None:
         self._how = how
         self._metrics = metrics
-        self._give_back = give_back
+        self._refused = False
         self._is_lost = False
         self._is_closing = False
         self._clock = clock
@@ -354,17 +352,29 @@ class _Session:
         await _acknowledge(message)
 
     async def _dead_lettered(self, message: AbstractIncomingMessage, error: InvalidEventError) -> bool:
-        """Publish a copy with its reason; False: it was not confirmed, and the message stays unacknowledged."""
-        try:
-            await self.outgoing.bury(message, error)
-        except BROKER_ERRORS as failure:
-            _log.warning(fields("Dead letter not confirmed, message given back", error=failure))
-            self._give_back.set()
-            return False
+        """Publish a copy with its reason until it is confirmed; False: the delivery is over before, and comes again.
+
+        Meanwhile it waits here, and pages pass it by: dead letters that nobody takes hold up nobody else.
+        """
+        while not await self._buried(message, error):
+            await self._clock.sleep(self._how.reconnect_interval_s)
+            if self._is_closing or message.channel.is_closed:
+                return False
         self._metrics.dead_lettered(error.reason)
         _log.error(
             fields("Message dead-lettered", reason=error.reason, detail=error.detail, message_id=message.message_id)
         )
+        return True
+
+    async def _buried(self, message: AbstractIncomingMessage, error: InvalidEventError) -> bool:
+        try:
+            await self.outgoing.bury(message, error)
+        except BROKER_ERRORS as failure:
+            if not self._refused:
+                _log.warning(fields("Dead letters not confirmed, holding them", error=said(failure)))
+            self._refused = True
+            return False
+        self._refused = False
         return True
 
 
