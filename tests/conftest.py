@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 from tests.kinds import pytest_collection_modifyitems, pytest_terminal_summary
 from tests.lent import connected
@@ -47,6 +48,12 @@ END $$
 
 __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]
 """Hooks: pytest looks for them here."""
+
+
+def pytest_configure() -> None:
+    """Let no property fail because the machine stood still for a moment."""
+    settings.register_profile("feedmill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("feedmill")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

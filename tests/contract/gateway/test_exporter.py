@@ -143,7 +143,7 @@ filters = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(offers, max_size=12), chosen=filters)
 async def test_any_filter_exports_what_the_model_lists(
     database: Database,

@@ -202,7 +202,7 @@ parameter_sets = st.fixed_dictionaries(
 ).filter(holds_something)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=lists, parameters=parameter_sets)
 async def test_any_list_read_page_by_page_is_the_one_of_the_model(
     real_reader: Filled, rows: list[dict[str, Any]], parameters: dict[str, object]

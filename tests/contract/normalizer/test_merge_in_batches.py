@@ -42,7 +42,7 @@ def cut(messages: list[PageFetched], borders: list[int]) -> list[list[PageFetche
     return [messages[start:end] for start, end in zip([0, *ends], [*ends, len(messages)], strict=True)]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(histories(), min_size=1, max_size=4), st.lists(st.integers(0, 60), max_size=6), st.data())
 async def test_any_order_duplication_and_cut_into_batches_ends_in_the_oracles_rows(
     shelf: Shelf, numbers: Numbers, offers: list[list[Event]], borders: list[int], data: st.DataObject

@@ -100,7 +100,7 @@ def check(seen: Sequence[str], before: Sequence[str]) -> None:
     assert [number for number in seen if number.startswith("still")] == [n for n in before if n.startswith("still")]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     sort=st.sampled_from(list(Sort)),
     filters=st.sampled_from(FILTERS),

@@ -134,7 +134,7 @@ SHAPES = st.dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(SHAPES | st.builds(json.dumps, SHAPES))
 def test_no_shape_raises(configuration: Any) -> None:
     for value in read(configuration, "1").values():

@@ -16,7 +16,7 @@ from normalizer.core.merge import RawRow, Update, is_shell, merge, split
 @pytest.fixture
 def laws(request: pytest.FixtureRequest) -> settings:
     """How many examples a law is tried with."""
-    return settings(max_examples=request.config.getoption("--merge-examples"), deadline=None)
+    return settings(max_examples=request.config.getoption("--merge-examples"))
 
 
 def an_update(event: Event) -> Update:

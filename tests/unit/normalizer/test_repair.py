@@ -50,7 +50,7 @@ PIECES = st.sampled_from(["\x00", "\ud800", "\udc00", "\ud83d\ude00", "\\", "u00
 TEXTS = st.lists(PIECES | st.characters(), max_size=12).map("".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(TEXTS, TEXTS)
 def test_the_result_holds_nothing_that_postgresql_refuses_and_reads_as_the_same_text_but_for_that(
     key: str, value: str
@@ -64,14 +64,14 @@ def in_utf16(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")))
 def test_text_without_such_escapes_is_the_same_object(text: str) -> None:
     data = json.dumps(text, ensure_ascii=True).encode()
     assert repaired(data) is data
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TEXTS)
 def test_what_was_repaired_needs_no_repair(text: str) -> None:
     once = repaired(json.dumps(text).encode())

@@ -202,7 +202,7 @@ def test_images_come_as_array_as_json_text_or_as_one_address(value: Any, expecte
     assert values.urls(value) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text() | st.integers() | st.floats() | st.text("0123456789.,eE+- 万", max_size=20))
 def test_no_scalar_raises(value: Any) -> None:
     for how in (values.text, values.name, values.number, values.boolean, values.day, values.url, values.urls):

@@ -182,7 +182,7 @@ async def test_places_are_bounded_and_come_back() -> None:
     await stage.close()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     steps=st.lists(st.one_of(st.integers(1, 30), st.sampled_from(["join", "second", "block", "go"])), max_size=30),
     start=st.integers(0, 40),
