@@ -131,7 +131,7 @@ class _Reader:
 
     def read(self, name: str, how: Callable[[Any], Any]) -> Any:
         value = getattr(self.fields, name)
-        if value is None:
+        if value is None or value == "":  # as most powers are
             return None
         found = how(value)
         if found is None and values.is_said(value):
