@@ -18,6 +18,7 @@ from tests.lent import connected
 from common import topology
 from common.events import decode
 from common.settings import DatabaseSettings
+from fetcher.core.errors import KEY_REFUSED
 from sandbox.stack import Stack, Vhost
 
 pytestmark = pytest.mark.integration
@@ -153,7 +154,7 @@ async def test_kill_9_anywhere_loses_nothing(make: Make) -> None:
         pytest.param(
             [{"kind": "status", "code": 401, "endpoint": "offers", "position": 3, "times": None}],
             {},
-            "[ERROR] che168: page 3: http_401: status 401; the source refuses our key: put a right one into the settings, and start again",
+            f"[ERROR] che168: page 3: http_401: status 401; {KEY_REFUSED}",
             id="401",
         ),
         pytest.param(
