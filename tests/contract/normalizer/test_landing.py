@@ -204,6 +204,7 @@ async def test_what_postgresql_refuses_is_quarantined_and_its_neighbours_commit(
     counts = await lander.land(pages)
     assert (counts["inserted"], counts["quarantined"]) == (200 - len(places), len(places))
     assert watched.transactions <= 3
+    assert sum(page.quarantined for page in (await shelf.pages()).values()) == len(places)
     before = await shelf.raw()
     assert len(before) == len(await shelf.listed()) == len(await shelf.changes()) == 200 - len(places)
     assert all(row.processed for row in before.values())
@@ -214,6 +215,12 @@ async def test_what_postgresql_refuses_is_quarantined_and_its_neighbours_commit(
     assert len(kept) == len(places)
     assert await shelf.raw() == before
     await assert_accounted_for(shelf)
+
+
+async def test_the_original_of_a_repaired_record_is_kept_beside_a_poison_as_well(shelf: Shelf) -> None:
+    await a_lander(shelf.store).land([a_page([a_record("1", rb'{"inner_id":"1","a":"\u0000"}'), refused("2")])])
+    kept = {(item.inner_id, item.reason) for item in await shelf.quarantine()}
+    assert kept == {("1", "repaired"), ("2", "refused")}
 
 
 async def test_a_refused_change_leaves_the_row_as_it_was(shelf: Shelf) -> None:

@@ -71,6 +71,20 @@ async def test_a_batch_is_due_after_the_linger_and_not_before() -> None:
     assert landing.batches == [("alone",)]
 
 
+async def test_the_linger_counts_from_the_first_message_however_many_follow() -> None:
+    landing, clock = Landing(), VirtualClock(auto_advance=False)
+    collector = a_collector(landing, clock)
+    first = asyncio.create_task(collector.add("first", weight=1))
+    await settle()
+    await clock.advance(0.3)
+    second = asyncio.create_task(collector.add("second", weight=1))
+    await settle()
+    await clock.advance(0.3)
+    await settle()
+    assert landing.batches == [("first", "second")]
+    await asyncio.gather(first, second)
+
+
 async def test_a_message_is_never_cut_in_two() -> None:
     landing, clock = Landing(), VirtualClock(auto_advance=False)
     collector = a_collector(landing, clock)
