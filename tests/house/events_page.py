@@ -149,7 +149,7 @@ def _fields(struct: type[msgspec.Struct]) -> Iterator[str]:
     yield "| field | type | if absent | meaning |"
     yield "|---|---|---|---|"
     for field in msgspec.structs.fields(struct):
-        absent = "refused" if field.required else f"`{_plain(field.default)}`"
+        absent = "refused" if field.required else _plain(field.default)
         yield f"| `{field.name}` | {type_name(hints[field.name])} | {absent} | {meanings[field.name]} |"
 
 
@@ -171,7 +171,7 @@ def type_name(hint: Any) -> str:
     if typing.get_origin(hint) is Annotated:
         return type_name(typing.get_args(hint)[0])
     if isinstance(hint, types.UnionType):
-        return " or ".join(type_name(part) for part in typing.get_args(hint))
+        return " or ".join(type_name(part) for part in typing.get_args(hint) if part is not msgspec.UnsetType)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return ", ".join(f"`{value}`" for value in hint)
     return TYPES[hint]
@@ -191,7 +191,9 @@ def _values(values: type[StrEnum]) -> Iterator[str]:
 
 
 def _plain(value: object) -> str:
-    return bytes(value).decode() if isinstance(value, msgspec.Raw) else msgspec.json.encode(value).decode()
+    if value is msgspec.UNSET:
+        return "as a rule"
+    return f"`{bytes(value if isinstance(value, msgspec.Raw) else msgspec.json.encode(value)).decode()}`"
 
 
 def example() -> PageFetched:

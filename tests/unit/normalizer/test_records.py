@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from common.events import ChangeType, FeedRecord, PageKind
 from common.testing.pages import FETCHED_AT, a_change, a_page, a_record, a_removal
@@ -82,6 +83,14 @@ def test_a_repaired_record_is_a_row_and_its_original_is_kept() -> None:
     (kept,) = result.repaired
     assert (kept.reason, kept.inner_id, kept.index, kept.body) == ("repaired", "7", 0, original)
     assert result.rejected == []
+
+
+def test_what_the_fetcher_has_repaired_is_kept_as_it_came_once() -> None:
+    came = '{"inner_id":"7","price":NaN,"mark":"A\\u0000B"}'
+    record = replace(a_record("7", rb'{"inner_id":"7","price":"NaN","mark":"A\u0000B"}'), original=came)
+    result = reading(record)
+    assert [update.data for _, update in result.updates] == [rb'{"inner_id":"7","price":"NaN","mark":"A\ufffdB"}']
+    assert [(kept.reason, kept.body) for kept in result.repaired] == [("repaired", came.encode())]
 
 
 def test_data_without_anything_to_repair_is_taken_byte_for_byte() -> None:

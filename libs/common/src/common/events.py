@@ -82,6 +82,8 @@ class FeedRecord(msgspec.Struct, frozen=True, gc=False):
         source_id: The upstream's own row or event id, as text.
         source_created_at: The upstream's time as it was written, with its offset.
         data: The record's JSON, byte for byte; `null` where the upstream gave none.
+        original: `data` as it came, where the fetcher had to repair it to read it (NaN, control characters, lone
+            surrogates); otherwise absent.
     """
 
     inner_id: str | None
@@ -90,6 +92,7 @@ class FeedRecord(msgspec.Struct, frozen=True, gc=False):
     source_id: str | None = None
     source_created_at: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"null")
+    original: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class PageFetched(msgspec.Struct, frozen=True, gc=False):

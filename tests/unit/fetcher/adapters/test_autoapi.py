@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
-from common.events import ChangeId, InnerId
+from common.events import ChangeId, InnerId, PageKind, decode, encode
 from fetcher.adapters.autoapi import read_change_id, read_changes, read_offer, read_offers
 from fetcher.core.errors import Cause, UpstreamError
-from fetcher.core.feed import UpstreamPage
+from fetcher.core.feed import UpstreamPage, events_of
 
 pytestmark = pytest.mark.unit
 
@@ -158,6 +159,38 @@ def test_what_is_almost_json_is_repaired_and_noted(data: bytes, kept: bytes, not
     page = read(body(b'{"inner_id":"1","change_type":"added","data":' + data + b"}"))
     assert bytes(page.rows[0].data) == kept
     assert page.notes == notes
+
+
+def an_offer(inner_id: str, data: bytes) -> bytes:
+    """Return a row."""
+    return b'{"inner_id":"' + inner_id.encode() + b'","change_type":"added", "data" : ' + data + b' ,"id":1}'
+
+
+SOUND, FLAWED = b'{"t":"], {\\" \\ufffd","n":[1,{"a":[]}]}', '{"price":NaN,"t":"宝\n马\\ud800"}'.encode()
+
+
+def test_what_had_to_be_repaired_is_kept_as_it_came_beside_its_row_and_no_other() -> None:
+    rows = read(body(an_offer("1", SOUND), an_offer("2", FLAWED), b"[]", an_offer("3", SOUND))).rows
+    assert [row.original for row in rows] == [UNSET, FLAWED.decode(), UNSET, UNSET]
+    (event,) = events_of(
+        read(body(an_offer("2", FLAWED))), platform="p", run_id="r", kind=PageKind.PAGE, seq=lambda _: 1
+    )
+    assert [record.original for record in decode(encode(event)).records] == [FLAWED.decode()]
+
+
+def test_the_same_holds_for_changes_and_for_a_single_offer() -> None:
+    rows = body(an_offer("1", FLAWED), meta=b'{"next_change_id":9}')
+    assert [row.original for row in read_changes(rows, ChangeId(1), fetched_at=NOW).rows] == [FLAWED.decode()]
+    flat = b'{"inner_id":"1","price":NaN}'
+    assert read_offer(flat, InnerId("1")).original == flat.decode()
+    assert read_offer(an_offer("1", FLAWED), InnerId("1")).original == FLAWED.decode()
+    assert read_offer(an_offer("1", SOUND), InnerId("1")).original is UNSET
+
+
+def test_a_page_without_flaws_carries_nothing_twice() -> None:
+    page = read(body(an_offer("1", SOUND)))
+    assert page.rows[0].original is UNSET
+    assert b"original" not in encode(events_of(page, platform="p", run_id="r", kind=PageKind.PAGE, seq=lambda _: 1)[0])
 
 
 def test_gbk_bytes_are_read() -> None:

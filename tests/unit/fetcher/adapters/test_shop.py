@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from msgspec import UNSET
 
 from fetcher.adapters.shop import read_list
 from fetcher.core.errors import Cause, UpstreamError
+from fetcher.core.shop import product_row
 
 pytestmark = pytest.mark.unit
 
@@ -107,3 +109,11 @@ def test_an_odd_number_does_not_cost_the_list() -> None:
     page = read_list(b'\xef\xbb\xbf{"status":"OK","products":[{"Product_ID":1,"discount":NaN}]}', 1)
     assert [product.inner_id for product in page.products] == ["1"]
     assert page.notes == "not_a_number × 1"
+
+
+def test_a_product_that_had_to_be_repaired_is_kept_as_it_came() -> None:
+    sound, flawed = b'{"Product_ID":1,"Name":"[{"}', b'{"Product_ID":2,"Price":NaN}'
+    body = b'{"status":"ok","products":[' + sound + b" , " + flawed + b"]}"
+    products = read_list(body, 1).products
+    assert [product.original for product in products] == [UNSET, flawed.decode()]
+    assert [product_row(product).original for product in products] == [UNSET, flawed.decode()]

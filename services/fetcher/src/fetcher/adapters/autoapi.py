@@ -7,11 +7,12 @@ from http import HTTPStatus
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from common.clock import Clock
 from common.events import ChangeId, ChangeType, InnerId, Version
-from fetcher.adapters.json_body import decoded, mended
-from fetcher.adapters.json_repair import as_utf8
+from fetcher.adapters.json_body import as_it_came, decoded, mended
+from fetcher.adapters.json_repair import as_utf8, elements, members
 from fetcher.core.errors import READ_ANEW, Cause, UpstreamError
 from fetcher.core.feed import SourceRow, UpstreamPage, event_id
 
@@ -132,7 +133,7 @@ class AutoApi:
             UpstreamError: The answer cannot be used.
         """
         body = await self._http.get("/filters", {})
-        return mended(_object, body)[0][0]
+        return mended(_object, body).value[0]
 
 
 def read_change_id(body: bytes) -> ChangeId:
@@ -156,9 +157,9 @@ def read_offers(body: bytes, page: int, *, fetched_at: datetime) -> UpstreamPage
     Raises:
         UpstreamError: No JSON; no list `result`; or a `meta.next_page` that is neither null nor the page after.
     """
-    (meta, rows), notes = mended(partial(_page, _offers, _odd_offers), body)
+    (meta, rows), notes, original = mended(partial(_page, _offers, _odd_offers), body)
     _check(meta, page)
-    return UpstreamPage(page, meta.next_page, rows, fetched_at, notes)
+    return UpstreamPage(page, meta.next_page, _with_originals(rows, original), fetched_at, notes)
 
 
 def read_changes(body: bytes, change_id: ChangeId, *, fetched_at: datetime) -> UpstreamPage:
@@ -171,14 +172,14 @@ def read_changes(body: bytes, change_id: ChangeId, *, fetched_at: datetime) -> U
     Raises:
         UpstreamError: No JSON; no list `result` or no `meta`; or rows under a cursor that does not grow.
     """
-    (meta, rows), notes = mended(partial(_page, _changes, _odd_changes), body)
+    (meta, rows), notes, original = mended(partial(_page, _changes, _odd_changes), body)
     following = meta.next_change_id if rows else None
     if following is not None and following <= change_id:
         raise UpstreamError(Cause.STALLED, f"next_change_id {following} after {change_id}")
     after_last = max((number for number in map(event_id, rows) if number is not None), default=-1) + 1
     if following is not None and change_id < after_last < following:
         following = after_last
-    return UpstreamPage(change_id, following, rows, fetched_at, notes)
+    return UpstreamPage(change_id, following, _with_originals(rows, original), fetched_at, notes)
 
 
 def read_offer(body: bytes, inner_id: InnerId) -> SourceRow:
@@ -187,12 +188,13 @@ def read_offer(body: bytes, inner_id: InnerId) -> SourceRow:
     Raises:
         UpstreamError: No JSON; no object; or not about `inner_id`.
     """
-    (whole, outer), _ = mended(_object, body)
+    (whole, outer), _, original = mended(_object, body)
     data, inner = (outer["data"], _object(outer["data"])[1]) if "data" in outer else (msgspec.Raw(whole), {})
     named = {_text(_value(fields, "inner_id")) for fields in (outer, inner) if "inner_id" in fields}
     if named != {inner_id}:
         raise UpstreamError(Cause.WRONG_SHAPE, "the answer is not about this offer")
-    return SourceRow(inner_id, ChangeType.ADDED, None, None, data)
+    said = None if original is None else members(original).get("data", original)
+    return SourceRow(inner_id, ChangeType.ADDED, None, None, data, as_it_came(said))
 
 
 def _object(body: bytes | msgspec.Raw) -> tuple[bytes, dict[str, msgspec.Raw]]:
@@ -214,6 +216,15 @@ def _page(
         SourceRow(_text(row.inner_id), row.change_type, _text(row.id), row.created_at, row.data)
         for row in answer.result
     ]
+
+
+def _with_originals(rows: list[SourceRow], body: bytes | None) -> list[SourceRow]:
+    """Give each row whose data had to be repaired that data as it came in a body."""
+    cut = elements(members(body).get("result", b"")) if body is not None else []
+    if len(cut) != len(rows):
+        return rows
+    said = (members(row).get("data") for row in cut)
+    return [replace(row, original=as_it_came(data)) for row, data in zip(rows, said, strict=True)]
 
 
 def _check(meta: _Meta, page: int) -> None:

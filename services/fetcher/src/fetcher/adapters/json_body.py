@@ -1,7 +1,7 @@
 """Reading a body as JSON: what is almost JSON is mended, and what cannot be read becomes an UpstreamError."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,8 +11,21 @@ from fetcher.core.errors import Cause, UpstreamError
 T = TypeVar("T")
 
 
-def mended(read: Callable[[bytes], T], body: bytes) -> tuple[T, str]:
-    """Return what `read` makes of a body, and a note of what had to be repaired for it, empty as a rule.
+class Mended(NamedTuple, Generic[T]):
+    """What was read of a body.
+
+    Attributes:
+        notes: What had to be repaired for it, for people; empty as a rule.
+        original: The body with its flaws, as UTF-8, where some had to be repaired.
+    """
+
+    value: T
+    notes: str = ""
+    original: bytes | None = None
+
+
+def mended(read: Callable[[bytes], T], body: bytes) -> Mended[T]:
+    """Return what `read` makes of a body, repaired where that is needed to read it.
 
     Args:
         read: Takes UTF-8; raises UpstreamError, with NOT_JSON where a repair may help.
@@ -23,12 +36,17 @@ def mended(read: Callable[[bytes], T], body: bytes) -> tuple[T, str]:
     """
     body, notes = as_utf8(body)
     try:
-        return read(body), notes
+        return Mended(read(body), notes)
     except UpstreamError as error:
         if error.cause is not Cause.NOT_JSON:
             raise
-    body, flaws = repaired(body)
-    return read(body), "; ".join(filter(None, (notes, flaws)))
+    readable, flaws = repaired(body)
+    return Mended(read(readable), "; ".join(filter(None, (notes, flaws))), body)
+
+
+def as_it_came(data: bytes | None) -> str | msgspec.UnsetType:
+    """Return the data of a record as text where it has flaws that had to be repaired."""
+    return data.decode() if data is not None and repaired(data)[1] else msgspec.UNSET
 
 
 def decoded(decode: Callable[[bytes], T], body: bytes) -> T:

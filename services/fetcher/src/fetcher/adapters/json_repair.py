@@ -16,6 +16,8 @@ _FLAW = re.compile(
     re.DOTALL,
 )
 _LONE_LENGTH: Final = 6
+_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
+_MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*:\s*(.*)', re.DOTALL)
 
 
 def as_utf8(body: bytes) -> tuple[bytes, str]:
@@ -65,3 +67,26 @@ def repaired(body: bytes) -> tuple[bytes, str]:
 
     mended = _TOKEN.sub(mend_token, body)
     return mended, ", ".join(f"{name} × {count}" for name, count in sorted(counts.items()))
+
+
+def elements(body: bytes) -> list[bytes]:
+    """Cut what is almost a JSON array into its elements as they came; of an object these are its members."""
+    found, depth, begin = [], 0, 0
+    for piece in _PIECE.finditer(body):
+        token = piece.group()
+        if token in {b"[", b"{"}:
+            depth += 1
+            begin = piece.end() if depth == 1 else begin
+        elif (token == b"," and depth == 1) or (token in {b"]", b"}"} and depth == 1):
+            found.append(body[begin : piece.start()].strip())
+            begin = piece.end()
+        depth -= token in {b"]", b"}"}
+    return [element for element in found if element]
+
+
+def members(body: bytes) -> dict[str, bytes]:
+    """Cut what is almost a JSON object into key → value as they came; nothing of anything else."""
+    if not body.lstrip().startswith(b"{"):
+        return {}
+    found = filter(None, map(_MEMBER.match, elements(body)))
+    return {member[1].decode("utf-8", "replace"): member[2] for member in found}

@@ -1,12 +1,14 @@
 """A shop's two lists over HTTP (UPSTREAMS §3): `?on_main=true` and `?on_main=false`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from common.events import LISTS_ID
 from fetcher.adapters.autoapi import Http
-from fetcher.adapters.json_body import decoded, mended
+from fetcher.adapters.json_body import as_it_came, decoded, mended
+from fetcher.adapters.json_repair import elements, members
 from fetcher.core.errors import Cause, UpstreamError
 from fetcher.core.shop import ListName, ListPage, Product
 
@@ -76,11 +78,14 @@ def read_list(body: bytes, number: int) -> ListPage:
         body.decode("utf-8")
     except UnicodeDecodeError:  # a guess, as for a Chinese upstream, could garble every name
         raise UpstreamError(Cause.BAD_ENCODING, "not UTF-8") from None
-    (found, facts), notes = mended(_read, body)
+    (found, facts), notes, original = mended(_read, body)
     pagination = found.pagination or _Pagination(total_pages=1)
     if pagination.current_page not in {None, number}:
         raise UpstreamError(Cause.WRONG_SHAPE, "the answer is another page")
-    products = [_listed(raw) for raw in found.products]
+    said: Sequence[bytes | None] = elements(members(original).get("products", b"")) if original is not None else []
+    if len(said) != len(found.products):
+        said = [None] * len(found.products)
+    products = [_listed(raw, as_it_came(data)) for raw, data in zip(found.products, said, strict=True)]
     return ListPage(products, facts, pagination.total_pages, pagination.total_products, notes)
 
 
@@ -93,13 +98,13 @@ def _read(body: bytes) -> tuple[_List, dict[str, msgspec.Raw]]:
     return decoded(_list.decode, body), facts
 
 
-def _listed(raw: msgspec.Raw) -> Product:
+def _listed(raw: msgspec.Raw, original: str | msgspec.UnsetType) -> Product:
     try:
         product = _product.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Product(None, None, None, raw)
+        return Product(None, None, None, raw, original)
     created_at = product.created_at if isinstance(product.created_at, str) else None
-    return Product(_identity(product.product_id), read_on_main(product.on_main), created_at, raw)
+    return Product(_identity(product.product_id), read_on_main(product.on_main), created_at, raw, original)
 
 
 def _identity(value: object) -> str | None:

@@ -18,13 +18,18 @@ _ID_DIGITS: Final = 18
 
 
 class SourceRow(msgspec.Struct, frozen=True, gc=False):
-    """One row as the upstream gave it; every field but `data` is text or absent."""
+    """One row as the upstream gave it; every field but `data` is text or absent.
+
+    Attributes:
+        original: `data` as it came, where it had to be repaired to be read.
+    """
 
     inner_id: str | None
     change_type: str
     source_id: str | None
     created_at: str | None
     data: msgspec.Raw
+    original: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ def _record(row: SourceRow, seq: int) -> FeedRecord:
         source_id=row.source_id,
         source_created_at=row.created_at,
         data=row.data,
+        original=row.original,
     )
 
 
@@ -114,5 +120,5 @@ def _slices(records: list[FeedRecord]) -> Iterator[list[FeedRecord]]:
 
 
 def _size(record: FeedRecord) -> int:
-    texts = (record.inner_id, record.change_type, record.source_id, record.source_created_at)
+    texts = (record.inner_id, record.change_type, record.source_id, record.source_created_at, record.original or "")
     return _RECORD_BYTES + len(memoryview(record.data)) + 6 * sum(len(text or "") for text in texts)

@@ -35,12 +35,14 @@ class Product(msgspec.Struct, frozen=True, gc=False):
         on_main: What it says of itself; None: nothing that can be read.
         created_at: When the shop made it, as it was written.
         data: Its JSON, byte for byte.
+        original: The same as it came, where it had to be repaired to be read.
     """
 
     inner_id: str | None
     on_main: bool | None
     created_at: str | None
     data: msgspec.Raw
+    original: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,8 @@ def lists_row(facts: Mapping[str, msgspec.Raw]) -> SourceRow:
 
 def product_row(product: Product) -> SourceRow:
     """Return the row of a product on sale."""
-    return SourceRow(product.inner_id, ChangeType.ADDED.value, None, product.created_at, product.data)
+    added = ChangeType.ADDED.value
+    return SourceRow(product.inner_id, added, None, product.created_at, product.data, product.original)
 
 
 def slices(rows: Sequence[SourceRow]) -> Iterator[Sequence[SourceRow]]:

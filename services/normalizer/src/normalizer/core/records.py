@@ -85,9 +85,11 @@ def read(page: PageFetched, profiles: Profiles) -> ReadPage:
             result.drift.update(unknown_keys(page.platform, document.fields.keys() - known))
         if update.fields:
             result.drift.update(Drift(page.platform, *loser) for loser in _overruled(update))
-        if update.data != original and update.change_type is not ChangeType.REMOVED:
-            detail = "NUL or lone surrogate replaced by U+FFFD"
-            result.repaired.append(_reject(page, index, record, "repaired", detail, original))
+        if update.change_type is not ChangeType.REMOVED:
+            flawed = record.original.encode() if record.original else original
+            if update.data != flawed:
+                detail = "what jsonb cannot hold was repaired: NUL, lone surrogate, NaN, control character"
+                result.repaired.append(_reject(page, index, record, "repaired", detail, flawed))
     return result
 
 
