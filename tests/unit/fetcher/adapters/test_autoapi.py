@@ -187,6 +187,11 @@ def test_the_same_holds_for_changes_and_for_a_single_offer() -> None:
     assert read_offer(an_offer("1", SOUND), InnerId("1")).original is UNSET
 
 
+def test_rows_that_cannot_be_told_apart_in_what_came_are_read_all_the_same() -> None:
+    page = read(body(an_offer("1", FLAWED)).replace(b'"result"', b'"\\u0072esult"'))
+    assert [(row.inner_id, row.original) for row in page.rows] == [("1", UNSET)]
+
+
 def test_a_page_without_flaws_carries_nothing_twice() -> None:
     page = read(body(an_offer("1", SOUND)))
     assert page.rows[0].original is UNSET

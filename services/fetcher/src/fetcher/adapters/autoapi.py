@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from common.clock import Clock
 from common.events import ChangeId, ChangeType, InnerId, Version
-from fetcher.adapters.json_body import as_it_came, decoded, mended
-from fetcher.adapters.json_repair import as_utf8, elements, members
+from fetcher.adapters.json_body import as_it_came, decoded, mended, rows_as_they_came
+from fetcher.adapters.json_repair import as_utf8, members
 from fetcher.core.errors import READ_ANEW, Cause, UpstreamError
 from fetcher.core.feed import SourceRow, UpstreamPage, event_id
 
@@ -220,11 +220,10 @@ def _page(
 
 def _with_originals(rows: list[SourceRow], body: bytes | None) -> list[SourceRow]:
     """Give each row whose data had to be repaired that data as it came in a body."""
-    cut = elements(members(body).get("result", b"")) if body is not None else []
-    if len(cut) != len(rows):
+    if body is None:
         return rows
-    said = (members(row).get("data") for row in cut)
-    return [replace(row, original=as_it_came(data)) for row, data in zip(rows, said, strict=True)]
+    came = (members(row or b"").get("data") for row in rows_as_they_came(body, "result", len(rows)))
+    return [replace(row, original=as_it_came(data)) for row, data in zip(rows, came, strict=True)]
 
 
 def _check(meta: _Meta, page: int) -> None:

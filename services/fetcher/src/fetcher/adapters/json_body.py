@@ -5,7 +5,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from fetcher.adapters.json_repair import as_utf8, repaired
+from fetcher.adapters.json_repair import as_utf8, elements, members, repaired
 from fetcher.core.errors import Cause, UpstreamError
 
 T = TypeVar("T")
@@ -42,6 +42,18 @@ def mended(read: Callable[[bytes], T], body: bytes) -> Mended[T]:
             raise
     readable, flaws = repaired(body)
     return Mended(read(readable), "; ".join(filter(None, (notes, flaws))), body)
+
+
+def rows_as_they_came(original: bytes | None, name: str, count: int) -> list[bytes | None]:
+    """Return the rows of a body as they came; None for each where nothing was repaired, or other rows are found.
+
+    Args:
+        original: As `Mended` has it.
+        name: The key of their array in the outermost object.
+        count: How many there are to be.
+    """
+    found: list[bytes | None] = [] if original is None else [*elements(members(original).get(name, b""))]
+    return found if len(found) == count else [None] * count
 
 
 def as_it_came(data: bytes | None) -> str | msgspec.UnsetType:

@@ -1,14 +1,12 @@
 """A shop's two lists over HTTP (UPSTREAMS §3): `?on_main=true` and `?on_main=false`."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from common.events import LISTS_ID
 from fetcher.adapters.autoapi import Http
-from fetcher.adapters.json_body import as_it_came, decoded, mended
-from fetcher.adapters.json_repair import elements, members
+from fetcher.adapters.json_body import as_it_came, decoded, mended, rows_as_they_came
 from fetcher.core.errors import Cause, UpstreamError
 from fetcher.core.shop import ListName, ListPage, Product
 
@@ -82,10 +80,8 @@ def read_list(body: bytes, number: int) -> ListPage:
     pagination = found.pagination or _Pagination(total_pages=1)
     if pagination.current_page not in {None, number}:
         raise UpstreamError(Cause.WRONG_SHAPE, "the answer is another page")
-    said: Sequence[bytes | None] = elements(members(original).get("products", b"")) if original is not None else []
-    if len(said) != len(found.products):
-        said = [None] * len(found.products)
-    products = [_listed(raw, as_it_came(data)) for raw, data in zip(found.products, said, strict=True)]
+    came = rows_as_they_came(original, "products", len(found.products))
+    products = [_listed(raw, as_it_came(data)) for raw, data in zip(found.products, came, strict=True)]
     return ListPage(products, facts, pagination.total_pages, pagination.total_products, notes)
 
 
