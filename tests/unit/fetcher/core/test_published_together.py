@@ -72,6 +72,14 @@ async def finished(bench: LoadBench) -> Outcome:
     return await task
 
 
+async def begun(bench: LoadBench) -> "asyncio.Task[Outcome]":
+    """Let a load read some seven pages, and return it."""
+    task = asyncio.create_task(bench.load())
+    for _ in range(7):
+        await bench.clock.advance(STEP_S)
+    return task
+
+
 async def test_pages_that_come_faster_than_the_interval_go_out_together_and_in_order() -> None:
     bench = a_bench(20, page_takes_s=0.01)
     assert (await finished(bench)).ending is Ending.DONE
@@ -143,9 +151,7 @@ async def test_a_message_that_no_queue_takes_is_told_at_once_however_long_the_ne
 
 async def test_stop_publishes_and_saves_what_was_read() -> None:
     bench = a_bench(20, page_takes_s=0.01)
-    task = asyncio.create_task(bench.load())
-    for _ in range(7):
-        await bench.clock.advance(STEP_S)
+    task = await begun(bench)
     bench.stop.set()
     while not task.done():
         await bench.clock.advance(STEP_S)
@@ -157,9 +163,7 @@ async def test_stop_publishes_and_saves_what_was_read() -> None:
 async def test_a_walk_that_is_cut_off_while_the_broker_is_silent_ends_and_goes_on_later() -> None:
     bench = a_bench(20, page_takes_s=0.01)
     publisher_of(bench).takes_s = 3600.0
-    task = asyncio.create_task(bench.load())
-    for _ in range(7):
-        await bench.clock.advance(STEP_S)
+    task = await begun(bench)
     bench.stop.set()
     for _ in range(10):
         await bench.clock.advance(1.0)
@@ -176,9 +180,7 @@ async def test_a_walk_that_is_cut_off_while_the_broker_is_silent_ends_and_goes_o
 async def test_a_walk_that_is_cancelled_leaves_nothing_behind_that_goes_on() -> None:
     bench = a_bench(20, page_takes_s=0.01)
     publisher_of(bench).takes_s = 3600.0
-    task = asyncio.create_task(bench.load())
-    for _ in range(7):
-        await bench.clock.advance(STEP_S)
+    task = await begun(bench)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
