@@ -57,7 +57,6 @@ class Outgoing:
             reconnect_interval=reconnect_interval_s,
             logger=None,
         )
-        self._broker._connection_kwargs["connection_class"] = PatientConnection  # noqa: SLF001 - FastStream has no way
 
     async def start(self) -> None:
         """Connect.
@@ -65,8 +64,7 @@ class Outgoing:
         Raises:
             BROKER_ERRORS: The broker is away.
         """
-        self._connection = await self._broker.connect()
-        fail_over(self._connection, self._nodes)
+        self._connection = await opened(self._broker, self._nodes)
 
     async def stop(self) -> None:
         """Close the connection; what is not confirmed yet is given up."""
@@ -107,6 +105,18 @@ class Outgoing:
             )
         except BROKER_ERRORS as error:
             _log.debug(fields("Change of the catalogue not announced", platform=platform, error=error))
+
+
+async def opened(broker: RabbitBroker, nodes: Nodes) -> RobustConnection:
+    """Connect a broker's client; a connection that is lost later is made again by itself, to the next node.
+
+    Raises:
+        BROKER_ERRORS: The broker is away.
+    """
+    broker._connection_kwargs["connection_class"] = PatientConnection  # noqa: SLF001 - FastStream has no way
+    connection = await broker.connect()
+    fail_over(connection, nodes)
+    return connection
 
 
 async def ended(broker: RabbitBroker, connection: AbstractConnection | None) -> None:

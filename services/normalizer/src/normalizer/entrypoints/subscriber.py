@@ -18,7 +18,7 @@ from faststream import AckPolicy
 from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
 
 from common import topology
-from common.amqp import BROKER_ERRORS, PatientConnection, fail_over, lost_if_given_up, said
+from common.amqp import BROKER_ERRORS, lost_if_given_up, said
 from common.broker_nodes import Nodes
 from common.clock import Clock
 from common.errors import InvalidEventError, UnavailableError
@@ -31,7 +31,7 @@ from normalizer.core.land import TOLD
 from normalizer.core.patience import patiently
 from normalizer.entrypoints.messages import known_page, undecoded
 from normalizer.entrypoints.metrics import ConsumerMetrics
-from normalizer.entrypoints.outgoing import Outgoing, ended
+from normalizer.entrypoints.outgoing import Outgoing, ended, opened
 from normalizer.entrypoints.waits import first_of, unless
 
 _log = logging.getLogger(__name__)
@@ -248,7 +248,6 @@ class _Session:
             logger=None,
             middlewares=how.middlewares,
         )
-        self._broker._connection_kwargs["connection_class"] = PatientConnection  # noqa: SLF001 - FastStream has no way
         self.outgoing = Outgoing(
             node,
             others=how.nodes,
@@ -266,8 +265,7 @@ class _Session:
     async def start(self) -> None:
         """Connect and consume; a connection that is lost later is made again by itself, to the next node."""
         await self.outgoing.start()
-        connection = self._connection = await self._broker.connect()
-        fail_over(connection, self._how.nodes)
+        connection = self._connection = await opened(self._broker, self._how.nodes)
         connection.close_callbacks.add(self._on_loss)
         connection.reconnect_callbacks.add(self._on_return)
         await self._broker.start()
