@@ -77,7 +77,7 @@ def elements(body: bytes) -> list[bytes]:
         if token in {b"[", b"{"}:
             depth += 1
             begin = piece.end() if depth == 1 else begin
-        elif (token == b"," and depth == 1) or (token in {b"]", b"}"} and depth == 1):
+        elif depth == 1 and token in {b",", b"]", b"}"}:
             found.append(body[begin : piece.start()].strip())
             begin = piece.end()
         depth -= token in {b"]", b"}"}
