@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,32 +48,35 @@ async def exchange(port: int, *parts: bytes, pause_s: float = 0.0) -> Reply:
     Raises:
         TimeoutError: It did not.
     """
-    async with asyncio.timeout(CLOSED_WITHIN_S):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        sending = asyncio.create_task(_send(writer, parts, pause_s))
-        try:
-            return Reply(await _all(reader))
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-            writer.close()
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.settimeout(0.0)
+        async with asyncio.timeout(CLOSED_WITHIN_S):
+            await loop.sock_connect(client, ("127.0.0.1", port))
+            sending = asyncio.create_task(_send(client, parts, pause_s))
+            try:
+                return Reply(await _all(client))
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
 
 
-async def _all(reader: asyncio.StreamReader) -> bytes:
+async def _all(client: socket.socket) -> bytes:
+    """Return all that came; a stream of asyncio would lose it where sending failed first."""
     received = bytearray()
     try:
-        while part := await reader.read(65536):
+        while part := await asyncio.get_running_loop().sock_recv(client, 65536):
             received += part
     except ConnectionResetError:
         pass  # it had more to read and did not want it; what it said before counts
     return bytes(received)
 
 
-async def _send(writer: asyncio.StreamWriter, parts: tuple[bytes, ...], pause_s: float) -> None:
+async def _send(client: socket.socket, parts: tuple[bytes, ...], pause_s: float) -> None:
+    loop = asyncio.get_running_loop()
     for part in parts:
-        writer.write(part)
-        await writer.drain()
-        await asyncio.get_running_loop().run_in_executor(None, lambda: None) if not pause_s else await _pause(pause_s)
+        await loop.sock_sendall(client, part)
+        await loop.run_in_executor(None, lambda: None) if not pause_s else await _pause(pause_s)
 
 
 async def _pause(seconds: float) -> None:

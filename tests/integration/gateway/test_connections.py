@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.contract.gateway.fakes import TOKEN
 from tests.integration.gateway.live import Live, filled, live
-from tests.integration.gateway.raw_http import a_request, exchange
+from tests.integration.gateway.raw_http import Reply, a_request, exchange
 
 from common.clock import SystemClock
 from common.settings import DatabaseSettings
@@ -25,7 +25,12 @@ STREAM = b"GET /offers/stream HTTP/1.1\r\nHost: x\r\n" + TOKEN_HEADER + b"\r\n\r
 async def gateway(module_database: DatabaseSettings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
     """A gateway for twenty connections, behind no proxy."""
     await filled(module_database)
-    bounds = {"most_connections": str(MOST), "send_timeout_s": "0.5", "shutdown_timeout_s": "1"}
+    bounds = {
+        "most_connections": str(MOST),
+        "send_timeout_s": "0.5",
+        "receive_timeout_s": "2",
+        "shutdown_timeout_s": "1",
+    }
     limit = {"rate_limit_per_minute": "1000000", "rate_limit_burst": "1000000"}
     async with live(module_database, tmp_path_factory.mktemp("connected"), **bounds, **limit) as running:
         yield running
@@ -73,6 +78,45 @@ async def test_when_all_are_being_answered_one_more_is_told_to_come_later(gatewa
         writer.close()
     await until_there_are(gateway, 0)
     assert (await exchange(gateway.port, a_request(b"/health/live"))).status == 200
+
+
+async def said_to_one_who_sends_it_all_first(gateway: Live, head: bytes, then: bytes) -> bytes:
+    """Return what a client hears that listens only when it has sent everything, as most do."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(head)
+    for _ in range(400):
+        writer.write(then)
+        await writer.drain()
+    said = await reader.read()
+    writer.close()
+    return said
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"POST /offers HTTP/1.1\r\nHost: x\r\nContent-Length: 26214400\r\n\r\n", 413),
+        (b"GET /offers HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n", 400),
+        (b"GET /offers HTTP/1.1\r\nHost: x\r\nX: ", 431),
+    ],
+)
+async def test_who_is_still_sending_hears_why_it_is_refused(gateway: Live, head: bytes, status: int) -> None:
+    said = await asyncio.wait_for(said_to_one_who_sends_it_all_first(gateway, head, b"x" * 65536), 60)
+    assert Reply(said).statuses == [status]
+    await until_there_are(gateway, 0)
+
+
+async def test_who_never_ends_to_send_is_cut_off(gateway: Live) -> None:
+    refused = b"POST /offers HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(refused)
+    assert (await reader.read()).startswith(b"HTTP/1.1 413"), "our side ends at once"
+    async with asyncio.timeout(60):
+        while not writer.is_closing():
+            writer.write(b"x")
+            await SystemClock().sleep(0.05)
+    writer.close()
+    await until_there_are(gateway, 0)
 
 
 async def test_a_client_who_takes_nothing_is_let_go(gateway: Live) -> None:

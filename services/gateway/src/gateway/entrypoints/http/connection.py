@@ -3,13 +3,17 @@
 A connection waits while it has no whole request to answer: it is new, or between requests, or in the middle of one.
 When there are too many, the one that has waited longest makes room, so that clients who open connections and send
 nothing, or a byte now and then, keep nobody else out.
+
+A connection whose client is still sending is closed in two steps (RFC 9112, 9.6): we end our side, and read what comes
+without looking at it until the client ends, or its time is over. Closed at once, the kernel would answer what comes
+with a reset, and the client would often see that instead of the reason.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -77,13 +81,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._reads_head = True
         self._is_whole = False
+        self._lingers = False
         self.url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for the first request, or send the client away."""
         super().connection_made(transport)
+        self._sending = cast("asyncio.Transport", _Sending(self._write, self._has_ended, self.end))
         if not self._guard.make_room(len(self.connections)):
             self.refuse(TooManyConnectionsError("as many requests are being answered as can be"))
+            self.transport.close()
             return
         self._guard.waiting[self] = None
         self._set_deadline()
@@ -96,11 +103,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, and see to it that a request that has begun comes to its end."""
+        if self._has_ended():
+            return
         for start in range(0, len(data), SLICE_BYTES):
             part = data[start : start + SLICE_BYTES] if len(data) > SLICE_BYTES else data
             self._is_whole = False
             super().data_received(part)
-            if self.transport.is_closing():
+            if self._has_ended():
                 return
             if self._reads_head and not self._is_whole:
                 self._head_bytes += len(part)
@@ -122,6 +131,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._reads_head, self._head_bytes = False, 0
         self._guard.waiting.pop(self, None)
         super().on_headers_complete()
+        self.cycle.transport = self._sending
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""
@@ -130,9 +140,33 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
+        if self._has_ended():
+            return
         super().on_response_complete()
-        if not self._is_answering and not self.transport.is_closing():
+        if not self._is_answering and not self._has_ended():
             self._guard.waiting[self] = None
+
+    def end(self) -> None:
+        """End our side of the connection, and all of it where the client has sent what it announced."""
+        self._drop_deadline()
+        if self._is_answering:
+            self.cycle.disconnected = True  # what is answered meanwhile comes too late
+            self.cycle.message_event.set()
+        if self._is_whole:
+            self.transport.close()
+        elif not self._has_ended():
+            self._lingers = True
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self._guard.waiting[self] = None
+            self._deadline = self.loop.call_later(self._guard.receive_timeout_s, self.transport.close)
+
+    def _write(self, data: bytes) -> None:
+        if not self._lingers:
+            self.transport.write(data)
+
+    def _has_ended(self) -> bool:
+        return self._lingers or self.transport.is_closing()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Answer a request for another protocol as any other, but close then: the parser reads nothing behind it."""
@@ -144,13 +178,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self.refuse(MalformedRequestError("this is not HTTP/1.1 by the book"))
 
     def refuse(self, error: GatewayError) -> None:
-        """Send a problem and close the connection; no problem where it would be taken for another request's answer."""
-        self._drop_deadline()
+        """Send a problem and end; no problem where it would be taken for another request's answer."""
         if not self._is_answering or self._can_still_refuse:
-            if self._is_answering:
-                self.cycle.disconnected = True  # what is answered meanwhile comes too late
             self.transport.write(_answer(error, self.url, self._guard, self.server_state.default_headers))
-        self.transport.close()
+        self.end()
 
     @property
     def _is_answering(self) -> bool:
@@ -176,8 +207,16 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self._head_bytes or not self._reads_head:
             self.refuse(SlowRequestError(f"a request must come within {self._guard.receive_timeout_s:g} s"))
-        else:
-            self.transport.close()
+        self.transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """What an answer does with the transport."""
+
+    write: Callable[[bytes], None]
+    is_closing: Callable[[], bool]
+    close: Callable[[], None]
 
 
 def _too_large(address: bytes) -> GatewayError:
