@@ -26,6 +26,16 @@ def test_contacts_are_left_out_of_the_extras_wherever_they_stand(wrapped: Any) -
     assert type(left["extra"]) is type(record["extra"])
 
 
+def test_contacts_are_left_out_of_json_in_a_text_of_the_extras_and_other_texts_stay() -> None:
+    nested = [json.dumps({"x": json.dumps(INSPECTION)})]
+    said = {"inspection": json.dumps(INSPECTION), "by": nested, "configuration": "{手机}"}
+    others = {"a": "[phone] holder", "b": "{1.10, 手", "c": '{"n":1.10}', "d": "by phone"}
+    left = json.loads(without_contacts(json.dumps({"extra": said | others}), "extra"))["extra"]
+    assert json.loads(left["inspection"]) == json.loads(json.loads(left["by"][0])["x"]) == KEPT
+    assert left["configuration"] == said["configuration"]
+    assert {name: left[name] for name in others} == others | {"a": None}
+
+
 def test_a_key_in_escapes_is_the_same_key() -> None:
     extras = '{"\\u624b\\u673a":1,"\\u0050hone":2,"\\u7ea7":{"\\u7535\\u8BDD":3,"a":"\\u7ea7"}}'
     assert json.loads(extras) == {"手机": 1, "Phone": 2, "级": {"电话": 3, "a": "级"}}

@@ -51,6 +51,8 @@ def _cleaned(extras: bytes) -> bytes:
 def _without(value: Any) -> Any:
     if isinstance(value, list):
         return [_without(item) for item in value]
+    if isinstance(value, str):
+        return _without_in_text(value)
     if not isinstance(value, dict):
         return value
     return {
@@ -58,3 +60,13 @@ def _without(value: Any) -> Any:
         for key, inner in value.items()
         if not CONTACT.search(key)
     }
+
+
+def _without_in_text(text: str) -> str | None:
+    """Return a text without contacts in the JSON that it holds; None: it only opens like JSON, and may name some."""
+    if text.lstrip()[:1] not in {"{", "["} or not _may_name_contacts(text):
+        return text
+    try:
+        return msgspec.json.encode(_without(msgspec.json.decode(text))).decode()
+    except (msgspec.DecodeError, UnicodeError):
+        return None

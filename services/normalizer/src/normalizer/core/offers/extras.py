@@ -17,6 +17,8 @@ _SAYS_NOTHING: Final = frozenset({b"null", b"{}", b"[]", b'""'})
 _CONTACT: Final = re.compile(
     r"phone|mobile|wechat|whats|contact|e-?mail|(?<![a-z])(?:tel|qq)(?![a-z])|电话|手机|微信", re.IGNORECASE
 )
+_OPENS_LIKE_JSON: Final = re.compile(rb'"?(?:\s|\\[nrt])*[\[{]')
+"""JSON of an array or an object, or of a text that opens like one."""
 MAX_DETAILS_BYTES: Final = 16_384
 """A larger part of the extras stays in `raw_data` only."""
 MAX_PARAMETERS: Final = 600
@@ -82,7 +84,7 @@ def of_usual(said: Usual) -> Extras:
 def _whole(parts: Mapping[str, msgspec.Raw]) -> Extras:
     option = parts.get("option", _NULL)
     rest = {name: raw for name, raw in parts.items() if name not in {"configuration", "option"}}
-    nested = {name: raw for name, raw in rest.items() if bytes(raw)[:1] in {b"{", b"["}}
+    nested = {name: raw for name, raw in rest.items() if _is_nested(raw)}
     plain = {name: raw for name, raw in rest.items() if name not in nested}
     return Extras(
         bytes(parts.get("configuration", _NULL)),
@@ -92,9 +94,14 @@ def _whole(parts: Mapping[str, msgspec.Raw]) -> Extras:
     )
 
 
+def _is_nested(raw: msgspec.Raw) -> bool:
+    opens = _OPENS_LIKE_JSON.match(bytes(raw))
+    return opens is not None and not isinstance(values.nested(_decoded(raw)), str)
+
+
 def _parameters(parts: Mapping[str, msgspec.Raw]) -> Iterator[tuple[str, str]]:
     for key, raw in list(parts.items())[:MAX_PARAMETERS]:
-        name, value = values.name(key), values.text(_decoded(raw))
+        name, value = values.name(key), _text(_decoded(raw))
         if name is not None and value is not None and not _CONTACT.search(name):
             yield name, value
 
@@ -128,8 +135,15 @@ def _clean(value: Any, depth: int) -> Any:
     if isinstance(value, list) and depth:
         return [inner for item in value if (inner := _clean(item, depth - 1)) is not None] or None
     if isinstance(value, str):
-        return values.text(value)
+        held = values.nested(value)
+        return _text(value) if held is value else _clean(held, depth - 1) if depth else None
     return value if isinstance(value, (bool, int, float)) else None
+
+
+def _text(value: Any) -> str | None:
+    """Return a text; not JSON that was cut off and may lead to a person."""
+    said = values.text(value)
+    return None if said is not None and said[0] in "{[" and _CONTACT.search(said) else said
 
 
 def _options(option: Any) -> list[str]:
