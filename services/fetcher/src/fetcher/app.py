@@ -9,6 +9,7 @@ from typing import Final
 import uvloop
 
 from common import log, tracing
+from common.clock import SystemClock
 from common.settings import load
 from common.signals import StopSignals
 from fetcher.commands import daily_update, housekeeping, initial_load, reconcile, retry_gaps, run, shop_sync
@@ -64,4 +65,4 @@ async def _stoppable(command: Command, settings: FetcherServiceSettings, options
     gc.collect()
     gc.freeze()  # modules and settings stay as long as the process: no collection need look at them
     gc.set_threshold(*GC_THRESHOLD)
-    return await command.call(settings, options, stop)
+    return await command.call(settings, options, stop, SystemClock())

@@ -2,20 +2,26 @@
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from common.errors import ConfigurationError, FeedmillError
+from common.clock import Clock
+from common.errors import ConfigurationError, FeedmillError, UnavailableError
 from common.tracing import root_span
+from fetcher.core.inflight import dropped
+from fetcher.core.lane import CLOSING_S
 from fetcher.entrypoints import cli
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings
 
 Options = argparse.Namespace
-Work = Callable[[FetcherServiceSettings, Options, str, asyncio.Event], Awaitable[Exit]]
+Work = Callable[[FetcherServiceSettings, Options, str, asyncio.Event], Coroutine[Any, Any, Exit]]
 """Settings, options, the name of a platform or shop, and `stop`, which asks to finish the page in hand."""
+
+_log = logging.getLogger(__name__)
 
 
 class Targets(Protocol):
@@ -41,7 +47,7 @@ class Command:
         add_options: Adds its options.
         targets: Whom it is about.
         perform: Does it for one of them.
-        is_service: Whether it goes on until it is stopped, with jobs of its own.
+        is_service: Whether it goes on until it is stopped, with jobs of its own, which it ends in time itself.
     """
 
     name: str
@@ -52,21 +58,50 @@ class Command:
     perform: Work
     is_service: bool = False
 
-    async def call(self, settings: FetcherServiceSettings, options: Options, stop: asyncio.Event) -> Exit:
-        """Perform it for every target, one after another; return the exit code that tells most."""
+    async def call(
+        self, settings: FetcherServiceSettings, options: Options, stop: asyncio.Event, clock: Clock
+    ) -> Exit:
+        """Perform it for every target, one after another; return the exit code that tells most.
+
+        Once `stop` is set, a server of ours that does not answer holds nothing up, and is no error.
+        """
         codes = []
         for name in self.targets(settings, options):
             if stop.is_set():
                 break
             try:
                 with self._traced(name):
-                    codes.append(await self.perform(settings, options, name, stop))
+                    work = self.perform(settings, options, name, stop)
+                    grace_s = settings.fetcher.stop_grace_s + CLOSING_S
+                    codes.append(await (work if self.is_service else _in_time(work, stop, clock, grace_s)))
             except FeedmillError as error:
-                codes.append(cli.said(error))
+                if stop.is_set() and isinstance(error, UnavailableError):
+                    _log.warning("stopped while a server was away: %s", error)
+                else:
+                    codes.append(cli.said(error))
         return cli.worst(codes)
 
     def _traced(self, target: str) -> AbstractContextManager[object]:
         return nullcontext() if self.is_service else root_span(f"fetcher {self.name}", {"feedmill.platform": target})
+
+
+async def _in_time(work: Coroutine[Any, Any, Exit], stop: asyncio.Event, clock: Clock, grace_s: float) -> Exit:
+    """Return what work says; cut it off where it has not ended `grace_s` seconds after `stop` was set."""
+
+    async def over() -> None:
+        await stop.wait()
+        await clock.sleep(grace_s)
+
+    tasks = asyncio.create_task(work), asyncio.create_task(over())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            return tasks[0].result()
+        _log.warning("cut off: a server does not answer; the next start goes on")
+        return Exit.DONE
+    finally:
+        for task in tasks:
+            await dropped(task)
 
 
 def add_platform_option(parser: argparse.ArgumentParser) -> None:

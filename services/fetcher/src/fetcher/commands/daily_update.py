@@ -137,7 +137,8 @@ async def _perform(settings: FetcherServiceSettings, options: Options, name: str
     try:
         return await perform(settings, name, stop, since=options.since, max_dates=options.max_dates)
     finally:
-        await say_findings(settings, name)
+        if not stop.is_set():
+            await say_findings(settings, name)
 
 
 COMMAND = Command(
