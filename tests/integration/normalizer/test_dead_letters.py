@@ -1,10 +1,11 @@
 """Dead letters are landed when they can be, and otherwise stay exactly where they are."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 from tests.integration.normalizer.road import Queue, Rows, a_lander, consuming, opened_store, until
-from tests.integration.normalizer.test_consuming import holds, pages
+from tests.integration.normalizer.test_consuming import holds, pages, said
 
 from common import topology
 from common.broker_nodes import Nodes
@@ -77,20 +78,45 @@ async def test_a_broker_that_is_away_is_one_clear_error() -> None:
         await replay(Nodes("amqp://user:secret@127.0.0.1:1/feedmill"), Wish(), platforms=KNOWN, land=land)
 
 
-async def test_dead_letters_that_nobody_takes_hold_up_no_page(
-    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, stack: Stack
-) -> None:
+@pytest.fixture
+def make_room(vhost: Vhost, stack: Stack) -> Callable[[], object]:
+    """Let the queue of dead letters take one only, until this is called."""
     console = stack.broker.management()
-    full = {"max-length": 1, "overflow": "reject-publish"}
+    definition = {"max-length": 1, "overflow": "reject-publish"}
     console.put(
         *("policies", vhost.name, "full"),
-        body={"pattern": f"^{topology.DEAD_QUEUE}$", "apply-to": "queues", "priority": 50, "definition": full},
+        body={"pattern": f"^{topology.DEAD_QUEUE}$", "apply-to": "queues", "priority": 50, "definition": definition},
     )
+    return partial(console.delete, "policies", vhost.name, "full")
+
+
+async def test_dead_letters_that_nobody_takes_hold_up_no_page(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, make_room: Callable[[], object]
+) -> None:
     for number in range(40):
         await queue.publish_body(b"no page", message_id=str(number))
     await queue.publish(*pages(30))
     async with consuming(vhost, database):
         await until(partial(rows.are, 600))
-        console.delete("policies", vhost.name, "full")
+        make_room()
         await until(partial(holds, queue, 40, topology.DEAD_QUEUE))
+    assert await queue.ready() == 0
+
+
+async def test_dead_letters_that_leave_no_room_for_a_page_are_told_of_and_all_goes_on_once_somebody_takes_them(
+    vhost: Vhost,
+    database: DatabaseSettings,
+    queue: Queue,
+    rows: Rows,
+    make_room: Callable[[], object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for number in range(6):
+        await queue.publish_body(b"no page", message_id=str(number))
+    await queue.publish(*pages(2))
+    async with consuming(vhost, database, prefetch=3, in_flight=1):
+        await until(partial(said, caplog, "No page is taken before normalizer.raw.dead has room"))
+        make_room()
+        await until(partial(rows.are, 40))
+        await until(partial(holds, queue, 6, topology.DEAD_QUEUE))
     assert await queue.ready() == 0

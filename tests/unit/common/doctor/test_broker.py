@@ -1,9 +1,11 @@
-"""A broker that holds publishers back takes nothing any more: the doctor says so, and ends."""
+"""A broker that takes nothing any more, as a whole or for one queue: the doctor says so, and ends."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
+import httpx
 import pytest
 from aio_pika.exceptions import ChannelClosed
 
@@ -49,3 +51,36 @@ async def test_a_broker_that_takes_no_message_is_told_and_left(monkeypatch: pyte
         lines = [line async for line in broker.amqp_lines("amqp://fetcher:x@h/v", TEMPLATE, timeout_s=0.01)]
     assert (lines[-1].level, lines[-1].what) == (Level.WARNING, "broker rights")
     assert lines[-1].seen == "not tried: the broker takes no message within 0.01 s"
+
+
+def a_queue(name: str, policy: object, **held: int) -> dict[str, Any]:
+    """Return what the management API says of a queue, as far as its room goes."""
+    return {"name": name, "effective_policy_definition": policy, "messages": 0, "message_bytes": 0, **held}
+
+
+KEEP = {"overflow": "reject-publish", "max-length-bytes": 1000}
+SHORT = {"overflow": "reject-publish", "max-length": 10}
+
+
+@pytest.mark.parametrize(
+    ("queue", "level", "seen"),
+    [
+        (a_queue("normalizer.raw.dead", KEEP, message_bytes=799), None, ""),
+        (a_queue("normalizer.raw.dead", KEEP, message_bytes=800), Level.WARNING, "800 of 1,000 bytes"),
+        (a_queue("normalizer.raw.dead", KEEP, message_bytes=1000), Level.ERROR, "1,000 of 1,000 bytes"),
+        (a_queue("fetcher.commands", SHORT, messages=12), Level.ERROR, "12 of 10 messages"),
+        (a_queue("fetcher.events", SHORT | {"overflow": "drop-head"}, messages=10), None, ""),
+        (a_queue("mine", {}, messages=10**9), None, ""),
+        (a_queue("mine", [], messages=10**9), None, ""),
+    ],
+)
+async def test_a_queue_that_refuses_messages_or_soon_will_is_named(
+    monkeypatch: pytest.MonkeyPatch, queue: dict[str, Any], level: Level | None, seen: str
+) -> None:
+    answers = {"/api/nodes": [{"name": "n"}], "/api/policies/v": [], "/api/queues/v": [queue]}
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=answers[request.url.path]))
+    monkeypatch.setattr(httpx, "AsyncClient", partial(httpx.AsyncClient, transport=transport))
+    console = broker.Console(("http://h",), "v", "operator", "x")
+    lines = [line async for line in broker.console_lines(console, TEMPLATE, timeout_s=1)]
+    found = [(line.level, line.seen) for line in lines if line.what == f"room in {queue['name']}"]
+    assert found == ([] if level is None else [(level, seen)])

@@ -26,6 +26,10 @@ KEPT: Final = {
     topology.UNROUTED_QUEUE: "a binding of feedmill.raw is gone: import deploy/rabbitmq/definitions.json again",
 }
 """Queues in which no message should lie → what to do about one."""
+NEARLY_FULL: Final = 0.8
+"""Of what a queue may hold; one that was full takes messages again below that."""
+LIMITS: Final = {"max-length-bytes": ("message_bytes", "bytes"), "max-length": ("messages", "messages")}
+"""Key of a policy → what the management API calls the same of a queue, and the unit."""
 WANTED_COPIES: Final = 3
 IMPORT: Final = "feedmill definitions, then rabbitmqctl import_definitions; docs/deployment.md"
 CHECKOUT: Final = "run the doctor in the checkout, or say --definitions"
@@ -159,7 +163,7 @@ async def _may_publish(connection: AbstractConnection, exchange: str) -> bool:
 
 
 async def console_lines(console: Console, template: Path, *, timeout_s: float) -> AsyncIterator[Line]:
-    """Look at what only the management API tells: alarms of the nodes, policies, and copies of queues."""
+    """Look at what only the management API tells: alarms of the nodes, policies, copies and room of queues."""
     if console.password is None:
         yield warning("policies", "not looked at", "set RABBITMQ_OPERATOR_PASSWORD, and RABBITMQ_CONSOLE_PORT")
         return
@@ -172,7 +176,7 @@ async def console_lines(console: Console, template: Path, *, timeout_s: float) -
             except (httpx.HTTPError, ValueError) as fault:
                 faults.append(f"{url}: {said(fault)}")
                 continue
-        for line in (*_alarms(nodes), *_policies(policies, template), *_copies(queues, len(nodes))):
+        for line in (*_alarms(nodes), *_policies(policies, template), *_copies(queues, len(nodes)), *_room(queues)):
             yield line
         return
     advice = "is rabbitmq_management enabled, and are RABBITMQ_CONSOLE_PORT and RABBITMQ_OPERATOR_PASSWORD right?"
@@ -186,6 +190,18 @@ def _copies(queues: list[dict[str, Any]], nodes: int) -> Iterator[Line]:
         if queue.get("type") == "quorum" and copies < min(nodes, WANTED_COPIES):
             advice = "rabbitmq-queues grow NODE all, for each node without one; docs/operations.md, Three brokers"
             yield warning(f"queue {queue['name']}", f"{copies} of {nodes} nodes have a copy", advice)
+
+
+def _room(queues: list[dict[str, Any]]) -> Iterator[Line]:
+    """Name the queues that refuse messages because they hold as many as they may, or soon will."""
+    for queue in queues:
+        policy = queue.get("effective_policy_definition") or {}
+        for key, (held, unit) in LIMITS.items() if policy.get("overflow") == "reject-publish" else ():
+            number, most = queue.get(held, 0), policy.get(key)
+            if most and number >= NEARLY_FULL * most:
+                told = error if number >= most else warning
+                advice = KEPT.get(queue["name"], "publishers wait once it is full: look at the log of who reads it")
+                yield told(f"room in {queue['name']}", f"{number:,} of {most:,} {unit}", advice)
 
 
 def _alarms(nodes: list[dict[str, Any]]) -> Iterator[Line]:

@@ -29,6 +29,7 @@ from normalizer.core.collector import Collector, CollectorClosedError
 from normalizer.core.errors import StalledError, TransientError, UnfitError
 from normalizer.core.land import TOLD
 from normalizer.core.patience import patiently
+from normalizer.entrypoints.burial import Burial
 from normalizer.entrypoints.messages import known_page, undecoded
 from normalizer.entrypoints.metrics import ConsumerMetrics
 from normalizer.entrypoints.outgoing import Outgoing, ended, opened
@@ -227,8 +228,6 @@ class _Session:
 
     def __init__(self, how: Consumption, handle: Any, clock: Clock, metrics: ConsumerMetrics) -> None:
         self._how = how
-        self._metrics = metrics
-        self._refused = False
         self._is_lost = False
         self._is_closing = False
         self._clock = clock
@@ -254,6 +253,13 @@ class _Session:
             timeout_s=how.publish_timeout_s,
             reconnect_interval_s=how.reconnect_interval_s,
             clock=clock,
+        )
+        self._burial = Burial(
+            self.outgoing.bury,
+            room=how.prefetch,
+            retry_after_s=how.reconnect_interval_s,
+            clock=clock,
+            metrics=metrics,
         )
         subscriber = self._broker.subscriber(
             RabbitQueue(topology.RAW_QUEUE, queue_type=QueueType.QUORUM, durable=True, declare=False),
@@ -337,7 +343,7 @@ class _Session:
         try:
             page = known_page(message.body, self._how.platforms)
         except InvalidEventError as error:
-            if not await self._dead_lettered(message, error):
+            if not await self._burial.buried(message, error, is_over=lambda: self._is_over(message)):
                 return
         else:
             try:
@@ -349,31 +355,8 @@ class _Session:
                 return
         await _acknowledge(message)
 
-    async def _dead_lettered(self, message: AbstractIncomingMessage, error: InvalidEventError) -> bool:
-        """Publish a copy with its reason until it is confirmed; False: the delivery is over before, and comes again.
-
-        Meanwhile it waits here, and pages pass it by: dead letters that nobody takes hold up nobody else.
-        """
-        while not await self._buried(message, error):
-            await self._clock.sleep(self._how.reconnect_interval_s)
-            if self._is_closing or message.channel.is_closed:
-                return False
-        self._metrics.dead_lettered(error.reason)
-        _log.error(
-            fields("Message dead-lettered", reason=error.reason, detail=error.detail, message_id=message.message_id)
-        )
-        return True
-
-    async def _buried(self, message: AbstractIncomingMessage, error: InvalidEventError) -> bool:
-        try:
-            await self.outgoing.bury(message, error)
-        except BROKER_ERRORS as failure:
-            if not self._refused:
-                _log.warning(fields("Dead letters not confirmed, holding them", error=said(failure)))
-            self._refused = True
-            return False
-        self._refused = False
-        return True
+    def _is_over(self, message: AbstractIncomingMessage) -> bool:
+        return self._is_closing or message.channel.is_closed
 
 
 async def _acknowledge(message: AbstractIncomingMessage) -> None:
