@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from common.log import fields
 from gateway.core.autoapi import PREFIX
@@ -82,6 +83,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._reads_head = True
         self._is_whole = False
         self._lingers = False
+        self._under_way: RequestResponseCycle | None = None
         self.url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -99,6 +101,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._guard.waiting.pop(self, None)
         self._drop_deadline()
+        self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -128,10 +131,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer."""
-        self._reads_head, self._head_bytes = False, 0
         self._guard.waiting.pop(self, None)
-        super().on_headers_complete()
-        self.cycle.transport = self._sending
+        super().on_headers_complete()  # or this is no request
+        self._reads_head, self._head_bytes = False, 0
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""
@@ -146,23 +148,41 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self._is_answering and not self._has_ended():
             self._guard.waiting[self] = None
 
+    def shutdown(self) -> None:
+        """Begin to end in order; a client that was refused has heard all that it will."""
+        if self._lingers:
+            self.transport.close()
+        else:
+            super().shutdown()
+
     def end(self) -> None:
         """End our side of the connection, and all of it where the client has sent what it announced."""
+        if self._lingers:
+            return
         self._drop_deadline()
-        if self._is_answering:
-            self.cycle.disconnected = True  # what is answered meanwhile comes too late
-            self.cycle.message_event.set()
+        self._leave()
         if self._is_whole:
             self.transport.close()
-        elif not self._has_ended():
+        elif not self.transport.is_closing():
             self._lingers = True
             self.transport.write_eof()
             self.flow.resume_reading()
             self._guard.waiting[self] = None
             self._deadline = self.loop.call_later(self._guard.receive_timeout_s, self.transport.close)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override] # the same
+        self._under_way = cycle
+        cycle.transport = self._sending
+        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type] # as above
+
+    def _leave(self) -> None:
+        """Let who answers know that it is too late; uvicorn tells only who answers the last of several requests."""
+        if self._under_way is not None and self._is_answering:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
+
     def _write(self, data: bytes) -> None:
-        if not self._lingers:
+        if not self._has_ended():
             self.transport.write(data)
 
     def _has_ended(self) -> bool:
@@ -180,12 +200,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def refuse(self, error: GatewayError) -> None:
         """Send a problem and end; no problem where it would be taken for another request's answer."""
         if not self._is_answering or self._can_still_refuse:
-            self.transport.write(_answer(error, self.url, self._guard, self.server_state.default_headers))
+            self._write(_answer(error, self.url, self._guard, self.server_state.default_headers))
         self.end()
 
     @property
     def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr] # uvicorn has None
+        return self._under_way is not None and not self._under_way.response_complete
 
     @property
     def _can_still_refuse(self) -> bool:

@@ -1,0 +1,183 @@
+"""One connection, byte by byte: who hears what of several requests, and what is left where one is refused."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from gateway.entrypoints.http.connection import Guard, GuardedProtocol
+
+pytestmark = pytest.mark.unit
+
+A_REQUEST = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+BAD_CHUNK = b"GET /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+
+
+class Wire(asyncio.Transport):
+    """The client's end: what it has heard, and whether it hears more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = b""
+        self.is_ended = False
+        self.is_closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Hear it."""
+        assert not self.is_ended
+        assert not self.is_closed
+        self.heard += bytes(data)
+
+    def write_eof(self) -> None:
+        """Hear that there is no more."""
+        self.is_ended = True
+
+    def close(self) -> None:
+        """Be cut off."""
+        self.is_closed = True
+
+    def pause_reading(self) -> None:
+        """Send no more for now."""
+
+    def resume_reading(self) -> None:
+        """Send on."""
+
+    def is_closing(self) -> bool:
+        """Return whether it is."""
+        return self.is_closed
+
+
+class Loop:
+    """The loop, but nothing is ever late by itself."""
+
+    def __init__(self) -> None:
+        self._later: list[tuple[asyncio.Handle, Callable[[], None]]] = []
+
+    def create_task(self, work: Any) -> "asyncio.Task[None]":
+        """Start it."""
+        return asyncio.get_running_loop().create_task(work)
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> asyncio.Handle:
+        """Keep a call until all are late."""
+        del seconds
+        handle = asyncio.Handle(call, (), asyncio.get_running_loop())
+        self._later.append((handle, call))
+        return handle
+
+    def let_all_be_late(self) -> None:
+        """Make the calls that nobody has cancelled."""
+        later, self._later = self._later, []
+        for handle, call in later:
+            if not handle.cancelled():
+                call()
+
+
+class Client:
+    """A connection to an app whose answers end when the test says so."""
+
+    def __init__(self) -> None:
+        self.loop, self.wire, self.guard = Loop(), Wire(), Guard(lambda: "id", "10;w=1", 5.0, 10)
+        self.asked: list[str] = []
+        self.left: list[str] = []
+        self.answer = asyncio.Event()
+        self.headers: list[tuple[bytes, bytes]] = []
+        config = uvicorn.Config(self._app, ws="none", lifespan="off", interface="asgi3", log_config=None)
+        known = {"config": config, "server_state": ServerState(), "app_state": {}, "_loop": self.loop}
+        self.protocol: GuardedProtocol = self.guard.protocol(**known)
+        self.protocol.connection_made(self.wire)
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.append(scope["path"])
+        message: Message = await receive()
+        while message["type"] == "http.request":
+            heard = asyncio.ensure_future(receive())
+            answering = asyncio.ensure_future(self.answer.wait())
+            await asyncio.wait({heard, answering}, return_when=asyncio.FIRST_COMPLETED)
+            answering.cancel()
+            if self.answer.is_set():
+                await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+                await send({"type": "http.response.body", "body": b"answer to " + scope["raw_path"]})
+            message = await heard
+        if not self.answer.is_set():
+            self.left.append(scope["path"])
+
+    async def send(self, data: bytes) -> None:
+        """Send, and let those who answer begin."""
+        self.protocol.data_received(data)
+        await a_moment()
+
+
+async def a_moment() -> None:
+    """Let all do what they can."""
+    for _ in range(20):
+        await asyncio.sleep(0)  # noqa: TID251 - takes no time
+
+
+@pytest.fixture
+async def client() -> Client:
+    """A new connection."""
+    return Client()
+
+
+async def test_who_answers_hears_that_the_client_has_gone_though_another_request_waits(client: Client) -> None:
+    await client.send(A_REQUEST + b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+    client.protocol.connection_lost(None)
+    await a_moment()
+    assert (client.asked, client.left) == (["/a"], ["/a"])
+    assert not client.guard.waiting
+
+
+async def test_who_answers_hears_that_what_came_behind_has_ended_the_connection(client: Client) -> None:
+    await client.send(A_REQUEST + BAD_CHUNK)
+    assert (client.asked, client.left, client.wire.heard) == (["/a"], ["/a"], b"")
+
+
+async def test_what_is_wrong_with_a_request_is_no_answer_to_the_one_before(client: Client) -> None:
+    await client.send(A_REQUEST + b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (client.wire.heard, client.wire.is_ended) == (b"", True)
+
+
+async def test_an_address_that_is_none_is_refused(client: Client) -> None:
+    await client.send(b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert client.wire.heard.startswith(b"HTTP/1.1 400 ")
+    assert client.wire.is_ended
+
+
+async def test_several_requests_are_answered_in_turn(client: Client) -> None:
+    client.answer.set()
+    await client.send(A_REQUEST + b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert client.wire.heard.index(b"answer to /a") < client.wire.heard.index(b"answer to /b")
+    assert client.wire.is_closed
+
+
+async def test_one_who_was_refused_has_its_time_whatever_ends_meanwhile(client: Client) -> None:
+    client.headers = [(b"connection", b"close")]
+    await client.send(A_REQUEST + BAD_CHUNK)
+    client.answer.set()
+    await a_moment()
+    client.protocol.end()
+    assert (client.wire.is_ended, client.wire.is_closed) == (True, False)
+    client.loop.let_all_be_late()
+    assert client.wire.is_closed
+
+
+async def test_one_who_was_refused_holds_up_no_end_of_the_server(client: Client) -> None:
+    await client.send(b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+    assert client.wire.heard.startswith(b"HTTP/1.1 400 ")
+    assert not client.wire.is_closed
+    client.protocol.shutdown()
+    assert client.wire.is_closed
+
+
+async def test_one_who_is_being_answered_is_answered_when_the_server_ends(client: Client) -> None:
+    await client.send(A_REQUEST)
+    client.protocol.shutdown()
+    assert not client.wire.is_closed
+    client.answer.set()
+    await a_moment()
+    assert b"answer to /a" in client.wire.heard
+    assert client.wire.is_closed
