@@ -111,12 +111,12 @@ async def test_dead_letters_that_leave_no_room_for_a_page_are_told_of_and_all_go
     make_room: Callable[[], object],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    for number in range(6):
+    for number in range(40):
         await queue.publish_body(b"no page", message_id=str(number))
     await queue.publish(*pages(2))
     async with consuming(vhost, database, prefetch=3, in_flight=1):
         await until(partial(said, caplog, "No page is taken before normalizer.raw.dead has room"))
         make_room()
         await until(partial(rows.are, 40))
-        await until(partial(holds, queue, 6, topology.DEAD_QUEUE))
+        await until(partial(holds, queue, 40, topology.DEAD_QUEUE))
     assert await queue.ready() == 0

@@ -20,7 +20,8 @@ class NormalizerSection(Section):
     prefetch_messages: Annotated[int, Field(ge=1, le=1000)] = 60
     """Messages held unacknowledged; must hold the batches in flight and one that fills, at 20 records a message."""
     give_back_after_s: Annotated[float, Field(gt=0, le=600)] = 30.0
-    """Seconds without a database after which deliveries go back to the queue."""
+    """Seconds without a database, counted from the first failure, after which deliveries go back to the queue. Of a
+    database that hangs the first failure is seen after `database.statement_timeout_s`."""
     stop_within_s: Annotated[float, Field(gt=0, le=30)] = 8.0
     """Seconds that the batches in hand get at shutdown."""
     stalled_after_s: Annotated[float, Field(ge=1, le=3600)] = 60.0

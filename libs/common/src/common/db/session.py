@@ -108,7 +108,7 @@ async def create_pool(
         min_size=0,
         max_size=settings.pool_size,
         timeout=settings.connect_timeout_s,
-        command_timeout=settings.statement_timeout_s,
+        command_timeout=settings.statement_timeout_s + COMMAND_MARGIN_S,
         server_settings=server_settings(settings, application=application),
         init=prepared,
         connection_class=_Connection,

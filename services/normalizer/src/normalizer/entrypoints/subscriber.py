@@ -66,7 +66,7 @@ class Consumption:
         nodes: URLs of the broker's nodes, with user, password, vhost and connection name.
         platforms: What this normalizer can normalise; pages of others are dead-lettered.
         prefetch: Messages held unacknowledged.
-        give_back_after_s: Seconds without a database after which deliveries go back.
+        give_back_after_s: Seconds without a database, from the first failure, after which deliveries go back.
         stop_within_s: Seconds that batches in hand get at shutdown.
         stalled_after_s: Seconds without a delivery, though the queue holds messages, after which `run` gives up.
         middlewares: What FastStream puts around each message.
