@@ -65,7 +65,9 @@ async def test_now_is_utc(pool: "asyncpg.Pool[Any]") -> None:
     assert (await pool.fetchval("SELECT now()")).tzinfo == UTC
 
 
-async def test_a_statement_that_lasts_too_long_is_ended_by_the_server_and_costs_no_connection(empty_database: DatabaseSettings) -> None:
+async def test_a_statement_that_lasts_too_long_is_ended_by_the_server_and_costs_no_connection(
+    empty_database: DatabaseSettings,
+) -> None:
     hasty = empty_database.model_copy(update={"statement_timeout_s": 0.1})
     async with create_pool(hasty, application="test") as pool:
         pid = await pool.fetchval("SELECT pg_backend_pid()")
