@@ -13,6 +13,7 @@ from gateway.core import tokens
 from gateway.core.errors import UnauthorizedError
 from gateway.core.guesses import GuessLimit
 from gateway.core.ports import KnownToken, TokenLookup
+from gateway.core.shared import shared
 
 FLUSH_INTERVAL_S: Final = 30.0
 _REFUSED: Final = "a valid token is needed: Authorization: Bearer <token>, or X-API-Key: <token>"
@@ -40,7 +41,7 @@ class Access:
         self._seen: dict[str, _Seen] = {}
         self._digests: dict[str, str] = {}
         """Of tokens that were valid once: the digest alone decides on nothing."""
-        self._asking: dict[str, asyncio.Task[KnownToken | None]] = {}
+        self._asking: dict[str, asyncio.Future[KnownToken | None]] = {}
         self._used_at: dict[int, datetime] = {}
         self._guesses = GuessLimit(clock)
 
@@ -76,7 +77,7 @@ class Access:
             return seen.token
         asking = self._asking.get(digest)
         if asking is None:  # of many requests at once, one asks for all
-            asking = self._asking[digest] = asyncio.ensure_future(self._looked_up(digest))
+            asking = self._asking[digest] = shared(self._looked_up(digest))
             asking.add_done_callback(lambda _: self._asking.pop(digest))
         return await asyncio.shield(asking)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from common.clock import Clock
 from gateway.core.query import Condition
+from gateway.core.shared import shared
 
 FACETS: Final = (
     *("platform", "mark", "model", "year", "engine_type", "transmission_type", "body_type", "drive_type"),
@@ -43,7 +44,7 @@ def most_frequent(counts: Sequence[ValueCount]) -> Sequence[ValueCount]:
 @dataclass(slots=True)
 class _Kept:
     until: float
-    facets: "asyncio.Task[Facets]"
+    facets: "asyncio.Future[Facets]"
 
 
 class FacetCache:
@@ -65,7 +66,7 @@ class FacetCache:
         kept = self._kept.get(conditions)
         if kept is None or kept.until <= now:
             self._drop(now)
-            kept = _Kept(now + KEPT_S, asyncio.ensure_future(self._counted(conditions)))
+            kept = _Kept(now + KEPT_S, shared(self._counted(conditions)))
             self._kept[conditions] = kept
         return await asyncio.shield(kept.facets)
 

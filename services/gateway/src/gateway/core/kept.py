@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from common.clock import Clock
+from gateway.core.shared import shared
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class Kept(Generic[T]):
         now = self._clock.monotonic()
         answer = self._answer
         if answer is None or (answer.done() and (now >= self._until or _has_failed(answer))):
-            answer = self._answer = asyncio.ensure_future(self._load())
+            answer = self._answer = shared(self._load())
             self._until = now + self._kept_s
         return await asyncio.shield(answer)
 
