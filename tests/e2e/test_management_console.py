@@ -200,7 +200,7 @@ async def test_a_policy_is_changed(console: Console) -> None:
     await row(form, "Pattern:").locator("input").fill(KEEP_PATTERN)
     await row(form, "Apply to:").locator("select").select_option(label="Queues")
     await row(form, "Priority:").locator("input").fill("10")
-    typed = {"Max length bytes": TWO_GIB, "Overflow behaviour": "reject-publish"}
+    typed = {"Max length bytes": TWO_GIB, "Overflow behaviour": "reject-publish", "Delivery limit": "1000000"}
     for number, (word, value) in enumerate(typed.items()):
         await form.get_by_text(word, exact=True).click()
         await form.locator("#definition tr").nth(number).locator("input[type=text]").last.fill(value)

@@ -67,8 +67,9 @@ def test_every_exchange_is_told_of_with_where_it_leads() -> None:
 
 def test_the_policy_that_is_changed_as_an_example_is_typed_as_it_is() -> None:
     (keep,) = (policy for policy in DEFINED["policies"] if policy["name"] == "keep")
-    for typed in (keep["pattern"], str(keep["priority"]), keep["definition"]["overflow"]):
+    definition = keep["definition"]
+    for typed in (keep["pattern"], str(keep["priority"]), definition["overflow"], str(definition["delivery-limit"])):
         assert typed in SECTION
-    assert set(keep["definition"]) == {"max-length-bytes", "overflow"}
+    assert set(definition) == {"max-length-bytes", "overflow", "delivery-limit"}
     (work,) = (policy for policy in DEFINED["policies"] if policy["name"] == "work")
     assert len(work["definition"]) == 6, "the document counts them"

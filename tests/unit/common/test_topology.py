@@ -54,6 +54,13 @@ def test_dead_letters_are_delivered_at_least_once_and_after_many_deliveries_only
     assert work["delivery-limit"] == 1000
 
 
+def test_what_is_kept_may_be_looked_at_as_often_as_somebody_wants() -> None:
+    """A look counts as a delivery. From RabbitMQ 4 on a queue without a limit has one: 20, and the message is gone."""
+    for queue in (topology.DEAD_QUEUE, topology.UNROUTED_QUEUE):
+        (policy,) = [p for p in template()["policies"] if re.search(p["pattern"], queue) and p["apply-to"] == "queues"]
+        assert policy["definition"]["delivery-limit"] >= 1_000_000
+
+
 def test_every_part_lies_in_the_one_virtual_host() -> None:
     parts = [part for name, section in template().items() if name not in {"users", "vhosts"} for part in section]
     assert {part["vhost"] for part in parts} == {topology.VHOST}
