@@ -64,6 +64,8 @@ BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 5
 QUOTA_TIMEOUT_S: Final = 0.5
 STATE_TIMEOUT_S: Final = 1.0
+LAST_USES_S: Final = 1.0
+"""How long writing the last uses of tokens may take when the gateway ends."""
 EXPORT_STATEMENT_TIMEOUT_S: Final = 30.0
 """How long a part of an export may take in the database: the first may have to sort."""
 _log = logging.getLogger(__name__)
@@ -348,7 +350,7 @@ async def _uses_written(access: Access) -> AsyncIterator[None]:
         async with _running(access.keep_flushing()):
             yield
     finally:
-        await access.flush()
+        await asyncio.wait({asyncio.ensure_future(access.flush())}, timeout=LAST_USES_S)
 
 
 @asynccontextmanager

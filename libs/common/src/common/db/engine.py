@@ -1,9 +1,12 @@
 """SQLAlchemy's engine over asyncpg: for migrations and ordinary queries. The hot path uses `common.db.session`."""
 
+from contextlib import suppress
+
+import asyncpg
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from common.db.session import COMMAND_MARGIN_S, server_settings
+from common.db.session import CLOSE_WITHIN_S, COMMAND_MARGIN_S, server_settings
 from common.settings import DatabaseSettings
 
 
@@ -35,8 +38,17 @@ def create_engine(settings: DatabaseSettings, *, application: str, autocommit: b
         pool_pre_ping=True,
         **({"isolation_level": "AUTOCOMMIT"} if autocommit else {}),
         connect_args={
+            "connection_class": _Connection,
             "timeout": settings.connect_timeout_s,
             "command_timeout": settings.statement_timeout_s + COMMAND_MARGIN_S,
             "server_settings": server_settings(settings, application=application),
         },
     )
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
+    """One that is dropped where the server does not hear its goodbye: SQLAlchemy waits as long as it takes."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the library's signature
+        with suppress(TimeoutError):
+            await super().close(timeout=timeout or CLOSE_WITHIN_S)
