@@ -58,7 +58,7 @@ class FetcherSettings(Section):
     landing_wait_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
     """Seconds without any landing after which a reconciliation goes on without what is still on its way."""
     dead_pages_to_stop: Annotated[int, Field(ge=1, le=100)] = 3
-    """So many dead pages in a row stop a load."""
+    """So many dead pages in a row stop a load, and so many that are empty, or the same again, and name a next one."""
     lookup_budget: Annotated[int, Field(ge=0, le=100_000)] = 500
     """Offers known only in part that one daily update asks about, at most."""
     lookup_interval_s: Annotated[float, Field(ge=0, le=60)] = 1.0

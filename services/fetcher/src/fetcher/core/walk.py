@@ -46,7 +46,7 @@ class WalkLimits:
 
     Attributes:
         max_pages: New pages of this call; None: no limit.
-        dead_pages_to_stop: So many dead pages in a row stop the run.
+        dead_pages_to_stop: So many dead pages in a row stop the run, and so many that show nothing new.
         pause_s: Seconds between two calls of a broker or database that is away.
         pages_in_flight: Requests on their way at once, at most.
         publish_interval_s: Seconds between two publishes, at least. Pages that come faster are published together.
@@ -124,6 +124,8 @@ class PageWalk:
         self._known: Mapping[int, FailedPage] = {}
         self._speed = Speedometer(ports.clock.monotonic())
         self._dead_in_row = 0
+        self._shown: Sequence[SourceRow] = ()
+        self._stale_in_row = 0
         self._asked = 0
         self._next: int | None = None
         self._reading: deque[asyncio.Task[ReadPage | FailedPage]] = deque()
@@ -146,7 +148,7 @@ class PageWalk:
             before: Rows that earlier calls have walked, for the progress.
 
         Raises:
-            LoadStoppedError: The upstream refuses, or too many pages in a row are dead.
+            LoadStoppedError: The upstream refuses, or too many pages in a row are dead or show nothing new.
             RunTakenOverError: Another process writes this run.
             TopologyError: The broker has no place for the messages.
         """
@@ -240,6 +242,7 @@ class PageWalk:
     async def _settle(self, read: ReadPage | FailedPage) -> None:
         if isinstance(read, ReadPage):
             await self._publishing.add(read)
+            self._expect_news(read.page)
             return
         if read is not self._known.get(read.position):
             self.counts.gaps += 1
@@ -249,6 +252,18 @@ class PageWalk:
             raise LoadStoppedError(
                 f"{self.run.platform}: {self._dead_in_row} pages in a row are dead, the last one {read.position}:"
                 f" {read.error}; start again to resume"
+            )
+
+    def _expect_news(self, page: UpstreamPage) -> None:
+        """Stop at a list without an end: pages that are empty, or the same again, and name a next one."""
+        is_stale = page.next_position is not None and (not page.rows or list(page.rows) == list(self._shown))
+        self._stale_in_row = self._stale_in_row + 1 if is_stale else 0
+        self._shown = page.rows
+        if self._stale_in_row >= self._limits.dead_pages_to_stop:
+            what = "show the same as the one before" if page.rows else "are empty"
+            raise LoadStoppedError(
+                f"{self.run.platform}: {self._stale_in_row} pages in a row {what}, and each names a next one, the last"
+                f" one {page.position}: the source's list has no end for now; start again to resume"
             )
 
     async def _publish(self, reads: Sequence[ReadPage]) -> None:
