@@ -130,6 +130,44 @@ async def patient(
     await gateway.wait_closed()
 
 
+async def test_servers_that_say_nothing_are_waited_for_at_once(patient: Patient) -> None:
+    waited_for: set[asyncio.StreamReader] = set()
+    all_at_once = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        waited_for.add(reader)
+        if len(waited_for) == len(silent):
+            all_at_once.set()
+        gone = asyncio.ensure_future(_read_to_the_end(reader))
+        together = asyncio.ensure_future(all_at_once.wait())
+        await asyncio.wait({gone, together}, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        together.cancel()
+        waited_for.remove(reader)
+        writer.close()
+
+    silent = [await asyncio.start_server(say_nothing, "127.0.0.1", 0) for _ in range(4)]
+    database, broker, console, gateway = [str(one.sockets[0].getsockname()[1]) for one in silent]
+    url = f"amqp://fetcher:x@127.0.0.1:{broker}/feedmill"
+    patient.environment |= {
+        "DB_PORT": database,
+        "RABBITMQ_URL": url,
+        "RABBITMQ_CONSOLE_PORT": console,
+        "API_PORT": gateway,
+    }
+    lines = await patient.examined()
+    assert all_at_once.is_set()
+    told = [line.what for line in lines if line.what in {"database", "broker", "policies", "gateway"}]
+    assert told == ["database", "broker", "policies", "gateway"], "in their order all the same"
+    for one in silent:
+        one.close()
+
+
+async def _read_to_the_end(reader: asyncio.StreamReader) -> None:
+    while await reader.read(65536):
+        pass
+
+
 async def test_a_healthy_installation_has_no_error_and_no_warning(patient: Patient) -> None:
     lines = await patient.examined()
     assert [line for line in lines if line.level is not Level.OK] == []

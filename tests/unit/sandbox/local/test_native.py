@@ -10,6 +10,7 @@ from sandbox.local.errors import LocalError
 from sandbox.local.native import NativeRuntime
 from sandbox.local.state import LocalFolder
 from sandbox.local.surroundings import Surroundings
+from sandbox.stack.broker import Broker
 from sandbox.stack.database import Database
 from sandbox.stack.ports import PREFERRED
 from sandbox.stack.state import StateFile
@@ -59,9 +60,20 @@ def test_what_asks_the_database_alone_needs_no_broker(
 
 
 def test_a_stand_in_that_does_not_run_is_named(stopped: NativeRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stopped, "_server_conditions", list)
+    for server in (Database, Broker):
+        monkeypatch.setattr(server, "pid", 1)
     with pytest.raises(LocalError, match=r"^the stand-in upstream not running: make up starts what is missing$"):
         stopped.command(["fetcher", "daily-update"])
+
+
+def test_a_database_that_says_nothing_is_not_ready(
+    stopped: NativeRuntime, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder.path / "stack").mkdir(exist_ok=True)
+    monkeypatch.setattr(Database, "pid", 1)
+    for answers in (True, False):
+        monkeypatch.setattr(Database, "is_ready", lambda _, answers=answers: answers)
+        assert stopped.conditions()[0].is_ready is answers
 
 
 def test_the_doctor_looks_also_where_nothing_runs(stopped: NativeRuntime, folder: LocalFolder) -> None:

@@ -1,5 +1,6 @@
-"""The whole examination, in the order in which things depend on each other."""
+"""The whole examination, told in the order in which things depend on each other."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,17 +78,27 @@ async def _lines(around: Surroundings, clock: Clock) -> AsyncIterator[Line]:
         return
     for line in _machine(settings, around):
         yield line
-    async for line in database.lines(settings.database, clock, followed=settings.followed):
-        yield line
+    url, timeout_s = settings.rabbitmq.url.get_secret_value(), settings.database.connect_timeout_s
+    at_once = (
+        database.lines(settings.database, clock, followed=settings.followed),
+        _replica(settings),
+        broker.amqp_lines(url, around.template, timeout_s=timeout_s),
+        broker.console_lines(_console(url, around.environment), around.template, timeout_s=timeout_s),
+        _gateway(settings.gateway, timeout_s=timeout_s),
+    )
+    for lines in await asyncio.gather(*map(_all, at_once)):
+        for line in lines:
+            yield line
+
+
+async def _all(lines: AsyncIterator[Line]) -> list[Line]:
+    return [line async for line in lines]
+
+
+async def _replica(settings: DoctorSettings) -> AsyncIterator[Line]:
     if host := settings.gateway.read_host:
         place = {"host": host, "port": settings.gateway.read_port or settings.database.port}
         yield await replica.look(settings.database, settings.database.model_copy(update=place))
-    url, timeout_s = settings.rabbitmq.url.get_secret_value(), settings.database.connect_timeout_s
-    async for line in broker.amqp_lines(url, around.template, timeout_s=timeout_s):
-        yield line
-    async for line in broker.console_lines(_console(url, around.environment), around.template, timeout_s=timeout_s):
-        yield line
-    yield await _gateway(settings.gateway, timeout_s=timeout_s)
 
 
 def _machine(settings: Settings, around: Surroundings) -> Iterator[Line]:
@@ -105,7 +116,11 @@ def _console(url: str, environment: Mapping[str, str]) -> broker.Console:
     return broker.Console(urls, vhost, LOOKER, environment.get(password_name(LOOKER)) or None)
 
 
-async def _gateway(address: GatewayAddress, *, timeout_s: float) -> Line:
+async def _gateway(address: GatewayAddress, *, timeout_s: float) -> AsyncIterator[Line]:
+    yield await _asked(address, timeout_s)
+
+
+async def _asked(address: GatewayAddress, timeout_s: float) -> Line:
     async with httpx.AsyncClient(timeout=timeout_s) as client:
         try:
             answer = await client.get(f"{address.url}/health/ready")

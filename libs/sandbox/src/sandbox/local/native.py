@@ -307,17 +307,21 @@ class NativeRuntime:
     def _check_servers(self, needed: Sequence[str]) -> None:
         if not self._has_servers():
             raise LocalError(NOT_STARTED)
-        names = [_SERVERS[name] for name in needed]
-        stopped = [one.name for one in self._server_conditions() if one.name in names and one.pid is None]
+        ours = [name for name in self._servers if name in needed]
+        stopped = [_SERVERS[name] for name in ours if self._pid(name) is None]
         if stopped:
             raise LocalError(f"{' and '.join(stopped)} {STOPPED}")
+
+    def _pid(self, server: str) -> int | None:
+        return self._stack.database.pid if server == "database" else self._stack.broker.pid
 
     def _server_conditions(self) -> list[Condition]:
         conditions = []
         if "database" in self._servers:
-            pid = self._stack.database.pid
+            database = self._stack.database
+            ready = database.pid is not None and database.is_ready()
             where = "{DB_HOST}:{DB_PORT}".format_map(self._stack.env())
-            conditions.append(Condition(_SERVERS["database"], pid, is_ready=pid is not None, where=where))
+            conditions.append(Condition(_SERVERS["database"], database.pid, is_ready=ready, where=where))
         if "broker" in self._servers:
             broker = self._stack.broker
             ready = broker.pid is not None and broker.is_ready()
