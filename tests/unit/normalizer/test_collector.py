@@ -161,6 +161,18 @@ async def test_aborting_gives_back_what_is_open_and_what_is_in_hand() -> None:
     assert landing.batches == []
 
 
+async def test_aborting_gives_back_what_was_handed_over_at_that_very_moment() -> None:
+    landing, clock = Landing(), VirtualClock(auto_advance=False)
+    collector = a_collector(landing, clock)
+    task = asyncio.create_task(collector.add("full", weight=200))
+    await asyncio.sleep(0)  # noqa: TID251 - takes no time: it has filled a batch, of which nobody has begun
+    await collector.abort()
+    await settle(task.done)
+    assert task.done()
+    assert isinstance(task.exception(), CollectorClosedError)
+    assert landing.batches == []
+
+
 async def test_a_cancelled_handler_takes_no_neighbour_along() -> None:
     landing, clock = Landing(), VirtualClock(auto_advance=False)
     collector = a_collector(landing, clock)

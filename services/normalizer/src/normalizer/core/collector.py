@@ -7,14 +7,12 @@ handler waits.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 from common.clock import Clock
 from normalizer.core.batch import Batch, Limits
-
-_log = logging.getLogger(__name__)
 
 ItemT = TypeVar("ItemT")
 
@@ -103,28 +101,27 @@ class Collector(Generic[ItemT]):
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
-        task = asyncio.create_task(self._run(self._open, self._outcome))
+        task = asyncio.create_task(self._run(self._open))
+        task.add_done_callback(partial(_tell, self._outcome))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         self._open = self._outcome = None
 
-    async def _run(self, batch: Batch[ItemT], outcome: asyncio.Future[None]) -> None:
-        try:
-            async with self._free:
-                await self._handle(batch)
-        except asyncio.CancelledError:
-            _fail(outcome, CollectorClosedError("given back"))
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, every waiting handler has to hear of it
-            _fail(outcome, error)
-        else:
-            if not outcome.done():
-                outcome.set_result(None)
+    async def _run(self, batch: Batch[ItemT]) -> None:
+        async with self._free:
+            await self._handle(batch)
 
 
-def _fail(outcome: asyncio.Future[None], error: Exception) -> None:
-    if outcome.done():
-        return
+def _tell(outcome: asyncio.Future[None], handled: asyncio.Task[None]) -> None:
+    """Let every waiting handler hear what became of a batch: also of one that was given back before it was begun."""
+    error = CollectorClosedError("given back") if handled.cancelled() else handled.exception()
+    if error is None:
+        outcome.set_result(None)
+    else:
+        _fail(outcome, error)
+
+
+def _fail(outcome: asyncio.Future[None], error: BaseException) -> None:
     outcome.set_exception(error)
     # All handlers may have been cancelled already; then nobody is left to hear of it, and that is no error.
     outcome.exception()
