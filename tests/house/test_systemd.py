@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -104,6 +105,20 @@ def test_a_service_knows_its_own_secrets_only(path: Path, environments: Path) ->
         assert ("SECRET_KEY" in known) is (who == "gateway")
     else:
         assert {"DB_USER", "DB_PASSWORD"} <= known
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_no_line_of_a_unit_stands_twice(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    assert sorted(lines) == sorted(set(lines))
+
+
+def test_who_changes_a_secret_is_told_every_file_that_holds_it(environments: Path) -> None:
+    table = (ROOT / "docs" / "deployment.md").read_text().partition("## Secrets")[2]
+    told = re.search(r"^\| `SECRET_KEY` \| ([^|]+) \|", table, re.MULTILINE)
+    held = {file.name for file in environments.iterdir() if "SECRET_KEY" in dict(variables(file))}
+    assert told
+    assert set(re.findall(r"\w+\.env", told[1])) == held
 
 
 def test_secrets_are_fresh_closed_and_kept(environments: Path, tmp_path: Path) -> None:

@@ -186,3 +186,5 @@ def test_commands_run_in_the_container_of_their_service(
     assert words == ["run", "--rm", "fetcher", "fetcher", "initial-load"]
     assert list(runtime.command(["feedmill", "migrate"]).words[2:]) == ["run", "--rm", "migrate", "feedmill", "migrate"]
     assert list(runtime.command(["feedmill", "doctor"]).words[2:]) == ["run", "--rm", "doctor", "feedmill", "doctor"]
+    tokens = ["gateway", "tokens", "list"]  # the gateway's own container does not know the owner's password
+    assert list(runtime.command(tokens).words[2:]) == ["run", "--rm", "tokens", *tokens]

@@ -27,7 +27,8 @@ SHOP_URL: Final = f"{_UPSTREAM}{SHOP_PATH}"
 USERS: Final = ("FETCHER", "NORMALIZER", "GATEWAY", "OPERATOR")
 SERVICES: Final = ("fetcher", "normalizer", "gateway")
 ALL_PROFILES: Final = ("postgres", "rabbitmq", "sandbox")
-_CONTAINER_OF: Final = {"feedmill": "migrate", "feedmill doctor": "doctor"}
+_CONTAINER_OF: Final = {"feedmill": "migrate", "feedmill doctor": "doctor", "gateway tokens": "tokens"}
+"""Where another container than the program's own knows what a command needs, such as the owner of the database."""
 _TOKEN: Final = re.compile(r"^[A-Za-z0-9]{16}$", re.MULTILINE)
 
 
