@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from tests.integration.normalizer.road import Queue, Rows, a_lander, consuming, opened_store, until
+from tests.integration.normalizer.road import FailingLanding, Queue, Rows, a_lander, consuming, opened_store, until
 from tests.integration.normalizer.test_consuming import holds, pages, said
 
 from common import topology
@@ -68,6 +68,18 @@ async def test_a_dead_letter_is_acknowledged_after_its_commit(
         await replay(Nodes(vhost.urls["normalizer"]), Wish(), platforms=KNOWN, land=fail)
     await until(partial(are_dead, queue, 3))
     assert await rows.count("raw_data") == 0
+
+
+async def test_one_that_brings_the_normalizer_down_stays_and_the_others_are_landed(
+    vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows
+) -> None:
+    await dead(queue, vhost, database)
+    async with opened_store(database) as store:
+        landing = FailingLanding(a_lander(store), ZeroDivisionError("a defect"), times=1)
+        found = await replay(Nodes(vhost.urls["normalizer"]), Wish(), platforms=KNOWN, land=landing.land)
+    assert found == {"replayed": 1, "failed": 1, "invalid": 1}
+    assert await rows.count("raw_data") == 20
+    await until(partial(are_dead, queue, 2))
 
 
 async def test_a_broker_that_is_away_is_one_clear_error() -> None:

@@ -140,7 +140,7 @@ class App:
                 return FAILED
 
     async def replay_dead(self, wish: Wish) -> int:
-        """Land the dead letters that are meant; 1 if some of them are no event even now."""
+        """Land the dead letters that are meant; 1 if some of them are no event even now, or cannot be landed."""
         how, clock = self._consumption(), SystemClock()
         async with self._store() as store:
             diary = Diary(store, clock=clock)
@@ -151,8 +151,9 @@ class App:
             except TransientError as error:
                 _log.error(fields("Database does not answer", error=error))
                 return FAILED
-        _log.info(fields("Replayed dead letters", **{name: counts[name] for name in ("replayed", "invalid", "others")}))
-        return FAILED if counts["invalid"] else DONE
+        ends = {name: counts[name] for name in ("replayed", "invalid", "failed", "others")}
+        _log.info(fields("Replayed dead letters", **ends))
+        return FAILED if counts["invalid"] or counts["failed"] else DONE
 
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[PostgresStore]:

@@ -19,6 +19,7 @@ from common.broker_nodes import Nodes
 from common.errors import InvalidEventError, UnavailableError
 from common.events import PageFetched
 from common.log import fields
+from normalizer.core.errors import TransientError
 from normalizer.entrypoints.messages import known_page
 
 CONNECT_TIMEOUT_S: Final = 30.0
@@ -53,7 +54,8 @@ async def replay(
 ) -> Counter[str]:
     """Land the dead letters that are meant, one at a time, each acknowledged after its commit.
 
-    Those that are not meant, or are no event even now, stay in the queue; so does what is in hand when this fails.
+    Those that are not meant, are no event even now, or make landing fail, stay in the queue; so does what is in hand
+    when this fails.
 
     Args:
         nodes: URLs of the broker's nodes, with user, password, vhost and connection name.
@@ -62,11 +64,11 @@ async def replay(
         land: Returns when every record is committed.
 
     Returns:
-        Counts: `replayed`, `invalid` (meant, but still no event), `others`.
+        Counts: `replayed`, `invalid` (meant, but still no event), `failed` (a defect of ours), `others`.
 
     Raises:
         UnavailableError: The broker does not answer, or has no such queue.
-        TransientError: What `land` raised; replayed ones stay replayed.
+        TransientError: The database is away; replayed ones stay replayed.
     """
     counts: Counter[str] = Counter()
     try:
@@ -98,7 +100,13 @@ async def _settled(
     except InvalidEventError as error:
         _log.error(fields("Dead letter is still no event", reason=error.reason, message_id=message.message_id))
         return "invalid"
-    await land([page])
+    try:
+        await land([page])
+    except TransientError:
+        raise
+    except Exception:  # noqa: BLE001 - it is told of, and those behind it are not to blame
+        _log.exception(fields("Dead letter cannot be landed", message_id=message.message_id))
+        return "failed"
     await message.ack()
     _log.info(fields("Dead letter landed", message_id=message.message_id, records=len(page.records)))
     return "replayed"
