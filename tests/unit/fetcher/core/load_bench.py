@@ -38,7 +38,9 @@ class LoadBench:
         self.upstream = FakeUpstream(self.clock)
         self.store.journal = self.publisher.journal
 
-    def loading(self, *, max_pages: int | None = None, again: bool = False, interval_s: float = 0.0) -> InitialLoad:
+    def loading(
+        self, *, max_pages: int | None = None, again: bool | datetime = False, interval_s: float = 0.0
+    ) -> InitialLoad:
         """Return a load that has not begun."""
         plan = LoadPlan(
             platform="che168",
@@ -50,7 +52,7 @@ class LoadBench:
                 publish_interval_s=self.publish_interval_s,
                 unconfirmed_pages=self.unconfirmed_pages,
             ),
-            again=again,
+            again=self.clock.now() if again is True else again or None,
         )
         return InitialLoad(plan, self.ports(interval_s=interval_s), stop=self.stop)
 
@@ -72,7 +74,9 @@ class LoadBench:
             chance=chance,
         )
 
-    async def load(self, *, max_pages: int | None = None, again: bool = False, interval_s: float = 0.0) -> Outcome:
+    async def load(
+        self, *, max_pages: int | None = None, again: bool | datetime = False, interval_s: float = 0.0
+    ) -> Outcome:
         """Load until the end of the call."""
         return await self.loading(max_pages=max_pages, again=again, interval_s=interval_s).run()
 

@@ -68,7 +68,9 @@ class SweepBench:
 
     async def load(self, *, again: bool = False) -> Outcome:
         """Load, without reconciling; what it brought lands."""
-        plan = LoadPlan(platform=PLATFORM, day_zone=ZONE, once=ONCE, limits=WalkLimits(), again=again)
+        plan = LoadPlan(
+            platform=PLATFORM, day_zone=ZONE, once=ONCE, limits=WalkLimits(), again=self.clock.now() if again else None
+        )
         outcome = await InitialLoad(plan, self.lists(), stop=self.stop).run()
         self.sweeps.land()
         return outcome

@@ -158,6 +158,16 @@ async def test_a_finished_load_can_be_made_again() -> None:
     assert bench.display.shown[3].expected == 6, "the last load's total is the estimate"
 
 
+async def test_a_load_that_began_since_it_was_wished_for_is_not_made_once_more() -> None:
+    bench = LoadBench()
+    wished_at = bench.clock.now()
+    await bench.clock.sleep(1)
+    assert (await bench.load(again=wished_at)).ending is Ending.DONE
+    assert (await bench.load(again=wished_at)).ending is Ending.ALREADY_DONE
+    await bench.clock.sleep(1)
+    assert (await bench.load(again=True)).ending is Ending.DONE
+
+
 async def test_a_list_that_became_shorter_ends_a_resumed_load() -> None:
     bench = LoadBench()
     await bench.load(max_pages=2)

@@ -170,6 +170,16 @@ async def test_resume_goes_on_with_what_the_pause_has_interrupted() -> None:
         assert bench.notices.last[0].text == "was not paused"
 
 
+async def test_what_goes_on_is_not_begun_anew_once_more() -> None:
+    async with Bench(CHE168) as bench:
+        ordered_at = bench.clock.now()
+        await bench.order('{"command": "initial-load", "platform": "che168", "again": true}')
+        await bench.order("pause")
+        await bench.clock.advance(HOUR / 2)
+        await bench.order("resume")
+        assert bench.jobs.options == [{"again": ordered_at}] * 2
+
+
 async def test_resume_before_the_job_has_stopped_starts_it_again() -> None:
     async with Bench(CHE168, takes_s=5) as bench:
         bench.jobs.is_deaf = True

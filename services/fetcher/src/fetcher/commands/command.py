@@ -58,9 +58,7 @@ class Command:
     perform: Work
     is_service: bool = False
 
-    async def call(
-        self, settings: FetcherServiceSettings, options: Options, stop: asyncio.Event, clock: Clock
-    ) -> Exit:
+    async def call(self, settings: FetcherServiceSettings, options: Options, stop: asyncio.Event, clock: Clock) -> Exit:
         """Perform it for every target, one after another; return the exit code that tells most.
 
         Once `stop` is set, a server of ours that does not answer holds nothing up, and is no error.

@@ -4,8 +4,10 @@ import argparse
 import asyncio
 import logging
 from dataclasses import replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from common.clock import SystemClock
 from fetcher.adapters.sweep_store import PostgresSweepStore
 from fetcher.commands.command import Command, Options, add_platform_option, at_least_one, chosen_platforms
 from fetcher.commands.parts import Parts, load_ports_of, opened, policy_of, walk_limits_of
@@ -26,7 +28,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-pages", type=at_least_one, metavar="N", help="stop after N new pages; the next start resumes"
     )
-    parser.add_argument("--again", action="store_true", help="load anew although the last load reached the end")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="load anew although the last load reached the end; what is interrupted goes on without it",
+    )
 
 
 async def perform(
@@ -35,10 +41,12 @@ async def perform(
     stop: asyncio.Event,
     *,
     max_pages: int | None = None,
-    again: bool = False,
+    again: datetime | None = None,
     watch: RequestWatch = UNWATCHED,
 ) -> Exit:
     """Load a platform and reconcile it, or go on with what was interrupted.
+
+    A load that is done is made anew where it began before `again`.
 
     Raises:
         FeedmillError: Why it could not go on.
@@ -59,7 +67,7 @@ async def _is_to_be_reconciled(outcome: Outcome, parts: Parts) -> bool:
     return not await PostgresSweepStore(parts.session).is_reconciled(outcome.run.platform)
 
 
-def _plan(settings: FetcherServiceSettings, name: str, *, max_pages: int | None, again: bool) -> LoadPlan:
+def _plan(settings: FetcherServiceSettings, name: str, *, max_pages: int | None, again: datetime | None) -> LoadPlan:
     own, platform = settings.fetcher, settings.platforms[name]
     return LoadPlan(
         platform=name,
@@ -81,7 +89,8 @@ def _told(outcome: Outcome, name: str) -> Exit:
 
 
 async def _perform(settings: FetcherServiceSettings, options: Options, name: str, stop: asyncio.Event) -> Exit:
-    return await perform(settings, name, stop, max_pages=options.max_pages, again=options.again)
+    again = SystemClock().now() if options.again else None
+    return await perform(settings, name, stop, max_pages=options.max_pages, again=again)
 
 
 COMMAND = Command(

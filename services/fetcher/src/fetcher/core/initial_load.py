@@ -6,7 +6,7 @@ anywhere and the next start loses nothing.
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,7 @@ class LoadPlan:
         day_zone: Where the upstream's days begin.
         once: Patience with a gap that is asked for again at the end.
         limits: Where the walk ends early.
-        again: Load anew although the last load reached the end.
+        again: Load anew although the last load reached the end, unless that one began after this moment.
         expected_records: An operator's estimate; None: the last load's total.
         stop_grace_s: Seconds to finish the page in hand once `stop` is set.
     """
@@ -35,7 +35,7 @@ class LoadPlan:
     day_zone: ZoneInfo
     once: RetryPolicy
     limits: WalkLimits
-    again: bool = False
+    again: datetime | None = None
     expected_records: int | None = None
     stop_grace_s: float = 6.0
 
@@ -78,7 +78,8 @@ class InitialLoad:
     async def _walk_run(self) -> Outcome:
         store, plan = self._ports.store, self._plan
         latest = await self._frame.patiently(lambda: store.latest_run(plan.platform, RunKind.INITIAL_LOAD))
-        if latest is not None and latest.status is RunStatus.DONE and not plan.again:
+        is_wanted = latest is None or (plan.again is not None and latest.started_at <= plan.again)
+        if latest is not None and latest.status is RunStatus.DONE and not is_wanted:
             return Outcome(Ending.ALREADY_DONE, latest)
         self._is_resumed = latest is not None and latest.status is not RunStatus.DONE
         run = latest if latest is not None and self._is_resumed else await self._started()

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -79,6 +79,11 @@ OPTIONS: Final[dict[CommandName, dict[str, Callable[[Any], Any]]]] = {
 _KEY: Final = re.compile(rf"fetcher\.({PLATFORM_PATTERN})")
 _NAMES: Final = ", ".join(CommandName)
 _EXAMPLE: Final = '{"command": "daily-update", "platform": "che168"}'
+
+
+def dated(options: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """Return the options of an order of this moment: what it begins anew goes on after an interruption."""
+    return {**options, "again": now if options["again"] else None} if "again" in options else options
 
 
 def read_order(body: bytes, routing_key: str) -> Order:

@@ -8,7 +8,7 @@ from typing import Final
 from common.log import fields
 from fetcher.core.errors import OrderError
 from fetcher.core.lane import Lane
-from fetcher.core.orders import EVERYONE, CommandName, Order, read_order
+from fetcher.core.orders import EVERYONE, CommandName, Order, dated, read_order
 from fetcher.core.patience import until_available
 from fetcher.core.service_ports import Happening, Notice, ServicePorts, Target
 from fetcher.core.watch import Watch
@@ -112,7 +112,7 @@ class Service:
             case CommandName.STATUS:
                 lane.tell(CommandName.STATUS, Happening.DONE, lane.state)
             case _:
-                lane.order(order.command, order.options)
+                lane.order(order.command, dated(order.options, ports.clock.now()))
 
     async def _saved(self, write: Callable[[], Awaitable[None]]) -> None:
         await until_available(write, clock=self._ports.clock, pause_s=self._ports.pause_s)
