@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange
 
 from common import topology
-from common.amqp import BROKER_ERRORS, PatientConnection, fail_over
+from common.amqp import BROKER_ERRORS, PatientConnection, fail_over, lost_if_given_up
 from common.broker_nodes import Nodes
 from common.clock import Clock
 from common.errors import InvalidEventError
@@ -122,9 +122,10 @@ async def opened(broker: RabbitBroker, nodes: Nodes) -> RobustConnection:
 async def ended(broker: RabbitBroker, connection: AbstractConnection | None) -> None:
     """Stop a broker's client and close its connection, whether the broker answers or not."""
     try:
-        async with asyncio.timeout(GOODBYE_S):
-            await broker.stop()
-    except BROKER_ERRORS as error:
+        with lost_if_given_up():
+            async with asyncio.timeout(GOODBYE_S):
+                await broker.stop()
+    except* BROKER_ERRORS as error:  # FastStream makes a group of what its subscribers meet
         _log.debug(fields("Broker connection gone, or it says nothing any more", error=error))
     if connection is not None and not connection.is_closed:
         await connection.close()  # which does not wait for an answer for long
