@@ -44,3 +44,10 @@ async def test_a_wait_that_takes_too_long_is_a_timeout() -> None:
 )
 def test_an_error_is_said_in_one_line_with_its_kind(error: Exception, text: str) -> None:
     assert said(error) == text
+
+
+async def test_an_error_without_a_kind_is_how_the_library_says_that_a_connection_was_closed() -> None:
+    with pytest.raises(ConnectionError, match="closed"), lost_if_given_up():
+        raise Exception  # noqa: TRY002 - as the library does
+    with pytest.raises(KeyError), lost_if_given_up():
+        raise KeyError("a defect")

@@ -84,9 +84,10 @@ def fail_over(connection: RobustConnection, nodes: Nodes) -> None:
 
 @contextmanager
 def lost_if_given_up() -> Iterator[None]:
-    """Raise ConnectionError where the library cancels what waits for a broker that has said nothing for too long.
+    """Raise ConnectionError where the library gives up what waits for the broker, in two ways that say something else.
 
-    To whoever waits that looks as if somebody had cancelled the task itself.
+    What waits for a broker that has said nothing for too long is cancelled, as if somebody had cancelled the task
+    itself; what waits on a connection that is closed by us gets an Exception without kind or text.
     """
     try:
         yield
@@ -95,3 +96,7 @@ def lost_if_given_up() -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise ConnectionError("the broker says nothing any more") from error
+    except Exception as error:
+        if type(error) is Exception:
+            raise ConnectionError("the connection was closed meanwhile") from error
+        raise

@@ -85,14 +85,15 @@ class Outgoing:
         Raises:
             BROKER_ERRORS: It was not confirmed.
         """
-        await self._broker.publish(
-            dead_letter(message, error),
-            topology.DEAD_KEY,
-            _DEAD,
-            mandatory=True,
-            persist=True,
-            timeout=self._timeout_s,
-        )
+        with lost_if_given_up():
+            await self._broker.publish(
+                dead_letter(message, error),
+                topology.DEAD_KEY,
+                _DEAD,
+                mandatory=True,
+                persist=True,
+                timeout=self._timeout_s,
+            )
 
     async def _announce(self, platform: str, number: int) -> None:
         try:
@@ -125,7 +126,7 @@ async def ended(broker: RabbitBroker, connection: AbstractConnection | None) -> 
         with lost_if_given_up():
             async with asyncio.timeout(GOODBYE_S):
                 await broker.stop()
-    except* BROKER_ERRORS as error:  # FastStream makes a group of what its subscribers meet
+    except Exception as error:  # noqa: BLE001 - FastStream makes a group of what it meets, some of it without a kind
         _log.debug(fields("Broker connection gone, or it says nothing any more", error=error))
     if connection is not None and not connection.is_closed:
         await connection.close()  # which does not wait for an answer for long
