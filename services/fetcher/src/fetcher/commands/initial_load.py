@@ -4,10 +4,10 @@ import argparse
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from common.clock import SystemClock
 from fetcher.adapters.sweep_store import PostgresSweepStore
 from fetcher.commands.command import Command, Options, add_platform_option, at_least_one, chosen_platforms
 from fetcher.commands.parts import Parts, load_ports_of, opened, policy_of, walk_limits_of
@@ -19,6 +19,9 @@ from fetcher.core.walk import Ending
 from fetcher.entrypoints import cli
 from fetcher.entrypoints.cli import Exit
 from fetcher.settings import FetcherServiceSettings
+
+WHENEVER: Final = datetime.max.replace(tzinfo=UTC)
+"""As `again`: load anew whenever the last load began, by whatever clock."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +92,7 @@ def _told(outcome: Outcome, name: str) -> Exit:
 
 
 async def _perform(settings: FetcherServiceSettings, options: Options, name: str, stop: asyncio.Event) -> Exit:
-    again = SystemClock().now() if options.again else None
+    again = WHENEVER if options.again else None
     return await perform(settings, name, stop, max_pages=options.max_pages, again=again)
 
 
