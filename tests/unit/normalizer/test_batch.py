@@ -1,4 +1,4 @@
-"""A batch as a value, and the two rules that close it."""
+"""A batch as a value, and the rule of weight that closes it."""
 
 import pytest
 
@@ -8,7 +8,7 @@ LIMITS = Limits(weight=200, linger_s=0.5)
 
 
 def a_batch(*weights: int) -> Batch[int]:
-    batch: Batch[int] = Batch((), 0, opened_at=10.0)
+    batch: Batch[int] = Batch((), 0)
     for place, weight in enumerate(weights):
         batch = batch.with_item(place, weight)
     return batch
@@ -16,7 +16,7 @@ def a_batch(*weights: int) -> Batch[int]:
 
 def test_a_batch_with_one_more_item_is_another_value() -> None:
     empty = a_batch()
-    assert (empty.with_item(7, 20), empty) == (Batch((7,), 20, 10.0), Batch((), 0, 10.0))
+    assert (empty.with_item(7, 20), empty) == (Batch((7,), 20), Batch((), 0))
 
 
 @pytest.mark.parametrize(("weights", "full"), [((), False), ((199,), False), ((180, 20), True), ((500,), True)])
@@ -27,8 +27,3 @@ def test_a_batch_is_full_by_records(weights: tuple[int, ...], *, full: bool) -> 
 @pytest.mark.parametrize(("weight", "room"), [(19, True), (20, True), (21, False)])
 def test_an_item_has_room_up_to_the_limit(weight: int, *, room: bool) -> None:
     assert LIMITS.has_room(a_batch(180), weight) is room
-
-
-@pytest.mark.parametrize(("now", "due"), [(10.0, False), (10.49, False), (10.5, True), (99.0, True)])
-def test_a_batch_is_due_by_the_age_of_its_first_item(now: float, *, due: bool) -> None:
-    assert LIMITS.is_due(a_batch(1), now) is due

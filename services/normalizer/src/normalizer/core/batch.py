@@ -1,4 +1,4 @@
-"""A batch as a value: what is in it, how heavy it is, and since when it is open."""
+"""A batch as a value: what is in it, and how heavy it is."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -13,16 +13,14 @@ class Batch(Generic[ItemT]):
     Attributes:
         items: In the order of arrival.
         weight: The sum of the items' weights: records, not messages.
-        opened_at: Monotonic seconds at which the first item came.
     """
 
     items: tuple[ItemT, ...]
     weight: int
-    opened_at: float
 
     def with_item(self, item: ItemT, weight: int) -> "Batch[ItemT]":
         """Return the batch with one more item."""
-        return Batch((*self.items, item), self.weight + weight, self.opened_at)
+        return Batch((*self.items, item), self.weight + weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,3 @@ class Limits:
     def has_room(self, batch: Batch[ItemT], weight: int) -> bool:
         """Return whether an item of this weight still belongs into the batch."""
         return batch.weight + weight <= self.weight
-
-    def is_due(self, batch: Batch[ItemT], now: float) -> bool:
-        """Return whether the batch has waited long enough; `now` in monotonic seconds."""
-        return now - batch.opened_at >= self.linger_s

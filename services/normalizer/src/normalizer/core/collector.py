@@ -84,7 +84,7 @@ class Collector(Generic[ItemT]):
 
     def _put(self, item: ItemT, weight: int) -> asyncio.Future[None]:
         if self._open is None or self._outcome is None:
-            self._open = Batch((), 0, self._clock.monotonic())
+            self._open = Batch((), 0)
             self._outcome = asyncio.get_running_loop().create_future()
             self._linger = asyncio.create_task(self._close_when_due())
         self._open = self._open.with_item(item, weight)
