@@ -188,6 +188,25 @@ async def test_a_hiccup_is_tried_again_at_once() -> None:
     assert bench.store.failures == []
 
 
+async def test_a_feed_that_shows_the_same_events_under_a_growing_cursor_stands_still() -> None:
+    bench = ChangeBench()
+    answer = bench.feed.changes
+
+    async def stuck(change_id: ChangeId) -> UpstreamPage:
+        assert len(bench.feed.asked("changes")) < 100, "walked for ever"
+        page = await answer(ChangeId(min(change_id, 1058)))
+        return replace(page, position=change_id, next_position=max(change_id + 20, page.next_position or 0))
+
+    bench.feed.changes = stuck  # type: ignore[method-assign]  # a source that forgets what was asked
+    walk = await bench.walking()
+    with pytest.raises(LoadStoppedError, match=r"changes from 1118 on stay away .*: stalled_cursor: the same events"):
+        await walk.walk()
+    assert walk.cursor == 1118, "nothing is passed over"
+    bench.feed.changes = answer  # type: ignore[method-assign]  # well again
+    assert await (await bench.walking(1118)).walk() is Ending.DONE
+    assert bench.published == bench.shown
+
+
 async def test_a_page_that_stays_dead_is_a_gap_after_21_tries_and_stops_the_walk(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -18,7 +18,7 @@ from common.clock import Clock
 from common.events import ChangeId, PageFetched, PageKind
 from common.log import fields
 from fetcher.core.change_ports import ChangeStore, Kinds, SavedChanges
-from fetcher.core.errors import LoadStoppedError
+from fetcher.core.errors import Cause, LoadStoppedError, UpstreamError
 from fetcher.core.feed import SourceRow, UpstreamPage, event_id, events_of
 from fetcher.core.inflight import Gathering, dropped, under_way, unless_stopped
 from fetcher.core.patience import until_available
@@ -90,6 +90,7 @@ class ChangeWalk:
         self._limits = limits
         self._known: Mapping[int, FailedPage] | None = None
         self._asked = run.pages
+        self._shown: Sequence[SourceRow] = ()
         self._saving = Gathering(self._save, clock=ports.clock, interval_s=0.0, most=1)
         self._speed = Speedometer(ports.clock.monotonic())
 
@@ -125,6 +126,7 @@ class ChangeWalk:
                 if read is None:
                     return Ending.INTERRUPTED  # or by what the end raises
                 page = await self._alive(read)
+                self._shown = page.page.rows
                 following = _following(page.page)
                 is_last = not page.page.rows or page.page.next_position is None
                 goes_on = not is_last and not self._stop.is_set() and (until is None or following < until)
@@ -155,13 +157,19 @@ class ChangeWalk:
         is_open = known is not None and known.next_attempt_at is not None  # a page that was dead gets a new window
         return asyncio.create_task(
             self._ports.reader.page(
-                partial(self._ports.feed.changes, position),
+                partial(self._changes, position),
                 self.run,
                 position,
                 on_wait=self._note,
                 resumed=known if is_open else None,
             )
         )
+
+    async def _changes(self, position: ChangeId) -> UpstreamPage:
+        page = await self._ports.feed.changes(position)
+        if page.rows and page.next_position is not None and list(page.rows) == list(self._shown):
+            raise UpstreamError(Cause.STALLED, "the same events as on the page before")  # whatever its cursor says
+        return page
 
     async def _alive(self, read: ReadPage | FailedPage) -> ReadPage:
         if isinstance(read, ReadPage):
