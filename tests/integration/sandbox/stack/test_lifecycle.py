@@ -132,6 +132,25 @@ def test_up_again_leaves_what_runs_and_gives_an_older_node_the_queue_that_is_new
     assert pids(owner.stack) == before
 
 
+def test_up_again_brings_an_older_node_the_policies_of_today_and_otherwise_leaves_the_operators(owner: Owner) -> None:
+    management = owner.stack.broker.management("operator")
+
+    def set_to(most: int) -> None:
+        body = {"pattern": "^x$", "apply-to": "queues", "priority": 10, "definition": {"max-length": most}}
+        management.put("policies", topology.VHOST, "keep", body=body)
+
+    def is_ours() -> bool:
+        return bool(management.get("policies", topology.VHOST, "keep")["pattern"] != "^x$")
+
+    set_to(99)
+    owner.says("up")
+    assert not is_ours()
+    loaded = owner.folder / "stack/rabbitmq/definitions.json"
+    loaded.write_text(loaded.read_text().replace('"policies"', '"policies_of_yesterday"'))
+    owner.says("up")
+    assert is_ours()
+
+
 def test_its_environment_names_the_database(owner: Owner) -> None:
     assert f"export DB_PORT={owner.stack.state.ports['database']}\n" in owner.says("env")
 

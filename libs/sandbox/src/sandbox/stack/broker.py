@@ -61,14 +61,15 @@ class Broker:
     def launch(self) -> None:
         """Start the first node and return at once; `wait` does the rest.
 
-        A node that runs since an older version of the project is given the queues that were added since.
+        A node that runs since an older version of the project is given what this one defines; what an operator has
+        changed stays until then.
 
         Raises:
             NotReadyError: It ended at once.
         """
-        self._prepare()
         if self.pid and (running := self.management().running_queues(topology.VHOST)):
-            self._add_to(running)
+            self._import_topology(running)
+        self._prepare()
         self._launch_port_mapper()
         self.nodes[0].launch()
 
@@ -86,7 +87,7 @@ class Broker:
         if self._is_cluster:
             for node in self.nodes:
                 node.wait(for_queues=False, starts=MOST_STARTS)
-            self._add_to(self._declared_queues())
+            self._import_topology(self._declared_queues())
         for node in self.nodes:
             node.wait()
 
@@ -130,20 +131,26 @@ class Broker:
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         self._folder.chmod(0o700)
         self._write_cookie()
-        write_private(self._folder / "definitions.json", json.dumps(self._definitions_at_boot(), indent=1))
+        write_private(self._boot_file, self._at_boot())
         write_private(self._folder / "enabled_plugins", (SHARED / "enabled_plugins").read_text(encoding="utf-8"))
         shared = (SHARED / "rabbitmq.conf").read_text(encoding="utf-8")
         for node in self.nodes:
             node.configure(shared + "\n" + "\n".join(self._configuration(node)))
 
-    def _definitions_at_boot(self) -> topology.Definitions:
+    @property
+    def _boot_file(self) -> Path:
+        return self._folder / "definitions.json"
+
+    def _at_boot(self) -> str:
         """Return what a node loads as it starts.
 
         A quorum queue gets its members when it is declared, of the nodes that run then. So a cluster starts without
         queues, and they are declared when all three nodes are there.
         """
         definitions = self.definitions()
-        return {**definitions, "queues": [], "bindings": []} if self._is_cluster else definitions
+        if self._is_cluster:
+            definitions |= {"queues": [], "bindings": []}
+        return json.dumps(definitions, indent=1)
 
     def _write_cookie(self) -> None:
         """Make the secret that rules the nodes; the one that Erlang would make up can be guessed from its time."""
@@ -153,7 +160,7 @@ class Broker:
 
     def _configuration(self, node: Node) -> list[str]:
         lines = [
-            f"definitions.local.path = {self._folder}/definitions.json",
+            f"definitions.local.path = {self._boot_file}",
             "log.file.rotation.date = $D0",
             "log.file.rotation.count = 7",
         ]
@@ -172,8 +179,9 @@ class Broker:
         found = self.management().get("queues", topology.VHOST, query="?disable_stats=true")
         return {queue["name"] for queue in found}
 
-    def _add_to(self, present: set[str]) -> None:
-        if not present >= set(topology.QUEUES):
+    def _import_topology(self, present: set[str]) -> None:
+        """Define everything, unless all queues are present and the definitions are those that it started with."""
+        if not present >= set(topology.QUEUES) or self._boot_file.read_text(encoding="utf-8") != self._at_boot():
             self.management().post("definitions", body=topology.for_vhost(self.definitions(), topology.VHOST))
 
     def _launch_port_mapper(self) -> None:
