@@ -17,8 +17,8 @@ _SAYS_NOTHING: Final = frozenset({b"null", b"{}", b"[]", b'""'})
 _CONTACT: Final = re.compile(
     r"phone|mobile|wechat|whats|contact|e-?mail|(?<![a-z])(?:tel|qq)(?![a-z])|电话|手机|微信", re.IGNORECASE
 )
-_OPENS_LIKE_JSON: Final = re.compile(rb'"?(?:\s|\\[nrt])*[\[{]')
-"""JSON of an array or an object, or of a text that opens like one."""
+_MAY_OPEN: Final = frozenset({b"{", b"[", b" ", b"\\"})
+"""How a text begins, as JSON has it, that may hold an object or an array: also with a blank, or an escape of one."""
 MAX_DETAILS_BYTES: Final = 16_384
 """A larger part of the extras stays in `raw_data` only."""
 MAX_PARAMETERS: Final = 600
@@ -95,13 +95,17 @@ def _whole(parts: Mapping[str, msgspec.Raw]) -> Extras:
 
 
 def _is_nested(raw: msgspec.Raw) -> bool:
-    opens = _OPENS_LIKE_JSON.match(bytes(raw))
-    return opens is not None and not isinstance(values.nested(_decoded(raw)), str)
+    body = bytes(raw)
+    if body[:1] != b'"':
+        return body[:1] in {b"{", b"["}
+    return body[1:2] in _MAY_OPEN and not isinstance(values.nested(_decoded(raw)), str)
 
 
 def _parameters(parts: Mapping[str, msgspec.Raw]) -> Iterator[tuple[str, str]]:
     for key, raw in list(parts.items())[:MAX_PARAMETERS]:
-        name, value = values.name(key), _text(_decoded(raw))
+        name, value = values.name(key), values.text(_decoded(raw))
+        if value is not None and value[0] in "{[":
+            value = _of_text(value, 0)
         if name is not None and value is not None and not _CONTACT.search(name):
             yield name, value
 
@@ -135,15 +139,17 @@ def _clean(value: Any, depth: int) -> Any:
     if isinstance(value, list) and depth:
         return [inner for item in value if (inner := _clean(item, depth - 1)) is not None] or None
     if isinstance(value, str):
-        held = values.nested(value)
-        return _text(value) if held is value else _clean(held, depth - 1) if depth else None
+        said = values.text(value)
+        return _of_text(said, depth) if said is not None and said[0] in "{[" else said
     return value if isinstance(value, (bool, int, float)) else None
 
 
-def _text(value: Any) -> str | None:
-    """Return a text; not JSON that was cut off and may lead to a person."""
-    said = values.text(value)
-    return None if said is not None and said[0] in "{[" and _CONTACT.search(said) else said
+def _of_text(text: str, depth: int) -> Any:
+    """Clean the JSON that a text holds; one that only opens like JSON stays, unless it may lead to a person."""
+    held = values.nested(text)
+    if held is text:
+        return None if _CONTACT.search(text) else text
+    return _clean(held, depth - 1) if depth else None
 
 
 def _options(option: Any) -> list[str]:
