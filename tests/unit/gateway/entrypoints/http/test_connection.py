@@ -181,3 +181,19 @@ async def test_one_who_is_being_answered_is_answered_when_the_server_ends(client
     await a_moment()
     assert b"answer to /a" in client.wire.heard
     assert client.wire.is_closed
+
+
+async def test_one_too_many_is_closed_at_once_and_makes_no_room_for_the_next() -> None:
+    full = Guard(lambda: "id", "10;w=1", 5.0, 0)
+    server, first, second = ServerState(), Wire(), Wire()
+    config = uvicorn.Config(nobody, ws="none", lifespan="off", interface="asgi3", log_config=None)
+    for wire in (first, second):
+        full.protocol(config=config, server_state=server, app_state={}, _loop=Loop()).connection_made(wire)
+    assert (first.is_closed, second.is_closed) == (True, True)
+    assert second.heard.startswith(b"HTTP/1.1 503 ")
+
+
+async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer nothing."""
+    del scope, receive, send
+    pytest.fail("nothing was to be answered")

@@ -91,7 +91,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._sending = cast("asyncio.Transport", _Sending(self._write, self._has_ended, self.end))
         if not self._guard.make_room(len(self.connections)):
-            self.refuse(TooManyConnectionsError("as many requests are being answered as can be"))
+            self._say(TooManyConnectionsError("as many requests are being answered as can be"))
             self.transport.close()
             return
         self._guard.waiting[self] = None
@@ -200,8 +200,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def refuse(self, error: GatewayError) -> None:
         """Send a problem and end; no problem where it would be taken for another request's answer."""
         if not self._is_answering or self._can_still_refuse:
-            self._write(_answer(error, self.url, self._guard, self.server_state.default_headers))
+            self._say(error)
         self.end()
+
+    def _say(self, error: GatewayError) -> None:
+        self._write(_answer(error, self.url, self._guard, self.server_state.default_headers))
 
     @property
     def _is_answering(self) -> bool:
@@ -226,7 +229,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._is_answering:
             return
         if self._head_bytes or not self._reads_head:
-            self.refuse(SlowRequestError(f"a request must come within {self._guard.receive_timeout_s:g} s"))
+            self._say(SlowRequestError(f"a request must come within {self._guard.receive_timeout_s:g} s"))
         self.transport.close()
 
 
