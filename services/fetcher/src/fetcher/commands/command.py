@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from common.clock import Clock
 from common.errors import ConfigurationError, FeedmillError, UnavailableError
 from common.tracing import root_span
-from fetcher.core.inflight import dropped
+from fetcher.core.inflight import within_grace
 from fetcher.core.lane import CLOSING_S
 from fetcher.entrypoints import cli
 from fetcher.entrypoints.cli import Exit
@@ -84,22 +84,10 @@ class Command:
 
 
 async def _in_time(work: Coroutine[Any, Any, Exit], stop: asyncio.Event, clock: Clock, grace_s: float) -> Exit:
-    """Return what work says; cut it off where it has not ended `grace_s` seconds after `stop` was set."""
-
-    async def over() -> None:
-        await stop.wait()
-        await clock.sleep(grace_s)
-
-    tasks = asyncio.create_task(work), asyncio.create_task(over())
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if tasks[0].done():
-            return tasks[0].result()
+    code = await within_grace(work, stop, clock=clock, grace_s=grace_s)
+    if code is None:
         _log.warning("cut off: a server does not answer; the next start goes on")
-        return Exit.DONE
-    finally:
-        for task in tasks:
-            await dropped(task)
+    return Exit.DONE if code is None else code
 
 
 def add_platform_option(parser: argparse.ArgumentParser) -> None:

@@ -37,6 +37,23 @@ async def dropped(pending: "asyncio.Task[T] | None") -> None:
             await pending
 
 
+async def within_grace(work: Coroutine[Any, Any, T], stop: asyncio.Event, *, clock: Clock, grace_s: float) -> T | None:
+    """Return what work returns; None where it was cut off, for it had not ended `grace_s` seconds after `stop`."""
+
+    async def over() -> None:
+        await stop.wait()
+        await clock.sleep(grace_s)
+
+    working, grace = asyncio.create_task(work), asyncio.create_task(over())
+    try:
+        await asyncio.wait({working, grace}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, grace):
+            task.cancel()
+        await asyncio.gather(working, grace, return_exceptions=True)
+
+
 async def together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Begin calls in their order and return when all have ended; the first that fails is raised and ends the others."""
     tasks = [asyncio.create_task(call) for call in calls]

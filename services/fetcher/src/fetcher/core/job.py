@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from common.clock import Clock
 from common.errors import UnavailableError
 from fetcher.core.errors import FetcherError, RunTakenOverError
+from fetcher.core.inflight import within_grace
 from fetcher.core.patience import until_available
 from fetcher.core.ports import Operation, OperationsLog
 
@@ -86,7 +87,9 @@ class Frame:
         Raises:
             FetcherError: What the work raised, noted in the diary unless another process has taken the run over.
         """
-        result = await self._within_grace(self._noted(work, report, give_up))
+        result = await within_grace(
+            self._noted(work, report, give_up), self.stop, clock=self.clock, grace_s=self.stop_grace_s
+        )
         said = report(result)
         if result is None:
             _log.warning("stopped before the page in hand was saved; the next start fetches it again")
@@ -118,20 +121,6 @@ class Frame:
         if said.is_noted:
             await self.patiently(lambda: self.operations.record(self._operation(said)))
         return result
-
-    async def _within_grace(self, work: Coroutine[Any, Any, T]) -> T | None:
-        tasks = asyncio.create_task(work), asyncio.create_task(self._grace())
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return await tasks[0] if tasks[0].done() else None
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _grace(self) -> None:
-        await self.stop.wait()
-        await self.clock.sleep(self.stop_grace_s)
 
     def _operation(self, report: Report) -> Operation:
         return Operation(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from common.log import fields
+from fetcher.core.inflight import within_grace
 from fetcher.core.orders import CommandName
 from fetcher.core.patience import until_available
 from fetcher.core.service_ports import Happening, JobResult, Notice, ServicePorts, Target
@@ -167,28 +168,18 @@ class Lane:
 
     async def _result(self, job: _Job) -> JobResult:
         ports = self._ports
-        begun = until_available(lambda: self._performed(job), clock=ports.clock, pause_s=ports.pause_s)
-        work = asyncio.create_task(begun)
-        grace = asyncio.create_task(self._grace(job))
+        work = until_available(lambda: self._performed(job), clock=ports.clock, pause_s=ports.pause_s)
         try:
-            await asyncio.wait({work, grace}, return_when=asyncio.FIRST_COMPLETED)
-            return work.result() if work.done() else JobResult(Happening.STOPPED, "cut off; the next start goes on")
+            result = await within_grace(work, job.stop, clock=ports.clock, grace_s=ports.stop_grace_s + CLOSING_S)
         except Exception as error:  # noqa: BLE001 - a defect in one job may not end the others
             _log.exception(fields(f"{job.command} ended by a defect", platform=self.name))
             return JobResult(Happening.FAILED, f"a defect: {type(error).__name__}; see the log")
-        finally:
-            for task in (work, grace):
-                task.cancel()
-            await asyncio.gather(work, grace, return_exceptions=True)
+        return JobResult(Happening.STOPPED, "cut off; the next start goes on") if result is None else result
 
     async def _performed(self, job: _Job) -> JobResult:
         if job.stop.is_set():
             return JobResult(Happening.STOPPED, "nothing was begun")
         return await self._ports.perform(job.command, self.name, job.options, job.stop)
-
-    async def _grace(self, job: _Job) -> None:
-        await job.stop.wait()
-        await self._ports.clock.sleep(self._ports.stop_grace_s + CLOSING_S)
 
 
 def _said(moment: datetime) -> str:
