@@ -27,7 +27,14 @@ from sandbox.stack.state import StateFile
 
 pytestmark = pytest.mark.integration
 
-SETTINGS = {"fsync": "on", "jit": "off", "wal_compression": "lz4", "lc_collate": "C", "timezone": "UTC"}
+SETTINGS = {
+    "fsync": "on",
+    "jit": "off",
+    "wal_compression": "lz4",
+    "wal_init_zero": "off",
+    "lc_collate": "C",
+    "timezone": "UTC",
+}
 INTERPRETER = f"python3.{sys.version_info.minor}"
 PACKAGES = [path for path in sys.path if path.endswith(("site-packages", "src"))]
 SECRETS = ("stack.json", "rabbitmq/definitions.json", "rabbitmq/.erlang.cookie", "rabbitmq/rabbitmq.conf")

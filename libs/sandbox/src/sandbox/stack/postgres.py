@@ -35,6 +35,7 @@ dynamic_shared_memory_type = posix
 fsync = on
 max_wal_size = 4GB
 min_wal_size = 256MB
+wal_init_zero = off
 max_slot_wal_keep_size = 2GB
 checkpoint_timeout = 15min
 wal_compression = lz4
