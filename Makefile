@@ -144,7 +144,7 @@ soak: ## the gateway in real time: a limit over four processes, revocation, a mi
 	@$(BIN)/python -m tests.bench.gateway_long
 
 .PHONY: bench-peers
-bench-peers: ## the whole chain beside dlt, which gets a virtual environment of its own (about 2 minutes)
+bench-peers: ## the whole chain beside dlt, which gets a virtual environment of its own (about 4 minutes)
 	@deploy/install.sh development native-servers
 	@$(BIN)/python -m tests.bench.peers.compare
 

@@ -59,7 +59,7 @@ def interpreter() -> Path:
 
 
 def dlt(python: Path, stack: Stack, upstream: UpstreamProcess, pages: int) -> PeerFigures:
-    """Load the first pages into an empty database."""
+    """Load so many pages into an empty database."""
     stack.create_database(DATABASE)
     env = stack.env()
     where = f"{env['DB_USER']}:{env['DB_PASSWORD']}@{env['DB_HOST']}:{env['DB_PORT']}"
@@ -82,8 +82,7 @@ def dlt(python: Path, stack: Stack, upstream: UpstreamProcess, pages: int) -> Pe
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--offers", type=int, default=20_000, help="offers of the chain")
-    parser.add_argument("--peer-offers", type=int, default=6_000, help="offers of dlt")
+    parser.add_argument("--offers", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
     python = interpreter()
@@ -101,7 +100,7 @@ def measure(stack: Stack, upstream: UpstreamProcess, folder: Path, python: Path,
     """Let both load in turn and print each pair, then the median of their ratios."""
     ratios = []
     for run in range(args.runs):
-        peer = dlt(python, stack, upstream, args.peer_offers // OFFERS_A_PAGE)
+        peer = dlt(python, stack, upstream, args.offers // OFFERS_A_PAGE)
         with a_road(stack, upstream, folder, f"bench_peer_{run}") as road:
             own = asyncio.run(chain(road))
         ratios.append(own.per_s / peer.per_s)
