@@ -164,13 +164,6 @@ async def drained(road: Road, normalizers: int) -> float:
         return float(await connection.fetchval(ROWS) / await connection.fetchval(DRAIN))
 
 
-async def gateway_mb(road: Road) -> float:
-    """Return the peak resident set of a gateway after it started and answered."""
-    gateway = road.start("gateway", "run", API_PORT="0")
-    await until(lambda: "http://" in gateway.said(), within_s=30, what="the gateway serves")
-    return peak_mb(gateway)
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -200,7 +193,7 @@ def measure(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
                 f"run {run + 1}: ORM {before:,.0f} before and {after:,.0f} after,"
                 f" chain {fast.per_s:,.0f} records/s: {ratio:.1f} x"
             )
-            print(f"  {fast.rows:,} offers: {said(fast)}")
+            print(f"  {fast.rows:,} offers: {said(fast)}", flush=True)
         for normalizers in (1, 2, 3):
             with a_road(stack, upstream, folder, f"bench_drain_{normalizers}") as road:
                 print(
