@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.contacts import CONTACT, without_contacts
-from normalizer.core.offers import extras as catalogue
+from gateway.core.contacts import without_contacts
 
 pytestmark = pytest.mark.unit
 
@@ -71,7 +70,3 @@ def test_a_string_that_is_no_json_is_not_given_out(text: str) -> None:
 def test_what_is_nested_too_deep_to_look_into_is_not_given_out() -> None:
     deep = '{"a":' * 600 + '{"phone":1}' + "}" * 600
     assert without_contacts(f'{{"extra":{deep}}}', "extra") == '{"extra":null}'
-
-
-def test_the_catalogue_leaves_out_the_same_keys() -> None:
-    assert CONTACT.pattern == catalogue._CONTACT.pattern  # noqa: SLF001 - services share no code; this keeps both alike

@@ -9,10 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-CONTACT: Final = re.compile(
-    r"phone|mobile|wechat|whats|contact|e-?mail|(?<![a-z])(?:tel|qq)(?![a-z])|电话|手机|微信", re.IGNORECASE
-)
-"""Keys that lead to a person; as the normalizer has it."""
+from common.contacts import CONTACT
+
 _ESCAPED: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
 """A character in an escape of JSON; in a string inside a string the backslashes are doubled."""
 _ABOUT_THE_CAR: Final = frozenset({"configuration", "option"})

@@ -4,19 +4,16 @@ che168 has `{inspection, configuration, option}`, encar `{diagnosis, inspection,
 some 400 texts; each may come as a JSON string (UPSTREAMS §1.10). Ways to reach a person are left out.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from common.contacts import CONTACT
 from normalizer.core.offers import values
 
 _NULL: Final = msgspec.Raw(b"null")
 _SAYS_NOTHING: Final = frozenset({b"null", b"{}", b"[]", b'""'})
-_CONTACT: Final = re.compile(
-    r"phone|mobile|wechat|whats|contact|e-?mail|(?<![a-z])(?:tel|qq)(?![a-z])|电话|手机|微信", re.IGNORECASE
-)
 _MAY_OPEN: Final = frozenset({b"{", b"[", b" ", b"\\"})
 """How a text begins, as JSON has it, that may hold an object or an array: also with a blank, or an escape of one."""
 MAX_DETAILS_BYTES: Final = 16_384
@@ -106,7 +103,7 @@ def _parameters(parts: Mapping[str, msgspec.Raw]) -> Iterator[tuple[str, str]]:
         name, value = values.name(key), values.text(_decoded(raw))
         if value is not None and value[0] in "{[":
             value = _of_text(value, 0)
-        if name is not None and value is not None and not _CONTACT.search(name):
+        if name is not None and value is not None and not CONTACT.search(name):
             yield name, value
 
 
@@ -132,9 +129,7 @@ def _decoded(raw: msgspec.Raw) -> Any:
 def _clean(value: Any, depth: int) -> Any:
     """Return a value without what says nothing or leads to a person; None: nothing is left."""
     if isinstance(value, dict) and depth:
-        kept = (
-            (values.name(key), _clean(inner, depth - 1)) for key, inner in value.items() if not _CONTACT.search(key)
-        )
+        kept = ((values.name(key), _clean(inner, depth - 1)) for key, inner in value.items() if not CONTACT.search(key))
         return {name: inner for name, inner in kept if name is not None and inner is not None} or None
     if isinstance(value, list) and depth:
         return [inner for item in value if (inner := _clean(item, depth - 1)) is not None] or None
@@ -148,7 +143,7 @@ def _of_text(text: str, depth: int) -> Any:
     """Clean the JSON that a text holds; one that only opens like JSON stays, unless it may lead to a person."""
     held = values.nested(text)
     if held is text:
-        return None if _CONTACT.search(text) else text
+        return None if CONTACT.search(text) else text
     return _clean(held, depth - 1) if depth else None
 
 
