@@ -70,11 +70,13 @@ async def test_a_statement_that_lasts_too_long_is_ended_by_the_server_and_costs_
 ) -> None:
     hasty = empty_database.model_copy(update={"statement_timeout_s": 0.1})
     async with create_pool(hasty, application="test") as pool:
-        pid = await pool.fetchval("SELECT pg_backend_pid()")
-        for _ in range(5):  # who is the first of two that stop at the same moment is chance
+        async with pool.acquire() as connection:
+            pid = connection.get_server_pid()
+            await connection.execute("SET statement_timeout = 300")  # so late is the word of one that has much to do
             with pytest.raises(asyncpg.QueryCanceledError, match="statement timeout"):
-                await pool.execute("SELECT pg_sleep(20)")
+                await connection.execute("SELECT pg_sleep(20)")
         assert await pool.fetchval("SELECT pg_backend_pid()") == pid
+        assert await pool.fetchval("SHOW statement_timeout") == "100ms"
 
 
 async def test_a_lock_that_is_held_too_long_is_given_up(empty_database: DatabaseSettings) -> None:
