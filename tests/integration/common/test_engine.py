@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import insert, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -50,6 +51,16 @@ async def test_waiting_for_a_connection_of_the_pool_is_bounded(empty_database: D
         await first.execute(text("SELECT 1"))
         with pytest.raises(PoolTimeoutError):
             await asyncio.wait_for(engine.connect().start(), timeout=10)
+    await engine.dispose()
+
+
+async def test_a_statement_that_lasts_too_long_is_ended_by_the_server(empty_database: DatabaseSettings) -> None:
+    hasty = empty_database.model_copy(update={"statement_timeout_s": 0.1})
+    engine = create_engine(hasty, application="test")
+    async with engine.connect() as connection:
+        await connection.execute(text("SET statement_timeout = 300"))  # so late is the word of one that has much to do
+        with pytest.raises(DBAPIError, match="statement timeout"):
+            await connection.execute(text("SELECT pg_sleep(20)"))
     await engine.dispose()
 
 

@@ -11,6 +11,7 @@ import pytest
 from common.errors import UnavailableError
 from common.settings import DatabaseSettings
 from gateway.adapters.database import Database
+from gateway.core.errors import QueryTimeoutError
 
 pytestmark = pytest.mark.integration
 
@@ -53,6 +54,17 @@ async def test_who_waits_gets_the_connection_that_served_well(database: Database
         async with lender.connection() as first:
             waiting = await begun(_lent(lender))
         assert await waiting is first
+
+
+async def test_a_statement_that_lasts_too_long_is_ended_by_the_server_and_costs_no_connection(
+    database: DatabaseSettings,
+) -> None:
+    async with opened(database.model_copy(update={"statement_timeout_s": 0.1}), 1) as lender:
+        pid = (await lender.fetch("SELECT pg_backend_pid()"))[0][0]
+        await lender.fetch("SET statement_timeout = 300")  # so late is the word of one that has much to do
+        with pytest.raises(QueryTimeoutError):
+            await lender.fetch("SELECT pg_sleep(20)")
+        assert (await lender.fetch("SELECT pg_backend_pid()"))[0][0] == pid
 
 
 async def test_nobody_gets_the_connection_that_failed_as_it_is(database: DatabaseSettings) -> None:
