@@ -209,7 +209,7 @@ async def test_a_list_that_is_suddenly_small_removes_nothing_until_it_is_forced(
         assert await shop.sync() == 1
         assert await shop.on_sale() == before
     assert "[ERROR]" in shop.said
-    assert "--force removes them" in shop.said
+    assert "--force (FORCE=1) removes them" in shop.said
     status, _, counts = await shop.diary()
     assert status == "ERROR"
     assert counts["kept"] > 0

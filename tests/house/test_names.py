@@ -1,5 +1,6 @@
 """The names that people and tests rely on exist: environment, commands, targets, tables, topology, endpoints."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from tests.contract.gateway.fakes import some_parts
 from tests.house.programs import shown
-from tests.house.tree import text
+from tests.house.tree import source_files, text
 
 from common import definitions, settings, topology
 from common.db.shop_tables import metadata
@@ -88,9 +89,29 @@ def targets(makefile: str) -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, flags=re.MULTILINE))
 
 
+def switches(makefile: str) -> dict[str, str]:
+    """Return the options without a value that a Makefile passes on, each with what make takes for it: `FORCE=1`."""
+    passed_on = re.findall(r"\$\(if \$\((\w+)\),(--[a-z-]+)\)", makefile)
+    return {option: f"{variable}=1" for variable, option in passed_on}
+
+
+def told_to_some(source: str, takes: dict[str, str]) -> list[str]:
+    """Return each text of a module, docstrings apart, that tells of such an option and not of what make takes."""
+    if not any(option in source for option in takes):
+        return []
+    nodes = list(ast.walk(ast.parse(source)))
+    docstrings = {node.value for node in nodes if isinstance(node, ast.Expr)}
+    texts = [node for node in nodes if isinstance(node, ast.Constant) and node not in docstrings]
+    said = [node.value for node in texts if isinstance(node.value, str) and node.value not in takes]
+    return [text for text in said for option, for_make in takes.items() if option in text and for_make not in text]
+
+
 def test_missing_names_are_found() -> None:
     assert missing("a b", {"a"}) == {"b"}
     assert targets("up: install ## start\nX := 1\nname:=x\n\tdown:\n") == {"up"}
+    assert switches("x $(if $(DAY),--day $(DAY)) $(if $(DRY_RUN),--dry-run)") == {"--dry-run": "DRY_RUN=1"}
+    source = '"""--all."""\na = ["--all", "--all (ALL=1)", f"{b} --all"]'
+    assert told_to_some(source, {"--all": "ALL=1"}) == [" --all"]
 
 
 def test_environment() -> None:
@@ -109,6 +130,12 @@ def test_make_targets() -> None:
     makefile = text(Path("Makefile"))
     assert missing(TARGETS, targets(makefile)) == set()
     assert missing(TARGETS, set(" ".join(re.findall(r"^\.PHONY:(.*)", makefile, flags=re.MULTILINE)).split())) == set()
+
+
+def test_who_is_told_of_an_option_is_told_what_make_takes_for_it() -> None:
+    takes = switches(text(Path("Makefile")))
+    assert takes == {"--again": "AGAIN=1", "--force": "FORCE=1", "--dry-run": "DRY_RUN=1"}
+    assert [(path, said) for path in source_files() for said in told_to_some(text(path), takes)] == []
 
 
 def test_tables_and_the_columns_of_the_brief() -> None:

@@ -91,7 +91,7 @@ async def test_a_load_is_paused_resumed_left_alone_and_made_again(make: Make) ->
     assert codes == [0, 0, 0, 0]
     assert [page for page, _ in await published(command)] == [1, 2, 1, 2, 3, 4, 5, 1, 2, 3, 4, 5]
     assert await rows(command, "SELECT status, pages, records FROM fetch_runs") == [("done", 5, 100)] * 2
-    for line in ("resuming the initial load, last confirmed page 2", "--again loads anew"):
+    for line in ("resuming the initial load, last confirmed page 2", "--again (AGAIN=1) loads anew"):
         assert line in command.said
 
 

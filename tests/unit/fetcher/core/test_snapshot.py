@@ -217,7 +217,7 @@ async def test_an_empty_list_is_refused_and_its_products_stay(caplog: pytest.Log
     assert not bench.store.operations[-1].is_ok
     errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
     refused = "3 of the 3 products of on_main=false would go, more than 50%"
-    assert errors == [f"bot_igor: {refused}: nothing is removed; --force removes them"]
+    assert errors == [f"bot_igor: {refused}: nothing is removed; --force (FORCE=1) removes them"]
 
 
 async def test_force_overrides_the_guard() -> None:

@@ -87,7 +87,8 @@ def _told(outcome: Outcome, name: str) -> Exit:
     if outcome.ending is Ending.ALREADY_DONE and outcome.run is not None:
         run = outcome.run
         when = f"{run.finished_at:%Y-%m-%d %H:%M} UTC" if run.finished_at else "before"
-        _log.info("initial load of %s was finished %s, %s records; --again loads anew", name, when, f"{run.records:,}")
+        said = "initial load of %s was finished %s, %s records; --again (AGAIN=1) loads anew"
+        _log.info(said, name, when, f"{run.records:,}")
     return Exit.WITH_ERRORS if outcome.gaps else Exit.DONE
 
 

@@ -64,7 +64,9 @@ class UpstreamError(FetcherError):
 
 KEY_REFUSED: Final = "the source refuses our key: put a right one into the settings, and start again"
 """The way out of 401 and 403."""
-READ_ANEW: Final = "`initial-load --again` reads everything anew, `reconcile` after it retires what has gone"
+READ_ANEW: Final = (
+    "`initial-load --again` (`make load AGAIN=1`) reads everything anew, `reconcile` after it retires what has gone"
+)
 """The way out where the source keeps no longer what was not read."""
 
 

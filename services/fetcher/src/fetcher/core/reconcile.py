@@ -231,7 +231,7 @@ class Reconcile:
                 sweep, gaps=outcome.gaps, sights=sights, earlier_pages=pages, unseen=found
             )
         if outcome.refusal and not self._plan.force:
-            _log.error("%s: %s: nothing is retired; --force overrides", platform, outcome.refusal)
+            _log.error("%s: %s: nothing is retired; --force (FORCE=1) overrides", platform, outcome.refusal)
             return
         outcome.refusal = ""
         if found.removable:

@@ -236,9 +236,9 @@ class Snapshot:
 
     def _say_refused(self, refused: str) -> None:
         if self._plan.force:
-            _log.warning("%s: %s; removing them, as --force says", self._plan.shop, refused)
+            _log.warning("%s: %s; removing them, as --force (FORCE=1) says", self._plan.shop, refused)
             return
-        error = f"{self._plan.shop}: {refused}: nothing is removed; --force removes them"
+        error = f"{self._plan.shop}: {refused}: nothing is removed; --force (FORCE=1) removes them"
         _log.error("%s", error)
         self._outcome.errors.append(error)
 
