@@ -168,6 +168,13 @@ def test_each_service_is_told_the_password_of_its_own_role_and_no_other(service:
     assert (told["DB_USER"], told["DB_PASSWORD"], told[own]) == ("me", "mine", "")
 
 
+def test_the_doctor_is_told_no_password_with_which_it_might_do_more_than_look() -> None:
+    told = SERVICES["doctor"]["environment"]
+    roles = {f"DB_{name}_PASSWORD" for name in ("FETCHER", "NORMALIZER", "GATEWAY")}  # may less than the owner
+    assert {name: compose.interpolated(told[name], {name: "known"}) for name in roles} == dict.fromkeys(roles, "known")
+    assert not [value for value in map(str, told.values()) if re.search(r"RABBITMQ_(FETCHER|NORMALIZER)", value)]
+
+
 def test_only_those_who_administer_are_told_the_owners_password() -> None:
     told = {
         name

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -145,14 +145,19 @@ def test_every_variable_is_one_of_ours(environments: Path) -> None:
             assert name in {*FLAT_NAMES, *OTHER_NAMES, *broker} or name.startswith(OVERRIDE_PREFIX), name
 
 
-def test_a_command_runs_with_the_environment_of_its_unit(environments: Path, tmp_path: Path) -> None:
-    program = tmp_path / ".venv" / "bin" / "fetcher"
-    program.parent.mkdir(parents=True)
-    program.write_text('#!/bin/sh\necho "$@"; pwd; env\n')
-    program.chmod(0o755)
-    shutil.copy(program, program.with_name("gateway"))
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(environments: Path, tmp_path: Path) -> Run:
+    """feedmill-run, where each program of ours tells its words, its folder and its environment."""
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    for name in ("feedmill", "fetcher", "gateway"):
+        (folder / name).write_text('#!/bin/sh\necho "$@"; pwd; env\n')
+        (folder / name).chmod(0o755)
     places = {
-        "FEEDMILL_ETC": environments,
+        "FEEDMILL_ETC": shutil.copytree(environments, tmp_path / "etc"),
         "FEEDMILL_HOME": tmp_path,
         "FEEDMILL_STATE": tmp_path,
         "FEEDMILL_USER": "root",
@@ -163,6 +168,10 @@ def test_a_command_runs_with_the_environment_of_its_unit(environments: Path, tmp
         command = [str(FOLDER / "feedmill-run"), *words]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
 
+    return run
+
+
+def test_a_command_runs_with_the_environment_of_its_unit(run: Run, tmp_path: Path) -> None:
     lines = run("fetcher", "initial-load", "--max-pages", "1").stdout.splitlines()
     assert lines[:2] == ["initial-load --max-pages 1", str(tmp_path)]
     given = {line.partition("=")[0] for line in lines[2:]}
@@ -170,3 +179,19 @@ def test_a_command_runs_with_the_environment_of_its_unit(environments: Path, tmp
     assert not given & {"DB_PASSWORD", "SECRET_KEY", "DB_GATEWAY_PASSWORD"}
     assert "DB_PASSWORD=" in run("gateway", "tokens", "list").stdout
     assert (run("psql").returncode, run().returncode) == (2, 2)
+
+
+def test_of_secrets_that_differ_the_services_own_count(run: Run, tmp_path: Path) -> None:
+    services = ("fetcher", "normalizer", "gateway")
+    for service in services:
+        file = tmp_path / "etc" / f"{service}.env"
+        secret = r"(PASSWORD=|SECRET_KEY=|amqp://\w+:)\w+"
+        file.write_text(re.sub(secret, rf"\1of-{service}", file.read_text()))
+    given = dict(line.split("=", 1) for line in run("feedmill", "doctor").stdout.splitlines()[2:])
+    for service in services:
+        assert given[f"DB_{service.upper()}_PASSWORD"] == f"of-{service}"
+    for service in ("fetcher", "normalizer"):
+        assert given[f"RABBITMQ_URL_{service.upper()}"] == f"amqp://{service}:of-{service}@127.0.0.1:5672/feedmill"
+    assert given["RABBITMQ_URL"] == "amqp://gateway:of-gateway@127.0.0.1:5672/feedmill"
+    assert given["DB_USER"] == "feedmill"
+    assert given["SECRET_KEY"] == "of-gateway"

@@ -154,7 +154,11 @@ def test_the_gateways_role_may_read_whatever_is_asked_of_it(said: str, path: str
 def test_the_doctor_finds_no_error(machine: Machine) -> None:
     done = machine.local("run", "feedmill", "doctor")
     assert done.returncode == 0, done.stdout
-    seen = ("settings of gateway", "source bot_igor", "schema", "rights of fetcher", "queue normalizer.raw", "gateway")
+    seen = [
+        *("settings of gateway", "source bot_igor", "schema", "rights of fetcher", "queue normalizer.raw", "gateway"),
+        *("database as fetcher", "database as normalizer", "database as gateway"),
+        *("broker as fetcher", "broker as normalizer"),
+    ]
     assert [what for what in seen if f"ok       {what} " not in done.stdout] == []
 
 

@@ -20,7 +20,7 @@ from common.clock import SystemClock
 from common.db.revision import HEAD
 from common.doctor.report import Level, Line, is_well, summary, written
 from common.doctor.visit import Surroundings, examine
-from common.settings import DatabaseSettings
+from common.settings import SERVICE_PASSWORDS, DatabaseSettings
 from common.testing.clock import VirtualClock
 from common.topology import COMMANDS_QUEUE, DEAD_QUEUE, RAW_QUEUE
 from sandbox.stack import Stack, Vhost
@@ -169,6 +169,9 @@ async def _read_to_the_end(reader: asyncio.StreamReader) -> None:
 
 
 async def test_a_healthy_installation_has_no_error_and_no_warning(patient: Patient) -> None:
+    given = patient.stack.env()
+    patient.environment |= {name: given[name] for name in SERVICE_PASSWORDS.values()}
+    patient.environment |= {f"RABBITMQ_URL_{service.upper()}": url for service, url in patient.vhost.urls.items()}
     lines = await patient.examined()
     assert [line for line in lines if line.level is not Level.OK] == []
     assert {line.what for line in lines} >= {
@@ -184,6 +187,7 @@ async def test_a_healthy_installation_has_no_error_and_no_warning(patient: Patie
             "broker",
         ),
         *("queue normalizer.raw", "broker rights", "policies", "gateway"),
+        *(f"{server} as {service}" for server in ("database", "broker") for service in SERVICE_PASSWORDS),
     }
 
 
@@ -281,6 +285,13 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
     "paused": (_sql(PAUSED), Level.WARNING, "pause of che168", "since 2026-11-20 10:00 UTC"),
     "silent feed": (_sql(NO_RUN), Level.WARNING, "feed che168", "no_run"),
     "no broker": (_environment(RABBITMQ_URL="amqp://u:p@127.0.0.1:1/v"), Level.ERROR, "broker", "127.0.0.1:1/v as u"),
+    "another role's password": (_environment(DB_FETCHER_PASSWORD="x"), Level.ERROR, "database as fetcher", "password"),
+    "no broker for one": (
+        _environment(RABBITMQ_URL_NORMALIZER="amqp://u:p@127.0.0.1:1/v"),
+        Level.ERROR,
+        "broker as normalizer",
+        "Connect call failed",
+    ),
     "no queue": (_broker("DELETE", "queues", DEAD_QUEUE), Level.ERROR, f"queue {DEAD_QUEUE}", "missing"),
     "no exchange": (
         _broker("DELETE", "exchanges", "feedmill.dead"),
@@ -319,7 +330,7 @@ TOGETHER = (
     ("gap", "silent feed", "failed run", "paused", "no grant", "too many grants", "no replica"),
     ("promoted replica", "no queue", "too many rights", "another policy"),
     ("no exchange", "no policy"),
-    ("no broker", "no gateway"),
+    ("no broker", "no gateway", "another role's password", "no broker for one"),
 )
 """Faults that one examination must find beside each other; the others are planted alone."""
 GROUPS = (*TOGETHER, *((name,) for name in FAULTS if name not in {one for group in TOGETHER for one in group}))

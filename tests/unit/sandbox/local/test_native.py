@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from common.settings import SERVICE_PASSWORDS, role_of
 from common.testing.clock import VirtualClock
 from sandbox.local.errors import LocalError
 from sandbox.local.native import NativeRuntime
@@ -80,3 +81,17 @@ def test_the_doctor_looks_also_where_nothing_runs(stopped: NativeRuntime, folder
     called = stopped.command(["feedmill", "doctor"])
     assert called.words[1:] == ["doctor"]
     assert called.environment["DB_PORT"] == str(StateFile(folder.path / "stack").read().ports["database"])
+
+
+def test_only_the_doctor_is_told_the_passwords_of_every_service(
+    stopped: NativeRuntime, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passwords = StateFile(folder.path / "stack").read().passwords
+    told = stopped.command(["feedmill", "doctor"]).environment
+    for service, name in SERVICE_PASSWORDS.items():
+        assert told[name] == passwords[role_of(service)]
+    for service in ("fetcher", "normalizer"):
+        assert told[f"RABBITMQ_URL_{service.upper()}"].startswith(f"amqp://{service}:{passwords[service]}@")
+    monkeypatch.setattr(Database, "pid", 1)
+    others = stopped.command(["feedmill", "dump"]).environment
+    assert not others.keys() & {*SERVICE_PASSWORDS.values(), "RABBITMQ_URL_FETCHER", "RABBITMQ_URL_NORMALIZER"}

@@ -55,9 +55,9 @@ async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIter
             connection = await connected(Nodes(with_query(node, name="doctor")), timeout_s=timeout_s)
         except (amqp.AMQPError, OSError, ValueError) as fault:
             advice = "does it run, has the vhost been imported, and is RABBITMQ_URL right?"
-            yield error("broker", f"{where}: {said(fault)}", advice)
+            yield error("broker", f"{where}: {refusal(fault)}", advice)
             continue
-        async with _closing(connection, timeout_s):
+        async with closing(connection, timeout_s):
             transport = connection.transport
             properties = transport.connection.server_properties if transport else {}
             yield ok("broker", f"{where}: RabbitMQ {_text(properties.get('version'))}")
@@ -68,8 +68,14 @@ async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIter
             is_known = True
 
 
+def refusal(fault: Exception) -> str:
+    """Return what a fault says; where the virtual host is shut, the library loses the broker's words."""
+    is_shut = isinstance(fault, amqp.InvalidFrameError) and "Connection.OpenOk" in str(fault)
+    return "the virtual host does not exist, or is shut to this user" if is_shut else said(fault)
+
+
 @asynccontextmanager
-async def _closing(connection: AbstractConnection, timeout_s: float) -> AsyncIterator[None]:
+async def closing(connection: AbstractConnection, timeout_s: float) -> AsyncIterator[None]:
     """Close at the end, without a word where the broker reads nothing any more, as during an alarm."""
     try:
         yield

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from common.broker_nodes import node_urls
 from common.clock import Clock
 from common.definitions import TEMPLATE, password_name
-from common.doctor import broker, database, machine, replica
+from common.doctor import broker, database, logins, machine, replica
 from common.doctor.report import Line, error, ok, said
 from common.errors import ConfigurationError
-from common.settings import Port, Settings, load
+from common.settings import SERVICE_SETTINGS, Port, Settings, load
 
 CONSOLE_PORT: Final = 15672
 LOOKER: Final = "operator"
@@ -84,6 +84,7 @@ async def _lines(around: Surroundings, clock: Clock) -> AsyncIterator[Line]:
         _replica(settings),
         broker.amqp_lines(url, around.template, timeout_s=timeout_s),
         broker.console_lines(_console(url, around.environment), around.template, timeout_s=timeout_s),
+        *(_login(service, around.environment) for service in SERVICE_SETTINGS),
         _gateway(settings.gateway, timeout_s=timeout_s),
     )
     for lines in await asyncio.gather(*map(_all, at_once)):
@@ -99,6 +100,11 @@ async def _replica(settings: DoctorSettings) -> AsyncIterator[Line]:
     if host := settings.gateway.read_host:
         place = {"host": host, "port": settings.gateway.read_port or settings.database.port}
         yield await replica.look(settings.database, settings.database.model_copy(update=place))
+
+
+def _login(service: str, environment: Mapping[str, str]) -> AsyncIterator[Line]:
+    own = load(SERVICE_SETTINGS[service]).database
+    return logins.lines(service, own, environment.get(f"RABBITMQ_URL_{service.upper()}", ""))
 
 
 def _machine(settings: Settings, around: Surroundings) -> Iterator[Line]:

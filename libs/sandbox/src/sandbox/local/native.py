@@ -263,12 +263,15 @@ class NativeRuntime:
         return environment | self._known_to_the_doctor(ours) if verb == "doctor" else environment
 
     def _known_to_the_doctor(self, ours: Mapping[str, str]) -> dict[str, str]:
-        """Return what each service knows, and whom the broker's console lets look."""
+        """Return what each service knows, whom the servers let in, and whom the broker's console lets look."""
         known = {**self._environment("fetcher"), **self._environment("gateway")}
         names = ("SECRET_KEY", *(name for name in known if name.startswith(("CHE168_", "SHOP_"))))
         found = {name: known[name] for name in names if name in known} | {"API_PORT": str(self._port("gateway"))}
+        if "database" in self._servers:
+            found |= {name: ours[name] for name in SERVICE_PASSWORDS.values()}
         if "broker" in self._servers:
             found["RABBITMQ_URL"] = ours["RABBITMQ_URL_GATEWAY"]
+            found |= {name: ours[name] for name in ("RABBITMQ_URL_FETCHER", "RABBITMQ_URL_NORMALIZER")}
             found[password_name("operator")] = self._stack.state.passwords["operator"]
             found["RABBITMQ_CONSOLE_PORT"] = str(self._stack.state.ports["management"])
         return found
