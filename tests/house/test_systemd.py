@@ -194,4 +194,5 @@ def test_of_secrets_that_differ_the_services_own_count(run: Run, tmp_path: Path)
         assert given[f"RABBITMQ_URL_{service.upper()}"] == f"amqp://{service}:of-{service}@127.0.0.1:5672/feedmill"
     assert given["RABBITMQ_URL"] == "amqp://gateway:of-gateway@127.0.0.1:5672/feedmill"
     assert given["DB_USER"] == "feedmill"
-    assert given["SECRET_KEY"] == "of-gateway"
+    making = dict(line.split("=", 1) for line in run("gateway", "tokens", "create").stdout.splitlines()[2:])
+    assert given["SECRET_KEY"] == making["SECRET_KEY"] == "of-gateway", "or the tokens would open nothing"
