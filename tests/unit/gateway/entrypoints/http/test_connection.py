@@ -147,6 +147,12 @@ async def test_an_address_that_is_none_is_refused(client: Client) -> None:
     assert client.wire.is_ended
 
 
+async def test_letters_beyond_ascii_are_refused_with_what_helps(client: Client) -> None:
+    await client.send("GET /products?name=ваза HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert client.wire.heard.startswith(b"HTTP/1.1 400 ")
+    assert b"percent-encoded" in client.wire.heard
+
+
 async def test_several_requests_are_answered_in_turn(client: Client) -> None:
     client.answer.set()
     await client.send(A_REQUEST + b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

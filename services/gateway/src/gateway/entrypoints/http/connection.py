@@ -195,7 +195,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, or no clear one; `msg` is uvicorn's word for it."""
         del msg
-        self.refuse(MalformedRequestError("this is not HTTP/1.1 by the book"))
+        how = "in an address, letters beyond ASCII must be percent-encoded (curl --get --data-urlencode)"
+        self.refuse(MalformedRequestError(f"this is not HTTP/1.1 by the book; {how}"))
 
     def refuse(self, error: GatewayError) -> None:
         """Send a problem and end; no problem where it would be taken for another request's answer."""
