@@ -88,7 +88,7 @@ class Launcher:
 
     def run(self, options: argparse.Namespace) -> int:
         """Become one of our commands, pointed at what `up` started."""
-        return self._become(self._runtime().command(options.words))
+        return self._become(self._runtime().command([options.program, *options.words]))
 
     def dump(self, options: argparse.Namespace) -> int:
         """Write the database to a new folder; services go on meanwhile."""
@@ -201,7 +201,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         if name == "restore":
             one.add_argument("--force", action="store_true", help="replace what the database holds")
         if name == "run":
-            one.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="such as fetcher initial-load")
+            one.add_argument("program", metavar="COMMAND", help="one of ours, such as fetcher")
+            one.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="its options, such as initial-load")
         one.set_defaults(run=_guarded(action))
 
 
