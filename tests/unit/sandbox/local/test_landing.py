@@ -52,7 +52,7 @@ def test_the_status_of_the_gateway_is_understood() -> None:
     read = Holdings.read(status)
     assert read == holdings(1, gaps_open=2, unprocessed=3, quarantined=4)
     assert read.lines() == [
-        ("INFO", "che168: 1,990 offers served, 2,000 in the catalogue"),
+        ("INFO", "che168: 1,990 offers served, 2,000 in the catalogue with those removed"),
         ("WARNING", "2 pages could not be fetched: make retry-gaps"),
         ("WARNING", "3 records are landed but not normalised: make normalize"),
         ("WARNING", "4 records are in quarantine: make psql, SELECT reason, count(*) FROM quarantine GROUP BY reason"),

@@ -78,7 +78,7 @@ def test_the_first_walk_starts_makes_tokens_loads_and_prints_all_that_people_nee
     assert runtime.steps == ["start", "make 20 tokens", *THEN]
     said = capsys.readouterr().out
     for expected in (
-        "[INFO] che168: 4,990 offers served, 5,000 in the catalogue",
+        "[INFO] che168: 4,990 offers served, 5,000 in the catalogue with those removed",
         "http://[::1]:5555/info",
         "http://[::1]:5555/docs",
         "http://127.0.0.1:15672  user operator, password word",

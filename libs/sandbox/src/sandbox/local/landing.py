@@ -39,7 +39,7 @@ class Holdings:
     def lines(self) -> list[tuple[str, str]]:
         """Return what people should know, each with its level."""
         said = [
-            ("INFO", f"{platform}: {active:,} offers served, {total:,} in the catalogue")
+            ("INFO", f"{platform}: {active:,} offers served, {total:,} in the catalogue with those removed")
             for platform, (active, total) in sorted(self.offers.items())
         ]
         if self.gaps_open:
