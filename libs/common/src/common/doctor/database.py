@@ -24,14 +24,18 @@ _SHOWN: Final = 3
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
 """The revision of the schema."""
+GONE: Final = "SELECT name FROM unnest($1::text[]) AS t (name) WHERE to_regclass(name) IS NULL ORDER BY name"
+"""Those of the tables that are not there."""
 GRANTED: Final = """
     SELECT r.name AS role, t.name AS "table", v.name AS verb,
-           CASE WHEN v.name <> 'DELETE' THEN has_any_column_privilege(r.name, to_regclass(t.name), v.name) END AS "any",
-           has_table_privilege(r.name, to_regclass(t.name), v.name) AS "all"
+           CASE WHEN v.name <> 'DELETE' THEN has_any_column_privilege(r.name, to_regclass(t.name), v.name) END
+               AND has_schema_privilege(r.name, 'public', 'USAGE') AS "any",
+           has_table_privilege(r.name, to_regclass(t.name), v.name)
+               AND has_schema_privilege(r.name, 'public', 'USAGE') AS "all"
     FROM unnest($1::text[]) AS r(name), unnest($2::text[]) AS t(name), unnest($3::text[]) AS v(name)
     WHERE to_regclass(t.name) IS NOT NULL AND EXISTS (SELECT FROM pg_roles WHERE rolname = r.name)
 """
-"""What the services' roles may do with each table; `any`: with some of its columns at least."""
+"""What the services' roles may do with each table, if they may use the schema; `any`: with some of its columns."""
 OWNED: Final = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('raw_data')"
 """Whether this user owns the tables, or is of the role that does."""
 FINDINGS: Final = """
@@ -75,6 +79,10 @@ async def lines(settings: DatabaseSettings, clock: Clock, *, followed: Sequence[
         return
     try:
         yield await _version(connection, f"{where} as {settings.user}")
+        if await connection.fetchval("SHOW transaction_read_only") == "on":
+            yield error(
+                "writes", "the database takes none", "is it a replica? Is default_transaction_read_only set?"
+            )
         yield _clock(await connection.fetchval("SELECT clock_timestamp()"), clock.now())
         schema = await _schema(connection)
         yield schema
@@ -112,6 +120,10 @@ async def _schema(connection: "asyncpg.Connection[Any]") -> Line:
     except asyncpg.InsufficientPrivilegeError:
         return error("rights", "this user may not read alembic_version", "give it its rights: docs/deployment.md")
     if revision == HEAD:
+        gone = [row["name"] for row in await connection.fetch(GONE, list(RIGHTS))]
+        if gone:
+            advice = "is a restore under way? If not, somebody has dropped them: feedmill restore, from a dump"
+            return error("schema", f"at {revision}, without {_some(gone)}", advice)
         return ok("schema", f"at {revision}")
     if revision is None or revision in await asyncio.to_thread(migrate.known):
         return error("schema", f"at {revision or 'nothing'}, {HEAD} is needed", "feedmill migrate, as the owner")
