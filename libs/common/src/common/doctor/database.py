@@ -80,9 +80,7 @@ async def lines(settings: DatabaseSettings, clock: Clock, *, followed: Sequence[
     try:
         yield await _version(connection, f"{where} as {settings.user}")
         if await connection.fetchval("SHOW transaction_read_only") == "on":
-            yield error(
-                "writes", "the database takes none", "is it a replica? Is default_transaction_read_only set?"
-            )
+            yield error("writes", "the database takes none", "is it a replica? Is default_transaction_read_only set?")
         yield _clock(await connection.fetchval("SELECT clock_timestamp()"), clock.now())
         schema = await _schema(connection)
         yield schema
