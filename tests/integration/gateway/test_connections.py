@@ -106,6 +106,21 @@ async def test_who_is_still_sending_hears_why_it_is_refused(gateway: Live, head:
     await until_there_are(gateway, 0)
 
 
+async def test_what_came_before_something_malformed_is_answered_first(gateway: Live) -> None:
+    wanted = b"GET /offers?limit=100 HTTP/1.1\r\nHost: x\r\n" + TOKEN_HEADER + b"\r\n\r\n"
+    reply = await exchange(gateway.port, wanted * 3 + b"no request\r\n\r\n")
+    assert reply.statuses == [200, 200, 200, 400]
+    await until_there_are(gateway, 0)
+
+
+async def test_who_follows_a_stream_and_sends_something_malformed_gives_its_place_back(gateway: Live) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(STREAM + b"no request\r\n\r\n")
+    assert b" 200 OK" in await reader.readline()
+    writer.close()
+    await until_there_are(gateway, 0)
+
+
 async def test_who_never_ends_to_send_is_cut_off(gateway: Live) -> None:
     refused = b"POST /offers HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)

@@ -1,6 +1,7 @@
 """One connection, byte by byte: who hears what of several requests, and what is left where one is refused."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,14 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from gateway.entrypoints.http.connection import Guard, GuardedProtocol
+from gateway.entrypoints.http.connection import MAX_HEAD_BYTES, SLICE_BYTES, Guard, GuardedProtocol
 
 pytestmark = pytest.mark.unit
 
 A_REQUEST = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 BAD_CHUNK = b"GET /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+BAD_ADDRESS = b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n"
+TOO_LARGE = b"GET /c HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES
 
 
 class Wire(asyncio.Transport):
@@ -25,6 +28,7 @@ class Wire(asyncio.Transport):
         self.heard = b""
         self.is_ended = False
         self.is_closed = False
+        self.is_paused = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Hear it."""
@@ -42,9 +46,11 @@ class Wire(asyncio.Transport):
 
     def pause_reading(self) -> None:
         """Send no more for now."""
+        self.is_paused = True
 
     def resume_reading(self) -> None:
         """Send on."""
+        self.is_paused = False
 
     def is_closing(self) -> bool:
         """Return whether it is."""
@@ -85,6 +91,7 @@ class Client:
         self.left: list[str] = []
         self.answer = asyncio.Event()
         self.headers: list[tuple[bytes, bytes]] = []
+        self.begins_at_once = False
         config = uvicorn.Config(self._app, ws="none", lifespan="off", interface="asgi3", log_config=None)
         known = {"config": config, "server_state": ServerState(), "app_state": {}, "_loop": self.loop}
         self.protocol: GuardedProtocol = self.guard.protocol(**known)
@@ -92,6 +99,9 @@ class Client:
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked.append(scope["path"])
+        if self.begins_at_once:
+            await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+            await send({"type": "http.response.body", "body": b"a part", "more_body": True})
         message: Message = await receive()
         while message["type"] == "http.request":
             heard = asyncio.ensure_future(receive())
@@ -131,18 +141,57 @@ async def test_who_answers_hears_that_the_client_has_gone_though_another_request
     assert not client.guard.waiting
 
 
-async def test_who_answers_hears_that_what_came_behind_has_ended_the_connection(client: Client) -> None:
+@pytest.mark.parametrize(
+    "bad",
+    [BAD_ADDRESS, BAD_CHUNK, BAD_CHUNK + b"z" * 2 * SLICE_BYTES, TOO_LARGE, b"\0"],
+    ids=["address", "chunk", "long chunk", "size", "no HTTP"],
+)
+@pytest.mark.parametrize("is_later", [False, True], ids=["at once", "later"])
+async def test_what_came_before_a_refused_request_is_answered_first(
+    client: Client, bad: bytes, *, is_later: bool
+) -> None:
+    whole = A_REQUEST + A_REQUEST
+    for part in [whole, bad] if is_later else [whole + bad]:
+        await client.send(part)
+    await client.send(A_REQUEST)
+    assert (client.asked, client.left, client.wire.heard, client.wire.is_ended) == (["/a"], [], b"", False)
+    assert not client.wire.is_paused
+    client.answer.set()
+    await a_moment()
+    statuses = re.findall(rb"HTTP/1\.1 (\d{3}) ", client.wire.heard)
+    assert statuses == [b"200", b"200", b"431" if bad == TOO_LARGE else b"400"]
+    assert client.wire.heard.count(b"answer to /a") == 2
+    assert (client.asked, client.wire.is_ended, client.wire.is_closed) == (["/a", "/a"], True, False)
+
+
+async def test_nothing_is_said_in_the_middle_of_an_answer(client: Client) -> None:
+    client.begins_at_once = True
+    await client.send(b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await client.send(b"zz\r\n")
+    assert client.wire.heard.endswith(b"a part\r\n")
+    assert (client.left, client.wire.is_ended) == (["/a"], True)
+
+
+async def test_who_answers_hears_that_the_client_has_gone_though_something_wrong_came_behind(client: Client) -> None:
     await client.send(A_REQUEST + BAD_CHUNK)
+    client.protocol.connection_lost(None)
+    await a_moment()
     assert (client.asked, client.left, client.wire.heard) == (["/a"], ["/a"], b"")
+    assert not client.guard.waiting
 
 
-async def test_what_is_wrong_with_a_request_is_no_answer_to_the_one_before(client: Client) -> None:
-    await client.send(A_REQUEST + b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert (client.wire.heard, client.wire.is_ended) == (b"", True)
+async def test_one_who_wants_no_more_after_an_answer_is_told_nothing_about_what_came_behind(client: Client) -> None:
+    client.headers = [(b"connection", b"close")]
+    await client.send(A_REQUEST + BAD_ADDRESS)
+    client.answer.set()
+    await a_moment()
+    assert client.wire.heard.startswith(b"HTTP/1.1 200 ")
+    assert client.wire.heard.endswith(b"answer to /a\r\n0\r\n\r\n")
+    assert client.wire.is_ended
 
 
 async def test_an_address_that_is_none_is_refused(client: Client) -> None:
-    await client.send(b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n")
+    await client.send(BAD_ADDRESS)
     assert client.wire.heard.startswith(b"HTTP/1.1 400 ")
     assert client.wire.is_ended
 

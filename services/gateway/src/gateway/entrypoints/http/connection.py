@@ -7,6 +7,8 @@ nothing, or a byte now and then, keep nobody else out.
 A connection whose client is still sending is closed in two steps (RFC 9112, 9.6): we end our side, and read what comes
 without looking at it until the client ends, or its time is over. Closed at once, the kernel would answer what comes
 with a reset, and the client would often see that instead of the reason.
+
+A request that is refused behind others that are still to be answered is told so after their answers.
 """
 
 import asyncio
@@ -83,6 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._reads_head = True
         self._is_whole = False
         self._lingers = False
+        self._refusal: GatewayError | None = None
         self._under_way: RequestResponseCycle | None = None
         self.url = b""
 
@@ -106,13 +109,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, and see to it that a request that has begun comes to its end."""
-        if self._has_ended():
+        if self._hears_no_more():
             return
         for start in range(0, len(data), SLICE_BYTES):
             part = data[start : start + SLICE_BYTES] if len(data) > SLICE_BYTES else data
             self._is_whole = False
             super().data_received(part)
-            if self._has_ended():
+            if self._hears_no_more():
                 return
             if self._reads_head and not self._is_whole:
                 self._head_bytes += len(part)
@@ -141,8 +144,11 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Answer the next request, wait for it, or refuse it if that had to wait for this answer."""
         if self._has_ended():
+            return
+        if self._refusal is not None and not self.pipeline:
+            self.refuse(self._refusal)
             return
         super().on_response_complete()
         if not self._is_answering and not self._has_ended():
@@ -188,6 +194,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def _has_ended(self) -> bool:
         return self._lingers or self.transport.is_closing()
 
+    def _hears_no_more(self) -> bool:
+        return self._refusal is not None or self._has_ended()
+
     def _unsupported_upgrade_warning(self) -> None:
         """Answer a request for another protocol as any other, but close then: the parser reads nothing behind it."""
         self.cycle.keep_alive = False
@@ -199,8 +208,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self.refuse(MalformedRequestError(f"this is not HTTP/1.1 by the book; {how}"))
 
     def refuse(self, error: GatewayError) -> None:
-        """Send a problem and end; no problem where it would be taken for another request's answer."""
-        if not self._is_answering or self._can_still_refuse:
+        """Send a problem and end, once what came before is answered; no problem in the middle of an answer."""
+        self._refusal = error
+        if self._is_answering and self._is_behind:
+            if not self._reads_head:
+                self.pipeline.popleft()
+            self.flow.resume_reading()  # or nobody would notice that the client goes
+            return
+        if not (self._is_answering and self.cycle.response_started):
             self._say(error)
         self.end()
 
@@ -212,9 +227,9 @@ class GuardedProtocol(HttpToolsProtocol):
         return self._under_way is not None and not self._under_way.response_complete
 
     @property
-    def _can_still_refuse(self) -> bool:
-        """Whether the one request that is being answered is the one that is being read, and nothing is sent yet."""
-        return not (self._reads_head or self.pipeline or self.cycle.response_started)
+    def _is_behind(self) -> bool:
+        """Whether the request that is being read, a head or the last of those that wait, came behind another one."""
+        return self._reads_head or bool(self.pipeline)
 
     def _set_deadline(self) -> None:
         self._deadline = self.loop.call_later(self._guard.receive_timeout_s, self._too_late)
