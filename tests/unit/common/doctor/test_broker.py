@@ -77,8 +77,8 @@ SHORT = {"overflow": "reject-publish", "max-length": 10}
 async def test_a_queue_that_refuses_messages_or_soon_will_is_named(
     monkeypatch: pytest.MonkeyPatch, queue: dict[str, Any], level: Level | None, seen: str
 ) -> None:
-    answers = {"/api/nodes": [{"name": "n"}], "/api/policies/v": [], "/api/queues/v": [queue]}
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=answers[request.url.path]))
+    answers: dict[str, Any] = {"/api/nodes": [{"name": "n"}], "/api/queues/v": [queue]}
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=answers.get(request.url.path, [])))
     monkeypatch.setattr(httpx, "AsyncClient", partial(httpx.AsyncClient, transport=transport))
     console = broker.Console(("http://h",), "v", "operator", "x")
     lines = [line async for line in broker.console_lines(console, TEMPLATE, timeout_s=1)]

@@ -169,24 +169,50 @@ async def _may_publish(connection: AbstractConnection, exchange: str) -> bool:
 
 
 async def console_lines(console: Console, template: Path, *, timeout_s: float) -> AsyncIterator[Line]:
-    """Look at what only the management API tells: alarms of the nodes, policies, copies and room of queues."""
+    """Look at what only the management API tells: alarms, policies, bindings, copies and room of queues."""
     if console.password is None:
         yield warning("policies", "not looked at", "set RABBITMQ_OPERATOR_PASSWORD, and RABBITMQ_CONSOLE_PORT")
         return
     vhost, faults = quote(console.vhost, safe=""), []
-    paths = ("/api/nodes", f"/api/policies/{vhost}", f"/api/queues/{vhost}")
+    paths = ("/api/nodes", *(f"/api/{what}/{vhost}" for what in ("policies", "exchanges", "queues", "bindings")))
     for url in console.urls:
-        async with httpx.AsyncClient(base_url=url, auth=(console.user, console.password), timeout=timeout_s) as client:
-            try:
-                nodes, policies, queues = [(await client.get(path)).raise_for_status().json() for path in paths]
-            except (httpx.HTTPError, ValueError) as fault:
-                faults.append(f"{url}: {said(fault)}")
-                continue
+        try:
+            access = (console.user, console.password)
+            async with httpx.AsyncClient(base_url=url, auth=access, timeout=timeout_s) as client:
+                answers = [(await client.get(path)).raise_for_status().json() for path in paths]
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as fault:
+            faults.append(f"{url}: {said(fault)}")
+            continue
+        nodes, policies, exchanges, queues, bindings = answers
         for line in (*_alarms(nodes), *_policies(policies, template), *_copies(queues, len(nodes)), *_room(queues)):
+            yield line
+        wanted = _template(template)
+        for line in (*_types(exchanges, wanted), *_bindings(bindings, queues, wanted)):
             yield line
         return
     advice = "is rabbitmq_management enabled, and are RABBITMQ_CONSOLE_PORT and RABBITMQ_OPERATOR_PASSWORD right?"
     yield warning("policies", "; ".join(faults), advice)
+
+
+def _types(found: list[dict[str, Any]], wanted: dict[str, Any]) -> Iterator[Line]:
+    """Name the exchanges that pass messages on by other rules than ours."""
+    types = {entry["name"]: entry["type"] for entry in found}
+    for entry in wanted.get("exchanges", ()):
+        name, type_ = entry["name"], entry["type"]
+        if types.get(name, type_) != type_:
+            yield error(
+                f"exchange {name}", f"is of type {types[name]}, not {type_}", f"delete it in the console, then {IMPORT}"
+            )
+
+
+def _bindings(found: list[dict[str, Any]], queues: list[dict[str, Any]], wanted: dict[str, Any]) -> Iterator[Line]:
+    """Name the bindings that are gone, of queues that are there: messages do not come there any more."""
+    bound = {(entry["source"], entry["destination"], entry["routing_key"]) for entry in found}
+    present = {queue["name"] for queue in queues}
+    for entry in wanted.get("bindings", ()):
+        source, queue, key = entry["source"], entry["destination"], entry["routing_key"]
+        if queue in present and (source, queue, key) not in bound:
+            yield error(f"binding {queue}", f"{key or 'all'} of {source} does not reach it", IMPORT)
 
 
 def _copies(queues: list[dict[str, Any]], nodes: int) -> Iterator[Line]:
