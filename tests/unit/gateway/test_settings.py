@@ -31,6 +31,17 @@ def test_a_missing_or_short_key_is_refused_by_its_name(monkeypatch: pytest.Monke
     assert not key or key not in str(caught.value)
 
 
+def test_a_list_that_is_no_json_is_refused_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "x" * 32)
+    monkeypatch.setenv("FEEDMILL__GATEWAY__CORS_ORIGINS", "http://localhost:3000")
+    monkeypatch.setenv("FEEDMILL__GATEWAY__PORT", "6000")
+    monkeypatch.setenv("FEEDMILL__LOG__LEVEL", "DEBUG")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    expected = 'gateway: FEEDMILL__GATEWAY__CORS_ORIGINS: JSON is expected, such as ["a", "b"] for a list'
+    assert str(caught.value) == expected
+
+
 def test_the_environment_says_where_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "x" * 32)
     monkeypatch.setenv("API_HOST", "0.0.0.0")  # noqa: S104 - what a container sets; nothing listens here

@@ -24,6 +24,7 @@ from pydantic_settings import (
 from common.broker_nodes import node_urls
 from common.errors import ConfigurationError
 from common.events import PLATFORM_PATTERN
+from common.json_overrides import no_json
 from common.log import hide
 from common.secret_values import secrets_of
 from common.strict_yaml import StrictLoader
@@ -290,7 +291,7 @@ def load(model: type[SettingsT], *, env_file: Path = Path(".env")) -> SettingsT:
     except ValidationError as error:
         raise ConfigurationError("; ".join(_said_plainly(error))) from None
     except SettingsError as error:
-        raise ConfigurationError(f"environment: {error}") from None
+        raise ConfigurationError(no_json(str(error), OVERRIDE_PREFIX)) from None
     hide(secrets_of(settings))
     return settings
 
