@@ -202,7 +202,7 @@ async def _rehearsed(replay_of: Replay, stop: asyncio.Event) -> int:
     after: int | None = 0
     while after is not None and not stop.is_set():
         after = await replay_of.rehearse(after, rehearsal)
-    _log.info(fields("Nothing was changed. Of", records=replay_of.counts["records"], errors=replay_of.counts["errors"]))
+    _log.info(fields("Looked, changed nothing", records=replay_of.counts["records"], errors=replay_of.counts["errors"]))
     for line in rehearsal.lines():
         _log.info("%s", line)
     return FAILED if replay_of.counts["errors"] or after is not None else DONE
