@@ -135,6 +135,24 @@ def test_numbers_and_keys_are_kept_to_the_last_digit() -> None:
     assert after(a_record("7", exact, seq=10), a_change("7", 20, km_age=1)).data == exact[:-1] + b',"km_age":1}'
 
 
+@pytest.mark.parametrize("base_first", [True, False])
+@pytest.mark.parametrize(
+    "more", [b"", b',"new_loose":1', b',"long":"%b"' % (b"x" * MAX_ADDITION)], ids=["few", "loose", "long"]
+)
+def test_numbers_are_kept_to_the_last_digit_where_documents_are_cut_and_joined(
+    more: bytes, *, base_first: bool
+) -> None:
+    old, new = (
+        b'"id":9007199254740993,"n":1.10,"big":18446744073709551616,"e":1E2',
+        b'"seller":9007199254740995,"m":2.50',
+    )
+    base = a_record("7", b'{"inner_id":"7",%b}' % old, seq=10)
+    change = a_record("7", b"{%b%b}" % (new, more), change_type="changed", seq=20)
+    data = after(base, change).data if base_first else after(change, base).data
+    assert old in data
+    assert new in data
+
+
 def test_news_of_any_length_replace_what_was_there_and_stay_the_last() -> None:
     long = "x" * MAX_ADDITION
     changes = [a_change("7", 20, a=1, b=long), a_change("7", 30, a=long), a_change("7", 40, a=2, c=3)]
