@@ -319,6 +319,7 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
     "wrong password": (_environment(RABBITMQ_OPERATOR_PASSWORD="no"), Level.WARNING, "policies", "401"),
     "no definitions": (_state(template=Path("none.json")), Level.WARNING, "policies", "no none.json"),
     "no gateway": (_environment(API_PORT="1"), Level.ERROR, "gateway", "127.0.0.1:1"),
+    "no address": (_environment(API_HOST="x:["), Level.ERROR, "gateway", "x:["),
     "no replica": (_environment(DB_READ_HOST="127.0.0.1", DB_READ_PORT="1"), Level.WARNING, "replica", "127.0.0.1:1: "),
     "promoted replica": (_environment(DB_READ_HOST="127.0.0.1"), Level.ERROR, "replica", "was promoted"),
     "gateway unready": (_state(health=HTTPStatus.SERVICE_UNAVAILABLE), Level.ERROR, "gateway", ": 503, away"),

@@ -7,7 +7,7 @@ from typing import Any, Never
 
 import httpx
 import pytest
-from aio_pika.exceptions import ChannelClosed
+from aio_pika.exceptions import ChannelClosed, ConnectionClosed
 
 from common.doctor import broker
 from common.doctor.report import Level
@@ -84,3 +84,25 @@ async def test_a_queue_that_refuses_messages_or_soon_will_is_named(
     lines = [line async for line in broker.console_lines(console, TEMPLATE, timeout_s=1)]
     found = [(line.level, line.seen) for line in lines if line.what == f"room in {queue['name']}"]
     assert found == ([] if level is None else [(level, seen)])
+
+
+class _Torn(_Blocked):
+    """A connection that is lost at the first question."""
+
+    async def channel(self, *, publisher_confirms: bool = True) -> Never:
+        raise ConnectionClosed(320, f"CONNECTION_FORCED {publisher_confirms}")
+
+    async def close(self) -> None:
+        """Be closed already."""
+
+
+async def test_a_broker_that_goes_away_meanwhile_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connected(_nodes: object, *, timeout_s: float) -> _Torn:
+        assert timeout_s
+        return _Torn()
+
+    monkeypatch.setattr(broker, "connected", connected)
+    lines = [line async for line in broker.amqp_lines("amqp://fetcher:x@h/v", TEMPLATE, timeout_s=1)]
+    assert (lines[-1].level, lines[-1].what) == (Level.ERROR, "broker")
+    assert lines[-1].seen.startswith("not looked at to the end: ")
+    assert "CONNECTION_FORCED" in lines[-1].seen

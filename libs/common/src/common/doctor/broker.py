@@ -16,7 +16,7 @@ from aio_pika import exceptions as amqp
 from aio_pika.abc import AbstractConnection
 
 from common import topology
-from common.amqp import connected
+from common.amqp import BROKER_ERRORS, connected
 from common.broker_nodes import Nodes, addresses, node_urls, with_query
 from common.doctor.report import Line, error, ok, said, warning
 
@@ -63,8 +63,12 @@ async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIter
             yield ok("broker", f"{where}: RabbitMQ {_text(properties.get('version'))}")
             if not is_known:
                 user = unquote(parts.username or "")
-                async for line in _content(connection, user, template, timeout_s=timeout_s):
-                    yield line
+                try:
+                    async for line in _content(connection, user, template, timeout_s=timeout_s):
+                        yield line
+                except BROKER_ERRORS as fault:
+                    advice = "look again: it went away, or somebody has closed the connection; its log says why"
+                    yield error("broker", f"not looked at to the end: {said(fault)}", advice)
             is_known = True
 
 
@@ -190,7 +194,8 @@ async def console_lines(console: Console, template: Path, *, timeout_s: float) -
         for line in (*_types(exchanges, wanted), *_bindings(bindings, queues, wanted)):
             yield line
         return
-    advice = "is rabbitmq_management enabled, and are RABBITMQ_CONSOLE_PORT and RABBITMQ_OPERATOR_PASSWORD right?"
+    right = "are RABBITMQ_CONSOLE_PORT and RABBITMQ_OPERATOR_PASSWORD right"
+    advice = f"is rabbitmq_management enabled, {right}, and may {console.user} enter the virtual host?"
     yield warning("policies", "; ".join(faults), advice)
 
 

@@ -130,7 +130,7 @@ async def _asked(address: GatewayAddress, timeout_s: float) -> Line:
     async with httpx.AsyncClient(timeout=timeout_s) as client:
         try:
             answer = await client.get(f"{address.url}/health/ready")
-        except httpx.HTTPError as fault:
+        except (httpx.HTTPError, httpx.InvalidURL) as fault:
             return error("gateway", f"{address.url}: {said(fault)}", "start it, and look at its log")
     if answer.is_success:
         return ok("gateway", f"{address.url} is ready")
