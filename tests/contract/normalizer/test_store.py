@@ -56,9 +56,9 @@ async def insert(transaction: Transaction, *rows: RawRow, processed: bool = True
 
 EVERYTHING = a_raw_row(
     data=b'{"a": 1.50, "b": [18446744073709551616, null, true], "c": "\xe8\xa5\xbf"}',
-    field_seq={"price": 120, "new_x": 130},
+    field_seq={"price": 2**61 + 1, "new_x": 130},
     loose={
-        "new_y": LooseField(140, b'{"z": 1}', "y", b"null"),
+        "new_y": LooseField(2**61 + 3, b'{"z": 1}', "y", b"null"),
         "new_z": LooseField(150, b'"v"'),
         "new_q": LooseField(160, b"1.50", "new_q"),
     },
