@@ -51,6 +51,18 @@ def address(settings: DatabaseSettings) -> dict[str, Any]:
     }
 
 
+async def connect(settings: DatabaseSettings, *, application: str) -> "asyncpg.Connection[Any]":
+    """Return a connection of its own, with what every session sets.
+
+    Raises:
+        asyncpg.PostgresError: The database refuses this user.
+        OSError: It does not answer, or not in time; as any of `AWAY`.
+    """
+    return await asyncpg.connect(
+        **address(settings), server_settings=server_settings(settings, application=application)
+    )
+
+
 @asynccontextmanager
 async def connect_patiently(
     settings: DatabaseSettings, *, application: str

@@ -32,6 +32,8 @@ LIMITS: Final = {"max-length-bytes": ("message_bytes", "bytes"), "max-length": (
 """Key of a policy → what the management API calls the same of a queue, and the unit."""
 WANTED_COPIES: Final = 3
 IMPORT: Final = "feedmill definitions, then rabbitmqctl import_definitions; docs/deployment.md"
+SHUT_OUT: Final = (*BROKER_ERRORS, ValueError)
+"""What `entered` raises; a ValueError comes of an address that is none."""
 CHECKOUT: Final = "run the doctor in the checkout, or say --definitions"
 
 
@@ -52,8 +54,8 @@ async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIter
         parts = urlsplit(node)
         where = f"{addresses(node)}{parts.path} as {parts.username or 'guest'}"
         try:
-            connection = await connected(Nodes(with_query(node, name="doctor")), timeout_s=timeout_s)
-        except (amqp.AMQPError, OSError, ValueError) as fault:
+            connection = await entered(node, timeout_s=timeout_s)
+        except SHUT_OUT as fault:
             advice = "does it run, has the vhost been imported, and is RABBITMQ_URL right?"
             yield error("broker", f"{where}: {refusal(fault)}", advice)
             continue
@@ -70,6 +72,15 @@ async def amqp_lines(url: str, template: Path, *, timeout_s: float) -> AsyncIter
                     advice = "look again: it went away, or somebody has closed the connection; its log says why"
                     yield error("broker", f"not looked at to the end: {said(fault)}", advice)
             is_known = True
+
+
+async def entered(url: str, *, timeout_s: float) -> AbstractConnection:
+    """Return a connection, made as a service makes it.
+
+    Raises:
+        SHUT_OUT: Nobody answers there, or lets this user in; `refusal` tells it.
+    """
+    return await connected(Nodes(with_query(url, name="doctor")), timeout_s=timeout_s)
 
 
 def refusal(fault: Exception) -> str:
@@ -138,10 +149,11 @@ async def _queue(connection: AbstractConnection, name: str) -> Line:
 
 
 async def _rights(connection: AbstractConnection, user: str, template: Path) -> AsyncIterator[Line]:
-    if not _template(template):
+    wanted = _template(template)
+    if not wanted:
         yield warning("broker rights", f"no {template}", CHECKOUT)
         return
-    permissions = [entry for entry in _template(template).get("permissions", []) if entry["user"] == user]
+    permissions = [entry for entry in wanted.get("permissions", []) if entry["user"] == user]
     if not permissions:
         yield warning(
             "broker rights", f"{user} is none of {', '.join(topology.USERS)}", "give each service its own user"
@@ -188,10 +200,9 @@ async def console_lines(console: Console, template: Path, *, timeout_s: float) -
             faults.append(f"{url}: {said(fault)}")
             continue
         nodes, policies, exchanges, queues, bindings = answers
-        for line in (*_alarms(nodes), *_policies(policies, template), *_copies(queues, len(nodes)), *_room(queues)):
-            yield line
         wanted = _template(template)
-        for line in (*_types(exchanges, wanted), *_bindings(bindings, queues, wanted)):
+        of_nodes = (*_alarms(nodes), *_policies(policies, wanted, template), *_copies(queues, len(nodes)))
+        for line in (*of_nodes, *_room(queues), *_types(exchanges, wanted), *_bindings(bindings, queues, wanted)):
             yield line
         return
     right = "are RABBITMQ_CONSOLE_PORT and RABBITMQ_OPERATOR_PASSWORD right"
@@ -253,8 +264,8 @@ def _alarms(nodes: list[dict[str, Any]]) -> Iterator[Line]:
             yield ok(name, "no alarm")
 
 
-def _policies(found: list[dict[str, Any]], template: Path) -> Iterator[Line]:
-    wanted = {entry["name"]: entry for entry in _template(template).get("policies", [])}
+def _policies(found: list[dict[str, Any]], told: dict[str, Any], template: Path) -> Iterator[Line]:
+    wanted = {entry["name"]: entry for entry in told.get("policies", [])}
     if not wanted:
         yield warning("policies", f"no {template}", CHECKOUT)
         return

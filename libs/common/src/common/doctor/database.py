@@ -11,7 +11,7 @@ from common.clock import Clock
 from common.db import migrate
 from common.db.revision import HEAD
 from common.db.rights import RIGHTS, SERVICES
-from common.db.session import AWAY, address, server_settings
+from common.db.session import AWAY, connect
 from common.doctor.report import Line, error, ok, said, warning
 from common.settings import DatabaseSettings, role_of
 
@@ -69,10 +69,7 @@ async def lines(settings: DatabaseSettings, clock: Clock, *, followed: Sequence[
     """Look at the database; where it cannot be asked, that is the only line. Feeds not `followed` may be silent."""
     where = f"{settings.host}:{settings.port}/{settings.name}"
     try:
-        connection = await asyncpg.connect(
-            **address(settings),
-            server_settings=server_settings(settings, application="doctor"),
-        )
+        connection = await connect(settings, application="doctor")
     except (*AWAY, asyncpg.PostgresError) as fault:
         advice = "does it run, and are DB_HOST, DB_PORT, DB_USER, DB_PASSWORD and DB_NAME right?"
         yield error("database", f"{where} as {settings.user}: {said(fault)}", advice)

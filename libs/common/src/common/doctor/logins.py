@@ -6,12 +6,10 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
-from aio_pika import exceptions as amqp
 
-from common.amqp import connected
-from common.broker_nodes import Nodes, node_urls, with_query
-from common.db.session import address, server_settings
-from common.doctor.broker import closing, refusal
+from common.broker_nodes import node_urls
+from common.db.session import AWAY, connect
+from common.doctor.broker import SHUT_OUT, closing, entered, refusal
 from common.doctor.report import Line, error, ok, said
 from common.settings import SERVICE_PASSWORDS, DatabaseSettings, role_of
 
@@ -36,10 +34,9 @@ async def _to_database(service: str, settings: DatabaseSettings) -> Line | None:
     if settings.user != role_of(service):
         return None
     what = f"database as {service}"
-    session = server_settings(settings, application="doctor")
     try:
-        connection = await asyncpg.connect(**address(settings), server_settings=session)
-    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as fault:
+        connection = await connect(settings, application="doctor")
+    except (*AWAY, asyncpg.PostgresError) as fault:
         return error(what, said(fault), f"is {SERVICE_PASSWORDS[service]} the password of its role? {_WHERE}")
     await connection.close(timeout=settings.connect_timeout_s)
     return ok(what, f"{settings.user} is let in")
@@ -50,8 +47,8 @@ async def _to_broker(service: str, url: str, *, timeout_s: float) -> Line | None
         return None
     what = f"broker as {service}"
     try:
-        connection = await connected(Nodes(with_query(url, name="doctor")), timeout_s=timeout_s)
-    except (amqp.AMQPError, OSError, ValueError) as fault:
+        connection = await entered(url, timeout_s=timeout_s)
+    except SHUT_OUT as fault:
         return error(what, refusal(fault), f"is the {service}'s own RABBITMQ_URL right? {_WHERE}")
     async with closing(connection, timeout_s):
         return ok(what, f"{unquote(urlsplit(node_urls(url)[0]).username or 'guest')} is let in")

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from common.db.replication import STATE
-from common.db.session import AWAY, address, server_settings
+from common.db.session import AWAY, connect
 from common.doctor.report import Line, error, ok, said, warning
 from common.settings import DatabaseSettings
 
@@ -28,9 +28,7 @@ async def look(primary: DatabaseSettings, replica: DatabaseSettings) -> Line:
 
 
 async def _state(settings: DatabaseSettings) -> Mapping[str, Any]:
-    connection = await asyncpg.connect(
-        **address(settings), server_settings=server_settings(settings, application="doctor")
-    )
+    connection = await connect(settings, application="doctor")
     try:
         row = await connection.fetchrow(STATE)
         assert row is not None  # noqa: S101 - it asks of no table
