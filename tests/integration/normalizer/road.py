@@ -138,6 +138,10 @@ class Consuming:
         )
         self._task = asyncio.create_task(consumer.run(self._stop))
 
+    async def has_heard_of(self, batches: int) -> bool:
+        """Return whether it has heard of so many commits; rows are seen before the answer has arrived."""
+        return self.registry.get_sample_value("feedmill_batches_total", {"end": "landed"}) == batches
+
     async def stop(self) -> float:
         """Stop it as SIGTERM does; return the seconds that it took."""
         started = CLOCK.monotonic()

@@ -143,9 +143,10 @@ async def test_a_database_that_stays_away_gets_the_deliveries_back_into_the_queu
 ) -> None:
     async with forwarding(database.port) as proxy:
         settings = database.model_copy(update={"port": proxy.port})
-        async with consuming(vhost, settings, give_back_after_s=0.5):
+        async with consuming(vhost, settings, give_back_after_s=0.5) as consumer:
             await queue.publish(*pages(1))
-            await until(partial(rows.are, 20))
+            await until(partial(consumer.has_heard_of, 1))
+            assert await rows.count("raw_data") == 20
             await proxy.cut()
             await queue.publish(*pages(5, first=2))
             await until(partial(holds, queue, 5))

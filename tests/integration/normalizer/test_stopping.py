@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.integration.normalizer.proxy import forwarding
-from tests.integration.normalizer.road import CLOCK, Consuming, Queue, Rows, consuming, until
+from tests.integration.normalizer.road import CLOCK, Queue, Rows, consuming, until
 from tests.integration.normalizer.test_consuming import holds, is_empty, pages, said
 
 from common.settings import DatabaseSettings
@@ -28,7 +28,7 @@ async def test_neither_a_database_nor_a_broker_that_says_nothing_any_more_holds_
         async with consuming(vhost, settings, stop_within_s=0.2) as consumer:
             await queue.publish(*pages(1))
             await until(partial(rows.are, 20))
-            await until(partial(knows_of, consumer, 1))  # or its commit has an answer that is held up as well
+            await until(partial(consumer.has_heard_of, 1))
             before_database.hold_up()
             await queue.publish(*pages(1, first=2))
             await until(partial(is_empty, queue))
@@ -57,8 +57,3 @@ async def test_who_waits_for_a_server_to_come_back_stops_without_waiting(
         async with consuming(vhost, settings, give_back_after_s=0.1, reconnect_interval_s=60) as consumer:
             await until(lambda: said(caplog, "Deliveries given back"))
             assert await consumer.stop() < MOST_S
-
-
-async def knows_of(consumer: Consuming, batches: int) -> bool:
-    """Return whether a consumer has heard of so many commits."""
-    return consumer.registry.get_sample_value("feedmill_batches_total", {"end": "landed"}) == batches
