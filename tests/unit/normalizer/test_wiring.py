@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from tests.catching import GC, Catcher, CaughtError
+from tests.catching import Catcher, CaughtError
 
 from common.settings import BrokerSettings, DatabaseSettings, PlatformSettings, ShopSettings
 from normalizer import app
@@ -40,7 +40,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NormalizerSetti
         normalizer=NormalizerSection(
             batch_records=40,
             linger_s=0.25,
-            transactions_in_flight=3,
+            transactions_in_flight=2,
             prefetch_messages=13,
             give_back_after_s=14,
             stop_within_s=15,
@@ -51,12 +51,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NormalizerSetti
 
 async def test_it_consumes_as_it_is_set(settings: NormalizerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     consumer = Catcher()
-    monkeypatch.setattr(app, "gc", GC)
+    monkeypatch.setattr(app.memory, "settle", lambda: None)
     monkeypatch.setattr(app, "RawConsumer", consumer)
     with pytest.raises(CaughtError):
         await app.App(settings).run()
     how = consumer.given[0]
-    assert (how.limits.weight, how.limits.linger_s, how.in_flight, how.prefetch) == (40, 0.25, 3, 13)
+    assert (how.limits.weight, how.limits.linger_s, how.in_flight, how.prefetch) == (40, 0.25, 2, 13)
     assert (how.give_back_after_s, how.stop_within_s, how.stalled_after_s) == (14, 15, 16)
     assert (how.publish_timeout_s, how.reconnect_interval_s) == (11, 12)
     assert how.platforms == {"encar", "bot_igor"}

@@ -1,14 +1,13 @@
 """The composition root: a command and settings in, an exit code out."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import Sequence
 from typing import Final
 
 import uvloop
 
-from common import log, tracing
+from common import log, memory, tracing
 from common.clock import SystemClock
 from common.settings import load
 from common.signals import StopSignals
@@ -28,8 +27,6 @@ COMMANDS: Final[tuple[Command, ...]] = (
     housekeeping.COMMAND,
     run.COMMAND,
 )
-GC_THRESHOLD: Final = (10_000, 10, 10)
-"""A page makes thousands of short-lived objects; the default threshold would look for cycles several times a page."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +59,5 @@ def _perform(command: Command, options: Options) -> Exit:
 async def _stoppable(command: Command, settings: FetcherServiceSettings, options: Options) -> Exit:
     stop = asyncio.Event()
     StopSignals(stop, finishing="the page in hand").install(asyncio.get_running_loop())
-    gc.collect()
-    gc.freeze()  # modules and settings stay as long as the process: no collection need look at them
-    gc.set_threshold(*GC_THRESHOLD)
+    memory.settle()
     return await command.call(settings, options, stop, SystemClock())

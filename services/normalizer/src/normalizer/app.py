@@ -1,7 +1,6 @@
 """The composition root: settings, pool, consumer; opened in order and closed in reverse."""
 
 import asyncio
-import gc
 import logging
 import socket
 from collections import Counter
@@ -11,7 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from common import log, metrics, topology, tracing
+from common import log, memory, metrics, topology, tracing
 from common.broker_nodes import Nodes, shuffled, with_query
 from common.clock import Clock, SystemClock
 from common.db.session import create_pool
@@ -43,8 +42,6 @@ LAST_WORD_S: Final = 1.0
 """Seconds for the last row of `operations_log`."""
 TELL_EVERY_S: Final = 5.0
 """Seconds between two lines about a replay."""
-GC_THRESHOLD: Final = (10_000, 10, 10)
-"""Batches make many short-lived objects; the default threshold would scan them all every few records."""
 
 
 def profile(platform: PlatformSettings) -> PlatformProfile:
@@ -88,9 +85,7 @@ class App:
             async with self._store() as store:
                 diary = Diary(store, clock=clock)
                 consumer = self._consumer(store, diary, clock, ConsumerMetrics(registry))
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(*GC_THRESHOLD)
+                memory.settle()
                 with serving:
                     await kept(diary, asyncio.ensure_future(consumer.run(stop)), last_word_s=LAST_WORD_S)
         _log.info("Stopped")
