@@ -15,8 +15,8 @@ class NormalizerSection(Section):
     """Records in one transaction."""
     linger_s: Annotated[float, Field(gt=0, le=60)] = 0.5
     """Seconds after which a batch that is not full is landed."""
-    transactions_in_flight: Annotated[int, Field(ge=1, le=8)] = 2
-    """Batches that are landed at once."""
+    transactions_in_flight: Annotated[int, Field(ge=1, le=8)] = 3
+    """Batches that are landed at once: while one waits for its commit, another is written and a third normalised."""
     prefetch_messages: Annotated[int, Field(ge=1, le=1000)] = 60
     """Messages held unacknowledged; must hold the batches in flight and one that fills, at 20 records a message."""
     give_back_after_s: Annotated[float, Field(gt=0, le=600)] = 30.0
