@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 from tests.catching import Catcher, CaughtError
 
+from common import memory
 from common.settings import BrokerSettings, DatabaseSettings, PlatformSettings, ShopSettings
 from normalizer import app
 from normalizer.core.offers.record import PlatformProfile
@@ -51,7 +52,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NormalizerSetti
 
 async def test_it_consumes_as_it_is_set(settings: NormalizerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     consumer = Catcher()
-    monkeypatch.setattr(app.memory, "settle", lambda: None)
+    monkeypatch.setattr(memory, "settle", lambda: None)
     monkeypatch.setattr(app, "RawConsumer", consumer)
     with pytest.raises(CaughtError):
         await app.App(settings).run()
