@@ -179,6 +179,14 @@ class Rows:
         """Return whether there are so many."""
         return await self.count(table) == expected
 
+    async def somebody_waits(self) -> bool:
+        """Return whether a session of this database waits for a lock."""
+        number: int = await self.connection.fetchval(
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE NOT granted AND datname = current_database()"
+        )
+        return number > 0
+
     async def ledger(self) -> list[tuple[Any, ...]]:
         """Return `(status, pages, records, landed, quarantined)` by status."""
         rows = await self.connection.fetch(

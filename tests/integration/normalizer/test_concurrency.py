@@ -7,7 +7,7 @@ import asyncio
 from random import Random
 
 import pytest
-from tests.integration.normalizer.road import CLOCK, PROFILES, Rows, a_lander, opened_store
+from tests.integration.normalizer.road import CLOCK, PROFILES, Rows, a_lander, opened_store, until
 
 from common.events import PageFetched, PageKind
 from common.settings import DatabaseSettings
@@ -121,6 +121,40 @@ async def test_what_was_read_to_be_normalised_cannot_change_before_it_is_flagged
             await transaction.mark_processed([Key("che168", "1")])
         await landing
     assert await rows.connection.fetchval("SELECT price FROM processed_data") == 7
+
+
+async def test_a_row_that_begins_to_wait_before_it_is_locked_is_normalised_though_nothing_new_comes(
+    database: DatabaseSettings, rows: Rows
+) -> None:
+    late = a_page([a_change("1", 98, new_price=1)], kind=PageKind.CHANGE)
+    async with opened_store(database) as store:
+        await a_lander(store).land([a_page([a_record("1", {"price": 2})])])
+        async with rows.connection.transaction():  # as one that is interrupted after it has landed a change
+            await rows.connection.execute("""UPDATE raw_data SET data = data || '{"price": 7}', is_processed = false""")
+            landing = asyncio.create_task(a_lander(store).land([late]))
+            await until(rows.somebody_waits)
+        assert (await landing)["updated"] == 1
+    found = await rows.connection.fetchrow(
+        "SELECT is_processed, price::int FROM raw_data JOIN processed_data USING (inner_id)"
+    )
+    assert tuple(found) == (True, 7)
+
+
+async def test_a_row_that_another_normalises_before_it_is_locked_is_not_normalised_again(
+    database: DatabaseSettings, rows: Rows
+) -> None:
+    key = Key("che168", "1")
+    async with opened_store(database) as store:
+        lander = a_lander(store)
+        await lander.land([a_page([a_record("1", {"price": "dear"})])])
+        await rows.connection.execute("UPDATE raw_data SET is_processed = false")
+        async with store.transaction() as transaction:
+            await transaction.lock_unprocessed([key])
+            normalising = asyncio.create_task(lander.normalise([key]))
+            await until(rows.somebody_waits)
+            await transaction.mark_processed([key])
+        assert await normalising == {}
+    assert await rows.connection.fetchval("SELECT sum(seen) FROM drift") == 1
 
 
 async def test_a_replay_with_nothing_new_to_say_waits_for_no_row_that_live_traffic_holds(
