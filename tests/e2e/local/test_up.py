@@ -181,6 +181,30 @@ def test_status_shows_what_died_and_the_next_up_starts_only_that_even_after_one_
     assert {name for name in after if after[name] != before[name]} == {"normalizer"}
 
 
+WRONG = {
+    "config.yaml": ("gateway: {prot: 1}\n", {}, "settings of gateway: gateway.prot: unknown key"),
+    "environment": ("", {"FEEDMILL__FETCHER__DAILY_AT": "25:00"}, "settings of fetcher: fetcher.daily_at: "),
+    "short key": ("", {"SECRET_KEY": "short"}, "settings of gateway: SECRET_KEY is missing or shorter than 32"),
+}
+
+
+@pytest.mark.usefixtures("said")
+@pytest.mark.parametrize(("content", "given", "told"), WRONG.values(), ids=WRONG)
+def test_up_with_a_setting_that_a_service_refuses_says_so_and_all_goes_on_running(
+    machine: Machine, content: str, given: dict[str, str], told: str
+) -> None:
+    before = machine.processes()
+    (machine.root / "config.yaml").write_text(content)
+    try:
+        refused = machine.local("up", **given)
+    finally:
+        (machine.root / "config.yaml").unlink()
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert re.fullmatch(rf"\[ERROR\] {re.escape(told)}.*\n", refused.stderr)
+    assert machine.processes() == before
+    assert all(process.is_alive() for process in before.values())
+
+
 def interrupt_up(machine: Machine, *, at: str, **given: str) -> None:
     """Press Ctrl-C while `up` starts something; what it has started is known, and ended by a later test of `down`."""
     # A shell's background job, as which the tests may run, has SIGINT ignored, and every child of it as well.

@@ -77,6 +77,20 @@ def test_a_wrong_setting_is_one_line_and_code_2(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "[ERROR] config.yaml: unknown key databse\n"
 
 
+def test_the_settings_of_every_service_are_looked_at_without_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", 32 * "x")
+    assert main(["doctor", "--settings"]) == 0
+    (tmp_path / "config.yaml").write_text("gateway: {prot: 1}\nnormalizer: {linger_s: 0}\n")
+    assert main(["doctor", "--settings"]) == 2
+    assert capsys.readouterr().err == (
+        "[INFO] settings are complete\n"
+        "[ERROR] settings of gateway: gateway.prot: unknown key; "
+        "settings of normalizer: normalizer.linger_s: Input should be greater than 0\n"
+    )
+
+
 def test_definitions_are_written_with_the_passwords_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common import definitions, log, probe
 from common.clock import SystemClock
-from common.errors import FeedmillError, exit_code_of
+from common.errors import ConfigurationError, FeedmillError, exit_code_of
 from common.settings import SERVICE_SETTINGS, Settings, load, service_passwords
 
 _log = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         default=definitions.TEMPLATE,
         help="what the broker should hold; default: %(default)s",
     )
+    only = "look at the settings of the services and at nothing else; exit code 2: one would be refused"
+    look.add_argument("--settings", dest="run", action="store_const", const=_check_settings, help=only)
     look.set_defaults(run=_doctor)
     _add_moving(commands)
     fill = commands.add_parser(
@@ -129,6 +131,16 @@ def _doctor(options: argparse.Namespace) -> str:
     if not is_well(lines):
         raise FeedmillError(summary(lines))
     return summary(lines)
+
+
+def _check_settings(_options: argparse.Namespace) -> str:
+    from common.doctor import machine  # noqa: PLC0415 - see above
+    from common.doctor.report import Level  # noqa: PLC0415 - see above
+
+    faults = [f"{line.what}: {line.seen}" for line in machine.settings() if line.level is Level.ERROR]
+    if faults:
+        raise ConfigurationError("; ".join(faults))
+    return "settings are complete"
 
 
 def _definitions(options: argparse.Namespace) -> str:

@@ -18,6 +18,7 @@ from sandbox.local.errors import LocalError
 from sandbox.local.native import NativeRuntime
 from sandbox.local.road import LOAD, SHOP_SYNC, UPDATE, Road
 from sandbox.local.runtime import Invocation, Runtime
+from sandbox.local.services import check_settings
 from sandbox.local.state import LocalFolder
 from sandbox.local.surroundings import Surroundings, look_around, nothing_given
 
@@ -51,6 +52,7 @@ class Launcher:
         if self._around.half_a_credential:
             hint = "CHE168_API_KEY is set, but neither CHE168_ACCESS_NAME nor CHE168_BASE_URL"
             say(f"{hint}: the stand-in upstream is used", level="WARNING")
+        check_settings(self._around, self._root)  # before a service that runs is stopped to be started with them
         runtime = self._choose_runtime()
         self._keep_sources_apart()
         steps = [LOAD, UPDATE, *([SHOP_SYNC] if self._around.has_shop else [])]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from common.settings import FLAT_NAMES, OVERRIDE_PREFIX
+from sandbox.local.console import last_error
+from sandbox.local.errors import LocalError
 from sandbox.local.surroundings import PLATFORM, Surroundings
 from sandbox.upstream.shop.contract import SHOP_PATH
 
 UPSTREAM_KEY: Final = "sandbox"
+KEY_TO_COME: Final = 32 * "x"
+"""In place of a `SECRET_KEY` that nobody has given: one is made before the gateway starts."""
 LOOPBACK: Final = "127.0.0.1"
 ONE_A_MINUTE: Final = 24 * 60
 WORLD_WITH_ITS_OWN_PACE: Final = 25_000
@@ -37,6 +42,20 @@ class Service:
 def program(name: str) -> str:
     """Return the path of one of our commands in the virtual environment that runs this."""
     return str(Path(sys.prefix) / "bin" / name)
+
+
+def check_settings(around: Surroundings, root: Path) -> None:
+    """Have every service's settings read as it will read them at its start.
+
+    Raises:
+        LocalError: One would refuse them; the text names the key.
+    """
+    key = around.gateway.secret_key.get_secret_value() or KEY_TO_COME
+    environment = {**around.environment, "SECRET_KEY": key}
+    words = [program("feedmill"), "doctor", "--settings"]
+    done = subprocess.run(words, env=environment, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    if done.returncode:
+        raise LocalError(last_error(done.stdout + done.stderr))
 
 
 def made_of(service: Service, root: Path) -> str:
