@@ -12,6 +12,7 @@ from tests.integration.normalizer.road import CLOCK, PROFILES, Rows, a_lander, o
 from common.events import PageFetched, PageKind
 from common.settings import DatabaseSettings
 from common.testing.pages import a_change, a_page, a_record
+from normalizer.adapters.postgres import PostgresStore
 from normalizer.core.errors import TransientError
 from normalizer.core.ports import Key, Selection
 from normalizer.core.replay import Replay
@@ -74,6 +75,29 @@ async def test_landers_on_the_same_hot_rows_in_any_order_never_deadlock(
 def chosen(seed: int) -> set[int]:
     """Return which rows a batch changes."""
     return set(Random(seed).sample(range(HOT_ROWS), 200))  # noqa: S311 - only an order
+
+
+@pytest.mark.parametrize("how", ["lock_rows", "lock_unprocessed"])
+async def test_rows_are_locked_in_their_order_in_whatever_order_they_are_stored_and_asked_for(
+    database: DatabaseSettings, rows: Rows, how: str
+) -> None:
+    keys = [Key("che168", number) for number in "321"]
+
+    async def lock(store: PostgresStore) -> None:
+        async with store.transaction() as transaction:
+            await getattr(transaction, how)(keys)
+
+    async with opened_store(database) as store:
+        for position, key in enumerate(keys, start=1):
+            await a_lander(store).land([a_page([a_record(key.inner_id)], position=position)])
+        await rows.connection.execute("UPDATE raw_data SET is_processed = false")
+        async with rows.connection.transaction():
+            await rows.connection.execute("SELECT FROM raw_data WHERE inner_id = '1' FOR UPDATE")
+            locking = asyncio.create_task(lock(store))
+            await until(rows.somebody_waits)
+            free = await rows.connection.fetch("SELECT inner_id FROM raw_data FOR UPDATE SKIP LOCKED")
+        await locking
+    assert {row[0] for row in free} == {"1", "2", "3"}, "who waits for the first row holds another"
 
 
 async def test_the_same_message_landed_twice_at_once_has_its_effect_once(
