@@ -13,7 +13,7 @@ _PLAIN: Final = tuple(
     "mark model title complectation year color km_age engine_type transmission_type body_type drive_type displacement "  # noqa: SIM905 - a list of 40 quoted names reads worse
     "hybrid_power_ps hybrid_power_kw ice_power_ps ice_power_kw electric_power_ps electric_power_kw address city region "
     "seller_type is_dealer salon_id section description url offer_created vin specid images generation owners_count "
-    "seller options equipment".split()
+    "seller options equipment inner_id".split()
 )
 _EMPTY_TEXTS: Final = frozenset(msgspec.json.decode(value) for value in EMPTY_VALUES if value[:1] == b'"')
 
@@ -94,7 +94,7 @@ def _decoders_for(names: tuple[str, ...], extras_field: str) -> _Decoders:
     ]
     tables: list[tuple[str, Any, Any]] = [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in raw]
     usual: list[tuple[str, Any, Any]] = [
-        *((name, Any, None) for name in sorted(IDENTITY_FIELDS)),
+        *((name, Any, None) for name in sorted(IDENTITY_FIELDS - set(_PLAIN))),
         *((name, Usual, Usual()) if name == extras_field else (name, kind, null) for name, kind, null in tables),
     ]
     return _Decoders(

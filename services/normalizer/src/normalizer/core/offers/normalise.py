@@ -101,7 +101,7 @@ def _offer(
         salon_id=reader.text("salon_id"),
         section=reader.text("section"),
         description=reader.text("description"),
-        url=reader.read("url", values.url),
+        url=_url(reader),
         offer_created=reader.read("offer_created", values.day),
         vin=reader.text("vin"),
         specid=specid,
@@ -170,6 +170,15 @@ _PARAMETERS_OF: Final = {
 }
 _BARE: Final = re.compile(r"^(?:\d门)?(?:[\d-]+座)?(?:E-CVT)?(?:\d+挡)?|\(.*\)$")
 """What stands around the word in `4门5-6座皮卡`, `7挡湿式双离合`, `CVT无级变速(模拟5挡)`."""
+
+
+def _url(reader: _Reader) -> str | None:
+    """Return the address of the offer; every platform's has the offer's id in it."""
+    url: str | None = reader.read("url", values.url)
+    inner_id = values.text(reader.fields.inner_id)
+    if url is not None and inner_id is not None and inner_id not in url:
+        reader.note("url", "conflict", url)
+    return url
 
 
 def _distance(value: Any) -> int | None:
