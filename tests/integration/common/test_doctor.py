@@ -266,6 +266,7 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
     "unknown key": (_file("config.yaml", "gateway: {prot: 1}\n", 0o644), Level.ERROR, "settings of gateway", "prot"),
     "short secret": (_environment(SECRET_KEY="short"), Level.ERROR, "settings of gateway", "SECRET_KEY"),
     "no credentials": (_environment(CHE168_ACCESS_NAME=""), Level.WARNING, "source che168", "no credentials"),
+    "no stand-in": (_environment(CHE168_BASE_URL="http://127.0.0.1:1/"), Level.ERROR, "source che168", "127.0.0.1:1: "),
     "open secrets": (_file(".env", "", 0o644), Level.WARNING, "file .env", "everybody"),
     "full disk": (_state(free=2**20), Level.ERROR, "disk .", "0.0 GB free"),
     "no database": (_environment(DB_PORT="1"), Level.ERROR, "database", "127.0.0.1:1/"),
@@ -293,12 +294,7 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
         "Connect call failed",
     ),
     "no queue": (_broker("DELETE", "queues", DEAD_QUEUE), Level.ERROR, f"queue {DEAD_QUEUE}", "missing"),
-    "no exchange": (
-        _broker("DELETE", "exchanges", "feedmill.dead"),
-        Level.ERROR,
-        "exchange feedmill.dead",
-        "missing",
-    ),
+    "no exchange": (_broker("DELETE", "exchanges", "feedmill.dead"), Level.ERROR, "exchange feedmill.dead", "missing"),
     "no consumer": (_state(consumed=[COMMANDS_QUEUE]), Level.WARNING, f"queue {RAW_QUEUE}", "consumers 0"),
     "dead letter": (_dead_letter, Level.WARNING, f"queue {DEAD_QUEUE}", "messages 1"),
     "no right": (
@@ -328,7 +324,7 @@ FAULTS: dict[str, tuple[Plant, Level, str, str]] = {
 
 TOGETHER = (
     ("short secret", "no credentials", "open secrets", "full disk", "wrong clock", "no consumer", "gateway unready"),
-    ("gap", "silent feed", "failed run", "paused", "no grant", "too many grants", "no replica"),
+    ("no stand-in", "gap", "silent feed", "failed run", "paused", "no grant", "too many grants", "no replica"),
     ("promoted replica", "no queue", "too many rights", "another policy"),
     ("no exchange", "no policy"),
     ("no broker", "no gateway", "another role's password", "no broker for one"),

@@ -3,14 +3,17 @@
 import contextlib
 import platform
 import shutil
+import socket
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
-from common.doctor.report import Line, error, ok, warning
+from common.doctor.report import Line, error, ok, said, warning
 from common.errors import ConfigurationError
+from common.loopback import is_loopback
 from common.settings import Settings, load
 
 SETTINGS_GROUP: Final = "feedmill.settings"
@@ -19,6 +22,9 @@ PACKAGES: Final = tuple(f"feedmill-{name}" for name in ("common", "fetcher", "no
 """Those of them that are installed must be of one version."""
 LITTLE_BYTES: Final = 5 * 2**30
 TOO_LITTLE_BYTES: Final = 2**30
+LISTENS_WITHIN_S: Final = 1.0
+"""Who listens on this machine answers at once."""
+_PORTS: Final = {"http": 80, "https": 443}
 
 FreeBytes = Callable[[Path], int]
 
@@ -64,19 +70,37 @@ def settings() -> Iterator[Line]:
 
 
 def sources(settings: Settings) -> Iterator[Line]:
-    """Look whether each platform that is to be asked can be asked."""
+    """Look whether each platform that is to be asked can be asked, and, where that is on this machine, listens."""
     for name, one in settings.platforms.items():
         if one.enabled:
             reachable = one.base_url or (one.access_name and one.api_key.get_secret_value())
             advice = f"platforms.{name}: api_key and access_name, or base_url; or enabled: false"
-            yield (
-                ok(f"source {name}", "configured") if reachable else warning(f"source {name}", "no credentials", advice)
-            )
+            yield _source(name, one.base_url) if reachable else warning(f"source {name}", "no credentials", advice)
     for name, shop in settings.shops.items():
         if shop.enabled:
             advice = f"shops.{name}.url (SHOP_API_URL for bot_igor); or enabled: false"
-            has_url = bool(shop.url.get_secret_value())
-            yield ok(f"source {name}", "configured") if has_url else warning(f"source {name}", "no address", advice)
+            url = shop.url.get_secret_value()
+            yield _source(name, url) if url else warning(f"source {name}", "no address", advice)
+
+
+def _source(name: str, url: str) -> Line:
+    what, place = f"source {name}", _place(url)
+    if place is not None and is_loopback(place[0]):
+        try:
+            socket.create_connection(place, LISTENS_WITHIN_S).close()
+        except OSError as fault:
+            seen = f"{place[0]}:{place[1]}: {said(fault)}"
+            return error(what, seen, "start what should listen there; the stand-in upstream: make up")
+    return ok(what, "configured")
+
+
+def _place(url: str) -> tuple[str, int] | None:
+    """Return host and port; None for what is no address, which the fetcher's settings refuse."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return None
 
 
 def disk(folders: Iterable[Path], *, free: FreeBytes) -> Iterator[Line]:
