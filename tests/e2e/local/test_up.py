@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import urllib.request
 from base64 import b64encode
@@ -128,6 +129,16 @@ async def test_every_service_works_as_its_own_role(machine: Machine) -> None:
     assert {row["service"]: row["usename"] for row in rows} == {
         service: f"feedmill_{service}" for service in ("fetcher", "normalizer", "gateway")
     }
+
+
+@pytest.mark.usefixtures("said")
+def test_every_log_is_its_owners_only_also_that_of_a_command(machine: Machine) -> None:
+    logs = machine.root / ".local" / "logs"
+    (logs / "fetcher.log").rename(logs / "fetcher.log.before")  # as at midnight: a command begins the next file
+    assert machine.local("run", "fetcher", "shop-sync").returncode == 0
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in logs.iterdir()}
+    assert modes.keys() >= {"fetcher.log", "fetcher.log.before", "normalizer.log", "gateway.log", "fetcher.out"}
+    assert set(modes.values()) == {0o600}, modes
 
 
 ANSWERED = (

@@ -1,6 +1,8 @@
 """Services are started once, known again, started anew when they died or changed, and ended without a trace."""
 
+import os
 import signal
+import stat
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -110,6 +112,16 @@ def test_a_program_in_the_foreground_gives_its_code_and_is_forgotten(children: C
     words = [sys.executable, "-c", "import os, sys; sys.exit(75 if os.getsid(0) == os.getpid() else 1)"]
     assert children.run("fetcher", words, {}) == 75
     assert LocalFolder(folder.path).state.services == {}
+
+
+def test_what_a_program_in_the_foreground_writes_is_its_owners_only(children: Children, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "open('fetcher.log', 'w').close()"]
+    before = os.umask(0o022)
+    try:
+        assert children.run("fetcher", words, {}) == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "fetcher.log").stat().st_mode) == 0o600
 
 
 def test_a_program_in_the_foreground_can_be_ended_by_another_launcher(

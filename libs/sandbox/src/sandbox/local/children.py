@@ -23,6 +23,8 @@ READY_PATIENCE_S: Final = 60.0
 STOP_PATIENCE_S: Final = 15.0
 KILL_PATIENCE_S: Final = 5.0
 WAIT_STEP_S: Final = 60.0
+OWNER_ONLY: Final = 0o077
+"""The umask of every process of ours: the first to write a log decides who may read it."""
 MAX_OUTPUT_BYTES: Final = 10 * 1024 * 1024
 """What a service prints is in its daily log as well, so a long one is emptied by the next `up`."""
 
@@ -85,7 +87,12 @@ class Children:
         It has a session of its own, so that Ctrl-C reaches it as one SIGTERM. The folder is not held meanwhile.
         """
         process = subprocess.Popen(  # noqa: S603 - one of our own commands
-            command, env=environment, cwd=self._root, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            env=environment,
+            cwd=self._root,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            umask=OWNER_ONLY,
         )
         try:
             if identity := ServerProcess.of(process.pid):

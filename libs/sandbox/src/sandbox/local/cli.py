@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from common.clock import SystemClock
 from common.errors import ConfigurationError, FeedmillError
+from sandbox.local.children import OWNER_ONLY
 from sandbox.local.compose import ComposeRuntime, engine_answers
 from sandbox.local.console import say, show
 from sandbox.local.errors import LocalError
@@ -90,7 +91,9 @@ class Launcher:
 
     def run(self, options: argparse.Namespace) -> int:
         """Become one of our commands, pointed at what `up` started."""
-        return self._become(self._runtime().command([options.program, *options.words]))
+        invocation = self._runtime().command([options.program, *options.words])
+        os.umask(OWNER_ONLY)
+        return self._become(invocation)
 
     def dump(self, options: argparse.Namespace) -> int:
         """Write the database to a new folder; services go on meanwhile."""

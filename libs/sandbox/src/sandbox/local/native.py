@@ -11,7 +11,7 @@ from common import topology
 from common.clock import Clock
 from common.definitions import password_name
 from common.settings import SERVICE_PASSWORDS, role_of
-from sandbox.local.children import Children
+from sandbox.local.children import OWNER_ONLY, Children
 from sandbox.local.console import last_error, say
 from sandbox.local.errors import LocalError
 from sandbox.local.http_probe import answers
@@ -284,7 +284,13 @@ class NativeRuntime:
         """
         command = [program(words[0]), *words[1:]]
         done = subprocess.run(  # noqa: S603 - one of our own commands
-            command, env=self._environment(*words[:2]), cwd=self._root, capture_output=True, text=True, check=False
+            command,
+            env=self._environment(*words[:2]),
+            cwd=self._root,
+            umask=OWNER_ONLY,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise LocalError(f"{' '.join(words[:2])}: {last_error(done.stdout + done.stderr)}")
