@@ -33,6 +33,8 @@ _STATUS_CAUSES: Final[dict[int, Cause]] = {
     429: Cause.RATE_LIMITED,
     502: Cause.BAD_GATEWAY,
 }
+_ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""A connection that ends in the handshake, as Python 3.11.7 and 3.11.2 say it."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -179,7 +181,7 @@ def _translated(error: Exception) -> UpstreamError:
 def _connect_failure(error: BaseException) -> UpstreamError:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _ENDED):
             return UpstreamError(Cause.TLS, _tls_reason(cause))
         if isinstance(cause, OSError) and type(cause).__name__ == "gaierror":
             return UpstreamError(Cause.NAME_NOT_FOUND, "the host name has no address")
