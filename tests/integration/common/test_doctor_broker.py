@@ -40,6 +40,18 @@ async def test_an_exchange_of_another_type_is_named(stack: Stack, vhost: Vhost) 
     assert "delete it" in lines[0].advice
 
 
+async def test_a_queue_of_another_type_is_named(stack: Stack, vhost: Vhost) -> None:
+    place = ("queues", vhost.name, DEAD_QUEUE)
+    change(stack, "DELETE", *place)
+    change(stack, "PUT", *place, body={"durable": True, "arguments": {"x-queue-type": "classic"}})
+    lines = await found(stack, vhost)
+    assert [(line.level, line.what, line.seen) for line in lines] == [
+        (Level.ERROR, f"queue {DEAD_QUEUE}", "is of type classic, not quorum"),
+        (Level.ERROR, f"binding {DEAD_QUEUE}", "# of feedmill.dead does not reach it"),
+    ]
+    assert "delete it" in lines[0].advice
+
+
 async def test_a_binding_that_is_gone_is_named(stack: Stack, vhost: Vhost) -> None:
     change(stack, "DELETE", "bindings", vhost.name, "e", DEAD_EXCHANGE, "q", DEAD_QUEUE, "%23")
     [line] = await found(stack, vhost)

@@ -202,7 +202,8 @@ async def console_lines(console: Console, template: Path, *, timeout_s: float) -
         nodes, policies, exchanges, queues, bindings = answers
         wanted = _template(template)
         of_nodes = (*_alarms(nodes), *_policies(policies, wanted, template), *_copies(queues, len(nodes)))
-        for line in (*of_nodes, *_room(queues), *_types(exchanges, wanted), *_bindings(bindings, queues, wanted)):
+        of_ways = (*_types(exchanges, queues, wanted), *_bindings(bindings, queues, wanted))
+        for line in (*of_nodes, *_room(queues), *of_ways):
             yield line
         return
     right = "are RABBITMQ_CONSOLE_PORT and RABBITMQ_OPERATOR_PASSWORD right"
@@ -210,15 +211,20 @@ async def console_lines(console: Console, template: Path, *, timeout_s: float) -
     yield warning("policies", "; ".join(faults), advice)
 
 
-def _types(found: list[dict[str, Any]], wanted: dict[str, Any]) -> Iterator[Line]:
-    """Name the exchanges that pass messages on by other rules than ours."""
-    types = {entry["name"]: entry["type"] for entry in found}
-    for entry in wanted.get("exchanges", ()):
-        name, type_ = entry["name"], entry["type"]
+def _types(exchanges: list[dict[str, Any]], queues: list[dict[str, Any]], wanted: dict[str, Any]) -> Iterator[Line]:
+    """Name the exchanges that pass messages on, and the queues that keep them, by other rules than ours."""
+    again = f"delete it in the console, then {IMPORT}"
+    types = {entry["name"]: entry["type"] for entry in wanted.get("exchanges", ())}
+    yield from _other_types("exchange", exchanges, types, again)
+    types = {entry["name"]: entry["arguments"]["x-queue-type"] for entry in wanted.get("queues", ())}
+    yield from _other_types("queue", queues, types, f"its messages go with it: once it is empty {again}")
+
+
+def _other_types(kind: str, found: list[dict[str, Any]], wanted: dict[str, str], advice: str) -> Iterator[Line]:
+    types = {entry["name"]: entry["type"] for entry in found if "type" in entry}
+    for name, type_ in wanted.items():
         if types.get(name, type_) != type_:
-            yield error(
-                f"exchange {name}", f"is of type {types[name]}, not {type_}", f"delete it in the console, then {IMPORT}"
-            )
+            yield error(f"{kind} {name}", f"is of type {types[name]}, not {type_}", advice)
 
 
 def _bindings(found: list[dict[str, Any]], queues: list[dict[str, Any]], wanted: dict[str, Any]) -> Iterator[Line]:
