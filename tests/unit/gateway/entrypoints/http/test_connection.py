@@ -180,6 +180,25 @@ async def test_who_answers_hears_that_the_client_has_gone_though_something_wrong
     assert not client.guard.waiting
 
 
+@pytest.mark.parametrize("bad", [BAD_ADDRESS, BAD_CHUNK, TOO_LARGE], ids=["address", "chunk", "size"])
+async def test_who_sends_on_behind_a_refused_request_has_its_time_and_then_waits_for_the_answer(
+    client: Client, bad: bytes
+) -> None:
+    await client.send(A_REQUEST + A_REQUEST + bad)
+    await client.send(b"z")
+    assert not client.wire.is_paused
+    client.loop.let_all_be_late()
+    assert not client.wire.is_paused, "who sends nothing more is heard when it goes"
+    await client.send(b"z")
+    assert (client.wire.is_paused, client.left, client.wire.heard) == (True, [], b"")
+    client.answer.set()
+    await a_moment()
+    assert client.wire.heard.count(b"answer to /a") == 2
+    assert (client.wire.is_paused, client.wire.is_ended, client.wire.is_closed) == (False, True, False)
+    await client.send(b"z")
+    assert not client.wire.is_paused, "it has its time to end as well"
+
+
 async def test_one_who_wants_no_more_after_an_answer_is_told_nothing_about_what_came_behind(client: Client) -> None:
     client.headers = [(b"connection", b"close")]
     await client.send(A_REQUEST + BAD_ADDRESS)

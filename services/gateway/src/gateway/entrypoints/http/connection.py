@@ -8,7 +8,9 @@ A connection whose client is still sending is closed in two steps (RFC 9112, 9.6
 without looking at it until the client ends, or its time is over. Closed at once, the kernel would answer what comes
 with a reset, and the client would often see that instead of the reason.
 
-A request that is refused behind others that are still to be answered is told so after their answers.
+A request that is refused behind others that are still to be answered is told so after their answers. What comes behind
+it is read without looking at it for as long as a request may take to come; then who sends on has to wait. By sending it
+would put off the kernel's word that it takes nothing of its answers (TCP_USER_TIMEOUT), and keep its place.
 """
 
 import asyncio
@@ -110,6 +112,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, and see to it that a request that has begun comes to its end."""
         if self._hears_no_more():
+            if not self._has_ended() and self._deadline is None:
+                self.flow.pause_reading()
             return
         for start in range(0, len(data), SLICE_BYTES):
             part = data[start : start + SLICE_BYTES] if len(data) > SLICE_BYTES else data
@@ -214,6 +218,8 @@ class GuardedProtocol(HttpToolsProtocol):
             if not self._reads_head:
                 self.pipeline.popleft()
             self.flow.resume_reading()  # or nobody would notice that the client goes
+            if self._deadline is None:
+                self._set_deadline()
             return
         if not (self._is_answering and self.cycle.response_started):
             self._say(error)
