@@ -175,6 +175,12 @@ def test_an_unknown_name_in_dot_env_is_refused() -> None:
     assert refusal() == ".env: unknown key DB_HOSTNAME"
 
 
+@pytest.mark.parametrize("line", [f"DB_PASSWORD: {VALUE}", f'DB_PASSWORD="{VALUE}', f"a word {VALUE}"])
+def test_a_line_of_dot_env_that_cannot_be_read_is_refused_by_its_number(line: str) -> None:
+    Path(".env").write_text(f"# remarks and empty lines are no fault\n\nDB_NAME=mine\n{line}\n")
+    assert refusal() == ".env: line 4: NAME=value is expected"
+
+
 def test_a_value_in_dot_env_that_no_environment_can_hold_is_refused_by_its_name() -> None:
     Path(".env").write_text(f"DB_PASSWORD={VALUE}\0x\n")
     assert refusal() == ".env: DB_PASSWORD: no environment can hold a NUL"

@@ -11,7 +11,6 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 import yaml
-from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -22,6 +21,7 @@ from pydantic_settings import (
 )
 
 from common.broker_nodes import node_urls
+from common.env_file import values_of
 from common.errors import ConfigurationError
 from common.events import PLATFORM_PATTERN
 from common.json_overrides import no_json
@@ -309,7 +309,7 @@ def _said_plainly(error: ValidationError) -> list[str]:
 
 def _read_env_file(path: Path) -> None:
     try:
-        content = dotenv_values(path)
+        content = values_of(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: not readable: {_without_content(error)}") from None
     for name, value in content.items():
