@@ -67,10 +67,19 @@ def test_the_environment_wins_over_env(tmp_path: Path, monkeypatch: pytest.Monke
     assert (around.gateway.port, around.offers, around.seed) == (6002, 10, 1)
 
 
-def test_a_key_without_an_address_is_told_apart(tmp_path: Path) -> None:
-    assert not look_around().half_a_credential
-    (tmp_path / ".env").write_text("CHE168_API_KEY=key")
-    assert look_around().half_a_credential
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("", ""),
+        ("CHE168_API_KEY=key", "CHE168_API_KEY is set, but neither CHE168_ACCESS_NAME nor CHE168_BASE_URL"),
+        ("CHE168_ACCESS_NAME=name", "CHE168_ACCESS_NAME is set, but not CHE168_API_KEY"),
+        ("CHE168_ACCESS_NAME=name\nCHE168_API_KEY=key", ""),
+        ("CHE168_BASE_URL=https://upstream.example/api/v2/che168", ""),
+    ],
+)
+def test_half_a_credential_is_told_apart(lines: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(lines)
+    assert look_around().half_a_credential == said
 
 
 @pytest.mark.parametrize(("host", "reached"), [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("10.1.2.3", "10.1.2.3")])  # noqa: S104 - nothing is bound
@@ -83,7 +92,7 @@ def test_a_gateway_on_all_addresses_is_reached_on_loopback(
 
 @pytest.mark.parametrize(
     ("lines", "named"),
-    [("NO_SUCH_NAME=1", "NO_SUCH_NAME"), ("API_PORT=many", "API_PORT"), ("SANDBOX_OFFERS=many", "SANDBOX_OFFERS")],
+    [("NO_SUCH_NAME=1", "NO_SUCH_NAME"), ("API_PORT=many", "API_PORT"), ("SANDBOX_OFFERS=-5", "SANDBOX_OFFERS")],
 )
 def test_a_wrong_line_is_refused_by_its_name(lines: str, named: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(lines)

@@ -50,9 +50,8 @@ class Launcher:
 
     def up(self, _options: argparse.Namespace) -> int:
         """Start what does not run, fetch offers and products, and print what is there."""
-        if self._around.half_a_credential:
-            hint = "CHE168_API_KEY is set, but neither CHE168_ACCESS_NAME nor CHE168_BASE_URL"
-            say(f"{hint}: the stand-in upstream is used", level="WARNING")
+        if half := self._around.half_a_credential:
+            say(f"{half}: the stand-in upstream is used", level="WARNING")
         check_settings(self._around, self._root)  # before a service that runs is stopped to be started with them
         runtime = self._choose_runtime()
         self._keep_sources_apart()

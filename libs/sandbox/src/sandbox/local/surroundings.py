@@ -78,9 +78,13 @@ class Surroundings:
         return self.brings_shop or self.plays_shop
 
     @property
-    def half_a_credential(self) -> bool:
-        """Whether there is a key for the upstream, but nothing that says where the upstream is."""
-        return not self.brings_upstream and bool(self.environment.get("CHE168_API_KEY"))
+    def half_a_credential(self) -> str:
+        """What there is of key and address of the upstream while the other is missing; empty where there is neither."""
+        if self.brings_upstream:
+            return ""
+        if self.environment.get("CHE168_API_KEY"):
+            return "CHE168_API_KEY is set, but neither CHE168_ACCESS_NAME nor CHE168_BASE_URL"
+        return "CHE168_ACCESS_NAME is set, but not CHE168_API_KEY" if self.environment.get("CHE168_ACCESS_NAME") else ""
 
 
 def look_around() -> Surroundings:
@@ -128,5 +132,5 @@ def _is_given(names: tuple[str, ...]) -> bool:
 def _whole_number(name: str, default: int) -> int:
     text = os.environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit()):
-        raise ConfigurationError(f"{name}: a whole number is expected")
+        raise ConfigurationError(f"{name}: a whole number from 0 on is expected")
     return int(text)
