@@ -42,6 +42,19 @@ async def test_what_the_changes_tell_anyway_is_not_found() -> None:
     assert bench.active == set(bench.market.listed)
 
 
+async def test_changes_that_it_follows_are_counted_and_told_of() -> None:
+    bench = await loaded()
+    bench.market.add("new")
+    bench.market.meanwhile = {8: partial(bench.market.remove, "02")}
+    await bench.reconcile()
+    counts = bench.said.counts
+    followed = [one for one in bench.publisher.messages if one.kind is PageKind.CHANGE]
+    assert counts["changes"] == sum(len(message.records) for message in followed)
+    assert counts["changes"] >= 2
+    assert counts["records"] == counts["changes"], "the sweep has found nothing, so it sent nothing"
+    assert f"reconciled, {counts['changes']} changes, 1 sweeps" in bench.said.details
+
+
 async def test_a_list_that_moves_under_every_sweep_is_swept_until_nothing_is_found() -> None:
     bench = a_bench(20)
     market = bench.market

@@ -1,11 +1,11 @@
 """Following the changes of a platform to the head of its feed, as a step of something larger."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.events import ChangeId
 from fetcher.core.change_runs import ChangeRuns
-from fetcher.core.changes import ChangeLimits, ChangePorts, ChangeWalk
+from fetcher.core.changes import ChangeCounts, ChangeLimits, ChangePorts, ChangeWalk
 from fetcher.core.errors import FetcherError, LoadStoppedError, RunTakenOverError
 from fetcher.core.job import Frame
 from fetcher.core.walk import Ending
@@ -13,12 +13,17 @@ from fetcher.core.walk import Ending
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """Walks from the platform's cursor to the head, as often as it is asked."""
+    """Walks from the platform's cursor to the head, as often as it is asked.
+
+    Attributes:
+        counts: What all these walks have done; kinds and gaps are not counted.
+    """
 
     frame: Frame
     ports: ChangePorts
     runs: ChangeRuns
     limits: ChangeLimits
+    counts: ChangeCounts = field(default_factory=ChangeCounts)
 
     async def to_head(self, stop: asyncio.Event) -> ChangeId | None:
         """Return where the changes ended: everything below was confirmed. None: it was asked to stop on the way.
@@ -41,6 +46,9 @@ class CatchUp:
         except FetcherError:
             await self.frame.patiently(lambda: self.ports.runs.fail_run(run.run_id))
             raise
+        finally:
+            self.counts.pages += walk.counts.pages
+            self.counts.records += walk.counts.records
         if ending is not Ending.DONE:
             return None
         await self.runs.finished(walk.run)

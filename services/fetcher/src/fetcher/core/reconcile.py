@@ -245,14 +245,16 @@ class Reconcile:
 
     def _report(self) -> Report:
         outcome, counts, retired = self._outcome, self._runs.counts, self._parts.retiring.counts
+        changes = self._parts.changes.counts
         return Report(
             f"{self._plan.platform}: {self._said()}",
             is_ok=outcome.is_ok,
             counts={
                 "sweeps": outcome.sweeps,
-                "pages": counts.pages,
+                "pages": counts.pages + changes.pages,
                 "rows": counts.rows,
-                "records": counts.records,
+                "records": counts.records + changes.records,
+                "changes": changes.records,
                 "found": outcome.found,
                 "gaps": outcome.gaps,
                 "unseen": outcome.unseen,
@@ -265,7 +267,8 @@ class Reconcile:
 
     def _said(self) -> str:
         outcome, retired = self._outcome, self._parts.retiring.counts
-        text = f"{outcome.sweeps} sweeps, {outcome.found:,} offers found, {retired.retired:,} retired"
+        changes = f"{self._parts.changes.counts.records:,} changes"
+        text = f"{changes}, {outcome.sweeps} sweeps, {outcome.found:,} offers found, {retired.retired:,} retired"
         if outcome.refusal:
             return f"reconciliation refused to retire: {outcome.refusal}; {text}"
         if not outcome.is_complete:
