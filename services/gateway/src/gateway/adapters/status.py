@@ -76,7 +76,8 @@ STATUS: Final = f"""
             ) AS r),
         'operations', (
             SELECT coalesce(json_agg(l ORDER BY l.started_at DESC), '[]') FROM (
-                SELECT operation_type, platform, started_at, duration AS duration_s, status, details, counts
+                SELECT operation_type, platform, started_at, round(duration::numeric, 3) AS duration_s, status, details,
+                    counts
                 FROM operations_log ORDER BY started_at DESC LIMIT 10
             ) AS l)
     )::text AS body
