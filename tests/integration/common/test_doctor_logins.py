@@ -98,6 +98,7 @@ async def test_servers_that_are_away_are_named(known: Knowledge) -> None:
     lines = await away.tried()
     assert [line.level for line in lines] == [Level.ERROR, Level.ERROR]
     assert ["Connect call failed" in line.seen for line in lines] == [True, True]
+    assert lines[0].advice == "does it run, and are DB_HOST and DB_PORT of the fetcher right?", "no word of passwords"
 
 
 @only_fetcher

@@ -36,7 +36,9 @@ async def _to_database(service: str, settings: DatabaseSettings) -> Line | None:
     what = f"database as {service}"
     try:
         connection = await connect(settings, application="doctor")
-    except (*AWAY, asyncpg.PostgresError) as fault:
+    except AWAY as fault:
+        return error(what, said(fault), f"does it run, and are DB_HOST and DB_PORT of the {service} right?")
+    except asyncpg.PostgresError as fault:
         return error(what, said(fault), f"is {SERVICE_PASSWORDS[service]} the password of its role? {_WHERE}")
     await connection.close(timeout=settings.connect_timeout_s)
     return ok(what, f"{settings.user} is let in")
