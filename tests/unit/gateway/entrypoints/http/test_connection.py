@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from gateway.entrypoints.http.connection import MAX_HEAD_BYTES, SLICE_BYTES, Guard, GuardedProtocol
+from gateway.entrypoints.http.connection import MAX_HEAD_BYTES, MOST_BEHIND, SLICE_BYTES, Guard, GuardedProtocol
 
 pytestmark = pytest.mark.unit
 
@@ -226,6 +226,38 @@ async def test_several_requests_are_answered_in_turn(client: Client) -> None:
     await client.send(A_REQUEST + b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert client.wire.heard.index(b"answer to /a") < client.wire.heard.index(b"answer to /b")
     assert client.wire.is_closed
+
+
+@pytest.mark.parametrize("last", [b"", A_REQUEST[:9]], ids=["whole", "part of one"])
+async def test_of_many_requests_a_few_wait_as_such_and_nothing_is_read_meanwhile(client: Client, last: bytes) -> None:
+    await client.send(1000 * A_REQUEST + last)
+    most = MOST_BEHIND + SLICE_BYTES // len(A_REQUEST)
+    assert (client.wire.is_paused, len(client.protocol.pipeline) <= most) == (True, True)
+    client.answer.set()
+    for _ in range(1000):
+        await a_moment()
+    assert client.wire.heard.count(b"answer to /a") == 1000
+    assert not client.wire.is_paused
+    await client.send(A_REQUEST[len(last) :])
+    assert client.wire.heard.count(b"answer to /a") == 1001
+
+
+async def test_what_is_malformed_behind_many_requests_is_refused_when_they_are_answered(client: Client) -> None:
+    await client.send(1000 * A_REQUEST + BAD_ADDRESS)
+    client.answer.set()
+    for _ in range(1000):
+        await a_moment()
+    statuses = re.findall(rb"HTTP/1\.1 (\d{3}) ", client.wire.heard)
+    assert statuses == [b"200"] * 1000 + [b"400"]
+    assert (client.wire.is_ended, client.wire.is_paused) == (True, False)
+
+
+async def test_who_is_let_go_with_many_requests_waiting_is_heard_until_its_time_is_over(client: Client) -> None:
+    client.headers = [(b"connection", b"close")]
+    await client.send(1000 * A_REQUEST + BAD_ADDRESS)
+    client.answer.set()
+    await a_moment()
+    assert (client.asked, client.wire.is_paused) == (["/a"], False)
 
 
 async def test_one_who_was_refused_has_its_time_whatever_ends_meanwhile(client: Client) -> None:

@@ -11,6 +11,9 @@ with a reset, and the client would often see that instead of the reason.
 A request that is refused behind others that are still to be answered is told so after their answers. What comes behind
 it is read without looking at it for as long as a request may take to come; then who sends on has to wait. By sending it
 would put off the kernel's word that it takes nothing of its answers (TCP_USER_TIMEOUT), and keep its place.
+
+Of many requests sent at once, those beyond a bound wait as bytes, and nothing is read meanwhile: uvicorn would read on
+with every answer, and as a request takes a hundred times the memory of its bytes, one client could take all of it.
 """
 
 import asyncio
@@ -20,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from common.log import fields
@@ -39,6 +43,8 @@ MAX_HEAD_BYTES: Final = 16 * 1024 + MAX_ADDRESS_BYTES
 """Request line and headers together."""
 SLICE_BYTES: Final = 4096
 """So much is read of a head before it is looked at again."""
+MOST_BEHIND: Final = 100
+"""With so many requests waiting behind the one that is being answered no more are looked at; a slice may hold more."""
 _log = logging.getLogger("gateway.access")
 
 
@@ -89,11 +95,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._lingers = False
         self._refusal: GatewayError | None = None
         self._under_way: RequestResponseCycle | None = None
+        self._held = b""
         self.url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for the first request, or send the client away."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self._is_full)
         self._sending = cast("asyncio.Transport", _Sending(self._write, self._has_ended, self.end))
         if not self._guard.make_room(len(self.connections)):
             self._say(TooManyConnectionsError("as many requests are being answered as can be"))
@@ -116,6 +124,9 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.flow.pause_reading()
             return
         for start in range(0, len(data), SLICE_BYTES):
+            if self._is_full():
+                self._held += data[start:]
+                break
             part = data[start : start + SLICE_BYTES] if len(data) > SLICE_BYTES else data
             self._is_whole = False
             super().data_received(part)
@@ -155,6 +166,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self.refuse(self._refusal)
             return
         super().on_response_complete()
+        if self._held and len(self.pipeline) < MOST_BEHIND:
+            held, self._held = self._held, b""
+            self.data_received(held)
         if not self._is_answering and not self._has_ended():
             self._guard.waiting[self] = None
 
@@ -200,6 +214,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _hears_no_more(self) -> bool:
         return self._refusal is not None or self._has_ended()
+
+    def _is_full(self) -> bool:
+        """Return whether those who wait are to be answered before more is read."""
+        return not self._hears_no_more() and (bool(self._held) or len(self.pipeline) >= MOST_BEHIND)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Answer a request for another protocol as any other, but close then: the parser reads nothing behind it."""
@@ -253,6 +271,19 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._head_bytes or not self._reads_head:
             self._say(SlowRequestError(f"a request must come within {self._guard.receive_timeout_s:g} s"))
         self.transport.close()
+
+
+class _Flow(FlowControl):
+    """Reads on when asked to, but not while `is_full`."""
+
+    def __init__(self, transport: asyncio.Transport, is_full: Callable[[], bool]) -> None:
+        super().__init__(transport)
+        self._is_full = is_full
+
+    def resume_reading(self) -> None:
+        """Read on if there is room; with the next answer this is asked again."""
+        if not self._is_full():
+            super().resume_reading()
 
 
 @dataclass(frozen=True, slots=True)
