@@ -113,6 +113,13 @@ async def test_what_came_before_something_malformed_is_answered_first(gateway: L
     await until_there_are(gateway, 0)
 
 
+async def test_thousands_of_requests_sent_at_once_are_answered_in_turn(gateway: Live) -> None:
+    wanted = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    reply = await exchange(gateway.port, wanted * 3000 + b"no request\r\n\r\n")
+    assert reply.statuses == [200] * 3000 + [400]
+    await until_there_are(gateway, 0)
+
+
 async def test_who_follows_a_stream_and_sends_something_malformed_gives_its_place_back(gateway: Live) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(STREAM + b"no request\r\n\r\n")
