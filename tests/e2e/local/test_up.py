@@ -188,6 +188,8 @@ def test_status_shows_what_died_and_the_next_up_starts_only_that_even_after_one_
     again = machine.local("up", API_PORT=port)
     assert again.returncode == 0, again.stderr
     assert "was finished" in again.stderr
+    assert "[INFO] PostgreSQL on " in again.stdout
+    assert "starting PostgreSQL" not in again.stdout, "both servers were running"
     after = machine.processes()
     assert {name for name in after if after[name] != before[name]} == {"normalizer"}
 

@@ -64,7 +64,8 @@ class NativeRuntime:
             StackError: The broker or the database did not get ready.
         """
         if self._servers:
-            say("starting " + " and ".join(_SERVERS[name] for name in self._servers))
+            if stopped := self._stopped(self._servers):
+                say(f"starting {stopped}")
             for line in self._stack.up():
                 say(line)
         self._call("feedmill", "migrate")
@@ -316,10 +317,12 @@ class NativeRuntime:
     def _check_servers(self, needed: Sequence[str]) -> None:
         if not self._has_servers():
             raise LocalError(NOT_STARTED)
-        ours = [name for name in self._servers if name in needed]
-        stopped = [_SERVERS[name] for name in ours if self._pid(name) is None]
-        if stopped:
-            raise LocalError(f"{' and '.join(stopped)} {STOPPED}")
+        if stopped := self._stopped([name for name in self._servers if name in needed]):
+            raise LocalError(f"{stopped} {STOPPED}")
+
+    def _stopped(self, servers: Sequence[str]) -> str:
+        """Return the names of those of our servers that do not run, for people; empty where all do."""
+        return " and ".join(_SERVERS[name] for name in servers if self._pid(name) is None)
 
     def _pid(self, server: str) -> int | None:
         return self._stack.database.pid if server == "database" else self._stack.broker.pid
