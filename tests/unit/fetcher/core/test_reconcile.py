@@ -52,7 +52,7 @@ async def test_changes_that_it_follows_are_counted_and_told_of() -> None:
     assert counts["changes"] == sum(len(message.records) for message in followed)
     assert counts["changes"] >= 2
     assert counts["records"] == counts["changes"], "the sweep has found nothing, so it sent nothing"
-    assert f"reconciled, {counts['changes']} changes, 1 sweeps" in bench.said.details
+    assert f"reconciled, changes {counts['changes']}, sweeps 1, found 0, retired 0" in bench.said.details
 
 
 async def test_a_list_that_moves_under_every_sweep_is_swept_until_nothing_is_found() -> None:
@@ -146,7 +146,7 @@ async def test_a_removal_that_would_say_nothing_new_waits_for_the_feed_to_move_o
     outcome = await bench.reconcile()
     assert (outcome.unseen, outcome.waiting, outcome.left, bench.market.asked) == (1, 1, 0, [])
     assert (bench.said.is_ok, outcome.is_ok) == (True, True)
-    assert bench.said.details.endswith("0 retired, 1 wait for the feed to move on")
+    assert bench.said.details.endswith("retired 0, 1 wait for the feed to move on")
     bench.market.add("new")
     assert (await bench.reconcile()).is_ok
     assert bench.active == set(bench.market.listed)

@@ -267,12 +267,12 @@ class Reconcile:
 
     def _said(self) -> str:
         outcome, retired = self._outcome, self._parts.retiring.counts
-        changes = f"{self._parts.changes.counts.records:,} changes"
-        text = f"{changes}, {outcome.sweeps} sweeps, {outcome.found:,} offers found, {retired.retired:,} retired"
+        changes = self._parts.changes.counts.records
+        text = f"changes {changes:,}, sweeps {outcome.sweeps}, found {outcome.found:,}, retired {retired.retired:,}"
         if outcome.refusal:
             return f"reconciliation refused to retire: {outcome.refusal}; {text}"
         if not outcome.is_complete:
-            return f"reconciliation interrupted after {text}; start again to resume"
+            return f"reconciliation interrupted, {text}; start again to resume"
         waiting = f", {outcome.waiting:,} wait for the feed to move on" if outcome.waiting else ""
         left = f", {outcome.left:,} left for the next" if outcome.left else ""
         return f"reconciled, {text}{waiting}{left}"
