@@ -9,15 +9,18 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import count
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 from tests.contract.normalizer.product_fakes import FakeShelf, ShopTables
 
 from normalizer.core.drift import MAX_WORDS, Drift
 from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.ports import (
     CatalogueChange,
+    CataloguePrice,
     CatalogueRow,
     Key,
     LandedRow,
@@ -180,11 +183,19 @@ class FakeTransaction:
                 inserted.add(key)
         return inserted
 
-    async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
+    async def lock_rows(
+        self, keys: Sequence[Key], excerpts: Mapping[Key, Collection[str]] = MappingProxyType({})
+    ) -> Mapping[Key, StoredRow]:
         """Return known rows."""
         known = {key: self._tables.raw[key] for key in keys if key in self._tables.raw}
         return {
-            key: replace(row.stored, waits=not row.processed and row.error_count == 0) for key, row in known.items()
+            key: replace(
+                _excerpt(row.stored, excerpts[key])
+                if key in excerpts and row.processed and not row.stored.row.loose
+                else row.stored,
+                waits=not row.processed and row.error_count == 0,
+            )
+            for key, row in known.items()
         }
 
     async def snapshots_on_their_way(self, platforms: Sequence[str]) -> Mapping[str, Collection[int]]:
@@ -201,10 +212,9 @@ class FakeTransaction:
         for stored in rows:
             _check(stored)
             old = self._tables.raw[_key(stored)]
-            if stored.news is not None:
-                patched = json.loads(old.stored.row.data) | json.loads(stored.news)
-                assert patched == json.loads(stored.row.data), "the others are not as the table holds them"
-            self._tables.raw[_key(stored)] = FakeRow(old.id, replace(stored, news=None), processed, next(self.numbers))
+            self._tables.raw[_key(stored)] = FakeRow(
+                old.id, _written(stored, old.stored), processed, next(self.numbers)
+            )
 
     async def mark_processed(self, keys: Sequence[Key]) -> None:
         """Flag rows."""
@@ -216,16 +226,27 @@ class FakeTransaction:
         """Return what the catalogue holds."""
         return {key: _listed(self._tables.catalogue[key]) for key in keys if key in self._tables.catalogue}
 
-    async def write_catalogue(self, rows: Sequence[CatalogueRow]) -> None:
+    async def listed_prices(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
+        """Return the prices alone."""
+        held = await self.listed(keys)
+        return {
+            key: replace(row, document=json.dumps({"price": json.loads(row.document).get("price")}).encode())
+            for key, row in held.items()
+        }
+
+    async def write_catalogue(self, rows: Sequence[CatalogueRow | CataloguePrice]) -> None:
         """Insert or replace rows."""
         for row in rows:
-            if self._store.poison(row):
-                raise PoisonError("23514 the catalogue refuses a row")
             key = Key(row.raw.platform, row.raw.inner_id)
-            if row.news is not None:
-                patched = _document(self._tables.catalogue[key]) | json.loads(row.news)
-                assert patched == _document(row), "the others are not as the table holds them"
-            self._tables.catalogue[key] = row
+            if isinstance(row, CataloguePrice):
+                held = self._tables.catalogue[key]
+                assert (_document(held) | json.loads(row.news)).get("price") == row.price, "column and document differ"
+                written = CatalogueRow(row.raw, structs.replace(held.offer, price=row.price))
+            else:
+                written = row
+            if self._store.poison(written):
+                raise PoisonError("23514 the catalogue refuses a row")
+            self._tables.catalogue[key] = written
 
     async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:
         """Append to the feed."""
@@ -254,6 +275,25 @@ class FakeTransaction:
         if row is not None and not row.processed:
             number = next(self.numbers)
             self._tables.raw[key] = replace(row, error_count=row.error_count + 1, last_error=error, version=number)
+
+
+def _written(stored: StoredRow, old: StoredRow) -> StoredRow:
+    """Return the row that the table holds after this one was written over an old one."""
+    if stored.news is None:
+        assert not stored.is_excerpt, "an excerpt is no document"
+        return stored
+    document = json.loads(old.row.data) | json.loads(stored.news)
+    of_row = json.loads(stored.row.data)
+    of_table = {name: document.get(name) for name in of_row} if stored.is_excerpt else document
+    assert of_row == of_table, "the others are not as the table holds them"
+    row = structs.replace(stored.row, data=json.dumps(document).encode())
+    return replace(stored, row=row, news=None, is_excerpt=False)
+
+
+def _excerpt(stored: StoredRow, names: Collection[str]) -> StoredRow:
+    document = json.loads(stored.row.data)
+    data = json.dumps({name: document.get(name) for name in names}).encode()
+    return replace(stored, row=structs.replace(stored.row, data=data), is_excerpt=True)
 
 
 def _listed(row: CatalogueRow) -> Listed:

@@ -96,6 +96,10 @@ class Shelf(Protocol):
         """Return what was met, and how often."""
         ...
 
+    async def lose(self, inner_id: str) -> None:
+        """Let the catalogue lose an offer whose row is as it was."""
+        ...
+
     async def refuse_poison(self, *, refused: bool) -> None:
         """Let the catalogue refuse offers of `POISON_TITLE`, or take them."""
         ...
@@ -148,6 +152,10 @@ class FakeShelf:
     async def drift(self) -> dict[Drift, int]:
         """Return what was met."""
         return dict(self.store.tables.drift)
+
+    async def lose(self, inner_id: str) -> None:
+        """Take an offer out of the catalogue."""
+        del self.store.tables.catalogue[a_key(inner_id)]
 
     async def refuse_poison(self, *, refused: bool) -> None:
         """Refuse offers of `POISON_TITLE`, or take them."""
@@ -213,6 +221,10 @@ class PostgresShelf:
         """Return what was met."""
         rows = await self._pool.fetch("SELECT platform, field, reason, word, seen FROM drift")
         return {Drift(*tuple(row)[:4]): row["seen"] for row in rows}
+
+    async def lose(self, inner_id: str) -> None:
+        """Take an offer out of the catalogue."""
+        await self._pool.execute("DELETE FROM processed_data WHERE inner_id = $1", inner_id)
 
     async def refuse_poison(self, *, refused: bool) -> None:
         """Refuse offers of `POISON_TITLE` by a constraint, or take them."""

@@ -1,10 +1,15 @@
-"""Histories of several offers in any order, any duplication and any cut into batches: the rows are the oracle's."""
+"""Histories of several offers in any order, any duplication and any cut into batches: the rows are the oracle's.
 
+The catalogue is what the rows say, however much of them was read to write it.
+"""
+
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +19,8 @@ from tests.unit.normalizer.histories import FEED, LOAD, LOOKUP, SNAPSHOT, Event,
 
 from common.events import PageFetched, PageKind
 from common.testing.pages import FETCHED_AT, a_page, a_record
+from normalizer.core.offers.normalise import normalise
+from normalizer.core.offers.record import PlatformProfile
 
 pytestmark = pytest.mark.contract
 
@@ -74,3 +81,7 @@ async def test_any_order_duplication_and_cut_into_batches_ends_in_the_oracles_ro
     told = {inner_id: kind for inner_id, kind, _ in await shelf.changes()}
     visible = {inner_id for inner_id, end in expected.items() if end["active"] and end["complete"]}
     assert {inner_id for inner_id in expected if told.get(inner_id, "removed") != "removed"} == visible
+    listed = await shelf.listed()
+    for inner_id in expected:
+        offer, _ = normalise(json.dumps(raw[inner_id].data).encode(), PlatformProfile())
+        assert listed[inner_id] == msgspec.to_builtins(offer)

@@ -1,9 +1,10 @@
 """What others do to a row between two statements of the transaction that lands it."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pytest
 from tests.contract.normalizer.fakes import FakeStore, FakeTransaction
@@ -41,9 +42,11 @@ class Racing(FakeStore):
 class DeletingTransaction(FakeTransaction):
     """Loses every row before it can be locked."""
 
-    async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
+    async def lock_rows(
+        self, keys: Sequence[Key], excerpts: Mapping[Key, Collection[str]] = MappingProxyType({})
+    ) -> Mapping[Key, StoredRow]:
         """Find nothing."""
-        del keys
+        del keys, excerpts
         return {}
 
 

@@ -15,7 +15,16 @@ from normalizer.core.errors import PoisonError, TransientError
 from normalizer.core.merge import NEVER, LooseField, RawRow
 from normalizer.core.offers.normalise import normalise
 from normalizer.core.offers.record import PlatformProfile
-from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, LedgerPage, Reject, StoredRow, Transaction
+from normalizer.core.ports import (
+    CatalogueChange,
+    CataloguePrice,
+    CatalogueRow,
+    Key,
+    LedgerPage,
+    Reject,
+    StoredRow,
+    Transaction,
+)
 
 pytestmark = pytest.mark.contract
 
@@ -96,6 +105,35 @@ async def test_an_updated_row_takes_what_is_new_and_keeps_the_rest(
         await transaction.update_rows([StoredRow(row, 2, news=news)], processed=True)
         found = (await transaction.lock_rows([a_key("7")]))[a_key("7")]
     assert (msgspec.json.decode(found.row.data), found.row.active, found.page_id) == (data, False, 2)
+
+
+EXCERPTS = {a_key(number): {"price", "won"} for number in "1234"}
+
+
+async def test_of_a_document_that_the_catalogue_holds_only_what_is_asked_for_is_read(shelf: Shelf) -> None:
+    document = b'{"price":1,"mark":"BMW","note":{"price":2}}'
+    loose = {"new_y": LooseField(150, b'"v"', "new_y")}
+    async with shelf.store.transaction() as transaction:
+        await insert(transaction, a_raw_row("1", data=document), a_raw_row("5", data=document))
+        await insert(transaction, a_raw_row("2", data=document, loose=loose))
+        await insert(transaction, a_raw_row("3", data=document, field_seq={"loose": 7}))
+        await insert(transaction, a_raw_row("4", data=document), processed=False)
+    async with shelf.store.transaction() as transaction:
+        found = await transaction.lock_rows([a_key(number) for number in "12345"], EXCERPTS)
+    read = {key.inner_id: msgspec.json.decode(row.row.data) for key, row in found.items() if row.is_excerpt}
+    assert read.pop("1") == {"price": 1, "won": None}
+    assert read.keys() <= {"3"}, "whose document has a field of the name `loose`: whole is right as well"
+    assert all(msgspec.json.decode(found[a_key(number)].row.data) == msgspec.json.decode(document) for number in "245")
+
+
+async def test_a_row_that_was_read_in_part_is_written_with_what_is_new(shelf: Shelf) -> None:
+    async with shelf.store.transaction() as transaction:
+        await insert(transaction, a_raw_row("1", data=b'{"price":1,"mark":"BMW"}'))
+        before = (await transaction.lock_rows([a_key("1")], EXCERPTS))[a_key("1")]
+        row = structs.replace(before.row, data=b'{"price":7,"won":null}', max_seq=100)
+        await transaction.update_rows([replace(before, row=row, page_id=2, news=b'{"price":7}')], processed=True)
+    after = (await shelf.raw())["1"]
+    assert (after.data, after.max_seq, after.page_id) == ({"price": 7, "mark": "BMW"}, 100, 2)
 
 
 async def test_inserting_says_what_was_unknown_and_leaves_the_known_alone(shelf: Shelf) -> None:
@@ -219,6 +257,29 @@ async def test_the_catalogue_says_what_it_holds_and_who_is_visible(shelf: Shelf)
     assert msgspec.json.decode(found[a_key("1")].document) == {"mark": "BMW", "currency": "CNY"}
 
 
+async def test_the_catalogue_says_its_prices(shelf: Shelf) -> None:
+    rows = [a_raw_row("1", data=b'{"price":"98000.5"}'), a_raw_row("2", active=False)]
+    async with shelf.store.transaction() as transaction:
+        await transaction.write_catalogue([a_catalogue_row(row) for row in rows])
+        found = await transaction.listed_prices([a_key(number) for number in "123"])
+    assert {key.inner_id: (msgspec.json.decode(row.document), row.is_visible) for key, row in found.items()} == {
+        "1": ({"price": 98000.5}, True),
+        "2": ({"price": None}, False),
+    }
+
+
+async def test_a_catalogue_row_takes_another_price_and_keeps_the_rest(shelf: Shelf) -> None:
+    row = a_raw_row()
+    async with shelf.store.transaction() as transaction:
+        await transaction.write_catalogue([a_catalogue_row(row)])
+        await transaction.write_catalogue([CataloguePrice(row, 5.0, b'{"price":5}')])
+        gone = structs.replace(row, active=False)
+        await transaction.write_catalogue([CataloguePrice(gone, 5.0, b"{}")])
+        found = await transaction.listed([a_key("7")])
+    assert await shelf.listed() == {"7": {"mark": "BMW", "price": 5, "currency": "CNY"}}
+    assert not found[a_key("7")].is_visible
+
+
 async def test_a_catalogue_row_is_replaced(shelf: Shelf) -> None:
     async with shelf.store.transaction() as transaction:
         await transaction.write_catalogue([a_catalogue_row(a_raw_row())])
@@ -256,6 +317,7 @@ async def test_a_batch_of_nothing_is_fine_everywhere(shelf: Shelf) -> None:
         assert await transaction.unknown([]) == set()
         assert await transaction.insert_rows([], processed=True) == set()
         assert await transaction.lock_rows([]) == {}
+        assert await transaction.listed_prices([]) == {}
         await transaction.update_rows([], processed=True)
         await transaction.mark_processed([])
         await transaction.write_catalogue([])

@@ -164,6 +164,25 @@ async def test_a_row_that_begins_to_wait_before_it_is_locked_is_normalised_thoug
     assert tuple(found) == (True, 7)
 
 
+async def test_a_row_that_begins_to_wait_before_it_is_locked_is_read_whole_though_only_its_price_is_new(
+    database: DatabaseSettings, rows: Rows
+) -> None:
+    news = a_page([a_change("1", 1000, new_price=7)], kind=PageKind.CHANGE)
+    async with opened_store(database) as store:
+        await a_lander(store).land([a_page([a_record("1", {"price": 2, "mark": "BMW"})])])
+        async with rows.connection.transaction():  # as above
+            await rows.connection.execute(
+                """UPDATE raw_data SET data = data || '{"mark": "MINI"}', is_processed = false"""
+            )
+            landing = asyncio.create_task(a_lander(store).land([news]))
+            await until(rows.somebody_waits)
+        assert (await landing)["updated"] == 1
+    found = await rows.connection.fetchrow(
+        "SELECT is_processed, mark, price::int FROM raw_data JOIN processed_data USING (inner_id)"
+    )
+    assert tuple(found) == (True, "MINI", 7)
+
+
 async def test_a_row_that_another_normalises_before_it_is_locked_is_not_normalised_again(
     database: DatabaseSettings, rows: Rows
 ) -> None:

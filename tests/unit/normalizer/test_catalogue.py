@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from tests.contract.normalizer.fakes import FakeStore
 
 from common.events import InnerId
-from normalizer.core.catalogue import compared, difference, write_catalogue
+from normalizer.core.catalogue import compared, compared_price, difference, write_catalogue
 from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError
 from normalizer.core.merge import NEVER, RawRow
 from normalizer.core.offers.record import Offer, PlatformProfile
-from normalizer.core.ports import CatalogueRow, Key, Listed
+from normalizer.core.ports import CataloguePrice, CatalogueRow, Key, Listed
 
 PROFILES = {"che168": PlatformProfile()}
 
@@ -113,7 +113,36 @@ def test_a_price_and_nothing_at_all_are_written_without_the_rest(
     old: Listed | None, row: CatalogueRow, news: dict[str, Any] | None
 ) -> None:
     written, _ = compared(row.raw, row.offer, old)
-    assert (None if written.news is None else json.loads(written.news)) == news
+    assert (json.loads(written.news) if isinstance(written, CataloguePrice) else None) == news
+
+
+@pytest.mark.parametrize(
+    ("old", "price", "active", "expected"),
+    [
+        pytest.param(listed(price=1), 2.0, True, ({"price": 2}, ("changed", {"price": [1, 2]})), id="another"),
+        pytest.param(listed(price=None), 2.0, True, ({"price": 2}, ("changed", {"price": [None, 2]})), id="a first"),
+        pytest.param(listed(price=1.0), 1.0, True, ({}, None), id="the same"),
+        pytest.param(listed(price=None), None, True, ({}, None), id="none as before"),
+        pytest.param(listed(price=1), 2.0, False, ({"price": 2}, ("removed", {})), id="gone with another"),
+        pytest.param(listed(price=1), 1.0, False, ({}, ("removed", {})), id="gone"),
+        pytest.param(listed(visible=False, price=1), 2.0, False, ({"price": 2}, None), id="another of a hidden one"),
+        pytest.param(listed(price=1), None, True, None, id="none any more"),
+        pytest.param(listed(price="1"), 1.0, True, None, id="written by another version of ours"),
+        pytest.param(listed(), 1.0, True, None, id="nothing read"),
+    ],
+)
+def test_a_price_alone_says_what_becomes_of_an_offer_or_that_it_takes_the_rest(
+    old: Listed, price: float | None, *, active: bool, expected: tuple[Any, ...] | None
+) -> None:
+    found = compared_price(a_raw_row(active=active), price, old)
+    if found is None:
+        assert expected is None
+        return
+    written, change = found
+    assert isinstance(written, CataloguePrice)
+    assert written.price == price
+    said = None if change is None else (change.change_type, json.loads(change.diff))
+    assert (json.loads(written.news), said) == expected
 
 
 def test_a_difference_names_every_field_with_what_was_and_what_is() -> None:

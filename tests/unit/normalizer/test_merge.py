@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from common.events import FeedRecord
 from common.testing.pages import a_change, a_page, a_record, a_removal
-from normalizer.core.merge import MAX_ADDITION, RawRow, merge
+from normalizer.core.merge import MAX_ADDITION, RawRow, fields_said, merge
 from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.records import read
 
@@ -172,6 +172,25 @@ def test_news_stand_behind_a_document_whatever_space_is_in_it(data: bytes) -> No
 def test_a_document_grows_by_its_news_only_if_they_are_short() -> None:
     changes = [a_change("7", seq, a="x" * MAX_ADDITION) for seq in range(20, 40)]
     assert len(after(a_base(a=0), *changes).data) < 2 * MAX_ADDITION
+
+
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        pytest.param(a_change("7", 11, new_price=1), {"price"}, id="a configured name"),
+        pytest.param(a_change("7", 11, new_price=1, km_age=2), {"price", "km_age"}, id="two"),
+        pytest.param(a_change("7", 11, new_=1), {"new_"}, id="the prefix alone"),
+        pytest.param(a_change("7", 11, price=1, new_km_age=2), None, id="a prefix that nobody configured"),
+        pytest.param(a_change("7", 11), set(), id="nothing"),
+        pytest.param(a_removal("7", 11), set(), id="gone"),
+        pytest.param(a_record("7", {"inner_id": "7"}), None, id="a full record"),
+    ],
+)
+def test_a_record_says_of_which_fields_it_speaks_where_it_can_without_its_row(
+    record: FeedRecord, fields: set[str] | None
+) -> None:
+    ((_, update),) = read(a_page([record]), {"che168": PlatformProfile(renames=RENAMES)}).updates
+    assert fields_said(update) == fields
 
 
 def test_what_is_known_already_gives_the_very_same_row() -> None:

@@ -1,17 +1,21 @@
 """What other platforms of the family send, read with the settings that `config.yaml` has for them (UPSTREAMS §1.10)."""
 
 import json
+from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
 
 from normalizer.app import profiles
 from normalizer.core.merge import is_shell, split
 from normalizer.core.offers.fields import known_keys
-from normalizer.core.offers.normalise import normalise
+from normalizer.core.offers.normalise import normalise, price_of
 from normalizer.core.offers.record import Offer, PlatformProfile
 from normalizer.core.offers.vocabulary import CODES, code
 from normalizer.settings import NormalizerSettings
@@ -132,6 +136,33 @@ def test_encar_as_documented() -> None:
 def test_a_price_in_two_units(data: dict[str, Any], price: float | None, odd: list[str]) -> None:
     offer, found = read("encar", **data)
     assert (offer.price, found) == (price, odd)
+
+
+PRICES = st.one_of(
+    st.none(),
+    st.integers(-1, 10**13),
+    st.floats(0, 1e12),
+    st.sampled_from(["", "3490", "12.5", "１２", "-", "ask", "5万", "1e3", True, [], {"price": 1}]),
+)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@given(st.data())
+@settings(max_examples=100)
+def test_what_makes_the_price_makes_nothing_else_and_takes_nothing_else(platform: str, data: st.DataObject) -> None:
+    profile = profile_of(platform)
+    offers = [json.loads(row)["data"] for row in generated(platform).offers(platform, 1, OfferFilter()).rows]
+    others = {
+        name: value for name, value in data.draw(st.sampled_from(offers)).items() if name not in profile.price_fields
+    }
+    said = data.draw(st.dictionaries(st.sampled_from(sorted(profile.price_fields)), PRICES))
+    offer, odd = normalise(json.dumps(others | said).encode(), profile)
+    without, odd_without = normalise(json.dumps(others).encode(), profile)
+    assert structs.replace(without, price=offer.price) == offer
+    excerpt = json.dumps(dict.fromkeys(profile.price_fields) | said).encode()
+    price, odd_of_price = price_of(excerpt, profile)
+    assert price == offer.price
+    assert Counter(odd_of_price) == Counter(odd) - Counter(odd_without)
 
 
 def test_a_price_in_won_means_nothing_to_a_platform_that_has_none() -> None:

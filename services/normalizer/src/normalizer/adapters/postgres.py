@@ -6,6 +6,7 @@ SQLAlchemy would cost this process a quarter of its memory for statements that a
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Final
 
 import asyncpg
@@ -22,6 +23,7 @@ from normalizer.core.drift import Drift
 from normalizer.core.merge import NEVER, LooseField, RawRow
 from normalizer.core.ports import (
     CatalogueChange,
+    CataloguePrice,
     CatalogueRow,
     Key,
     LandedRow,
@@ -33,6 +35,7 @@ from normalizer.core.ports import (
 )
 
 _encode: Final = msgspec.json.Encoder().encode
+_NO_EXCERPTS: Final[Mapping[Key, Collection[str]]] = MappingProxyType({})
 
 
 async def prepare(connection: "asyncpg.Connection[Any]") -> None:
@@ -149,9 +152,11 @@ class PostgresTransaction:
             inserted = await self._connection.fetch(sql.INSERT_RAW, list(map(_raw_row, rows)), processed)
         return {Key(row[0], row[1]) for row in inserted}
 
-    async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
+    async def lock_rows(
+        self, keys: Sequence[Key], excerpts: Mapping[Key, Collection[str]] = _NO_EXCERPTS
+    ) -> Mapping[Key, StoredRow]:
         """Return known rows, locked."""
-        return await self._locked(sql.LOCK_RAW, keys)
+        return await self._locked(sql.LOCK_RAW, keys, excerpts)
 
     async def snapshots_on_their_way(self, platforms: Sequence[str]) -> Mapping[str, Collection[int]]:
         """Return platform → versions of snapshots that have not landed whole."""
@@ -179,10 +184,16 @@ class PostgresTransaction:
             rows = await self._connection.fetch(sql.LISTED, *_columns(keys, width=2))
         return {Key(row[0], row[1]): Listed(row[2], row[3]) for row in rows}
 
-    async def write_catalogue(self, rows: Sequence[CatalogueRow]) -> None:
+    async def listed_prices(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
+        """Return the same, of the documents the price alone."""
+        with translated():
+            rows = await self._connection.fetch(sql.LISTED_PRICES, *_columns(keys, width=2))
+        return {Key(row[0], row[1]): Listed(row[2], row[3]) for row in rows}
+
+    async def write_catalogue(self, rows: Sequence[CatalogueRow | CataloguePrice]) -> None:
         """Insert or replace catalogue rows."""
-        whole = [_catalogue_row(row) for row in rows if row.news is None]
-        in_part = [_catalogue_news(row) for row in rows if row.news is not None]
+        whole = [_catalogue_row(row) for row in rows if isinstance(row, CatalogueRow)]
+        in_part = [_catalogue_price(row) for row in rows if isinstance(row, CataloguePrice)]
         with translated():
             if whole:
                 await self._connection.execute(sql.WRITE_CATALOGUE, whole)
@@ -234,6 +245,7 @@ class PostgresTransaction:
         await self.update_rows([], processed=True)
         await self.mark_processed([])
         await self.listed([])
+        await self.listed_prices([])
         await self.products.write_products("", {})
         with translated():
             await self._connection.execute(sql.WRITE_CATALOGUE, [])
@@ -242,9 +254,13 @@ class PostgresTransaction:
             await self._connection.execute(sql.QUARANTINE, *_columns((), width=7))
             await self._connection.execute(sql.NOTE_DRIFT, *_columns((), width=5))
 
-    async def _locked(self, statement: str, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
+    async def _locked(
+        self, statement: str, keys: Sequence[Key], excerpts: Mapping[Key, Collection[str]] = _NO_EXCERPTS
+    ) -> Mapping[Key, StoredRow]:
+        names = sorted({name for names in excerpts.values() for name in names})
+        wanted = [*_columns(keys, width=2), [key in excerpts for key in keys]]
         with translated():
-            rows = await self._connection.fetch(statement, *_columns(keys, width=2))
+            rows = await self._connection.fetch(statement, *wanted, names)
         return {Key(row["platform"], row["inner_id"]): _stored(row) for row in rows}
 
 
@@ -336,6 +352,7 @@ def _stored(row: Any) -> StoredRow:
         ),
         row["page_id"],
         row["waits"],
+        is_excerpt=row["is_excerpt"],
     )
 
 
@@ -356,8 +373,8 @@ def _catalogue_row(row: CatalogueRow) -> tuple[Any, ...]:
     return (*_catalogue_head(row.raw, _encode(row.offer)), *_offer_values(row.offer))
 
 
-def _catalogue_news(row: CatalogueRow) -> tuple[Any, ...]:
-    return (*_catalogue_head(row.raw, None if row.news == b"{}" else row.news), row.offer.price)
+def _catalogue_price(row: CataloguePrice) -> tuple[Any, ...]:
+    return (*_catalogue_head(row.raw, None if row.news == b"{}" else row.news), row.price)
 
 
 def _catalogue_head(raw: RawRow, document: bytes | None) -> tuple[Any, ...]:

@@ -61,15 +61,22 @@ WHERE (
 (platform, inner_id)."""
 
 _LOCK: Final = f"""
-SELECT {", ".join(f"raw_data.{name}" for name, _ in RAW_COLUMNS)},
-       NOT raw_data.is_processed AND raw_data.error_count = 0 AS waits
-FROM raw_data JOIN unnest($1::text[], $2::text[]) AS wanted(platform, inner_id) USING (platform, inner_id)
+SELECT {", ".join(f"raw_data.{name}" for name, _ in RAW_COLUMNS if name != "data")},
+       CASE WHEN is_excerpt THEN (SELECT jsonb_object_agg(name, data -> name) FROM unnest($4::text[]) AS name)
+            ELSE data END AS data,
+       NOT is_processed AND error_count = 0 AS waits, is_excerpt
+FROM raw_data
+     JOIN unnest($1::text[], $2::text[], $3::boolean[]) AS wanted(platform, inner_id, in_part)
+          USING (platform, inner_id)
+     CROSS JOIN LATERAL (
+         SELECT wanted.in_part AND raw_data.is_processed AND NOT coalesce(raw_data.field_seq ? 'loose', false)
+     ) AS read(is_excerpt)
 WHERE {{condition}}
 ORDER BY raw_data.platform COLLATE "C", raw_data.inner_id COLLATE "C"
 FOR UPDATE OF raw_data
 """  # noqa: S608 - as above
 LOCK_RAW: Final = _LOCK.format(condition="true")
-"""Read and lock known rows. Unique (platform, inner_id)."""
+"""Read and lock known rows, documents whole or the fields $4 of them. Unique (platform, inner_id)."""
 LOCK_UNPROCESSED: Final = _LOCK.format(condition="NOT raw_data.is_processed")
 """The same, of those rows that wait to be normalised."""
 
@@ -143,6 +150,8 @@ SELECT platform, inner_id, normalized_data, active_status = 0 AND is_complete AS
 FROM processed_data JOIN unnest($1::text[], $2::text[]) AS wanted(platform, inner_id) USING (platform, inner_id)
 """
 """What the catalogue holds of offers whose raw rows are locked. Unique (platform, inner_id)."""
+LISTED_PRICES: Final = LISTED.replace("normalized_data,", "jsonb_build_object('price', normalized_data -> 'price'),")
+"""The same, of the documents no more than the price."""
 
 TYPE_OF_FIELD: Final = {
     "year": "smallint",

@@ -1,10 +1,10 @@
 """From landed rows to the catalogue, and what the downstream feed says of it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -13,17 +13,16 @@ from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError
 from normalizer.core.merge import RawRow
 from normalizer.core.offers.fields import Reading
-from normalizer.core.offers.normalise import normalise
-from normalizer.core.offers.record import Offer, PlatformProfile
-from normalizer.core.ports import CatalogueChange, CatalogueRow, Key, Listed, Transaction
+from normalizer.core.offers.normalise import normalise, price_of
+from normalizer.core.offers.record import Oddity, Offer, PlatformProfile
+from normalizer.core.ports import CatalogueChange, CataloguePrice, CatalogueRow, Key, Listed, Transaction
 from normalizer.core.products.catalogue import write_shops
 from normalizer.core.products.record import ShopProfile
 from normalizer.core.profiles import Profiles
 
+T = TypeVar("T")
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
-IN_PLACE: Final = frozenset({"price"})
-"""The fields that are written without the others: what most changes say."""
 _NONE_READ: Final[Mapping[Key, Reading]] = MappingProxyType({})
 
 
@@ -31,7 +30,15 @@ class _Held(Offer, frozen=True, gc=False, forbid_unknown_fields=True):
     """An offer as the catalogue holds it."""
 
 
+class _HeldPrice(msgspec.Struct, frozen=True, gc=False):
+    price: float | None
+
+
+_Written = tuple[CatalogueRow | CataloguePrice, CatalogueChange | None]
+"""What is to be written, and what readers of the catalogue see change; None: nothing."""
+
 _decode_held: Final = msgspec.json.Decoder(_Held).decode
+_decode_held_price: Final = msgspec.json.Decoder(_HeldPrice).decode
 _values_of: Final = attrgetter(*Offer.__struct_fields__)
 
 
@@ -41,6 +48,7 @@ async def write_catalogue(
     *,
     new: Sequence[RawRow],
     known: Sequence[RawRow],
+    excerpts: Sequence[RawRow] = (),
     counts: Counter[str],
     drift: Counter[Drift],
     readings: Mapping[Key, Reading] = _NONE_READ,
@@ -54,6 +62,7 @@ async def write_catalogue(
         profiles: Platform → what its fields mean.
         new: Rows that were never in the catalogue.
         known: Rows that may be there.
+        excerpts: Rows whose documents are new in their `price_fields` at most, and are known by these alone.
         counts: Gets `odd.<field>:<reason>` for values that could not be read or mapped.
         drift: Gets the same with their words, of offers.
         readings: What was decoded of their documents on the way here.
@@ -66,25 +75,68 @@ async def write_catalogue(
     of_shops = [row for row in (*new, *known) if row.platform in shops]
     if of_shops:
         new, known = ([row for row in rows if row.platform not in shops] for rows in (new, known))
+    priced = await _priced(transaction, profiles, excerpts, counts, drift) if excerpts else {}
+    others = [key for key, one in priced.items() if one is None]
+    if others:
+        known = [*known, *(stored.row for stored in (await transaction.lock_rows(others)).values())]
     old = await transaction.listed([_key(row) for row in known]) if known else {}
-    written = [
-        compared(row, _offer(row, profiles, readings.get(key), counts, drift), old.get(key))
-        for key, row in sorted(((_key(row), row) for row in (*new, *known)), key=itemgetter(0))
-    ]
+    whole = {
+        key: compared(row, _offer(row, profiles, readings.get(key), counts, drift), old.get(key))
+        for key, row in ((_key(row), row) for row in (*new, *known))
+    }
+    written = [one for _, one in sorted((priced | whole).items(), key=itemgetter(0)) if one is not None]
     if written:
         await transaction.write_catalogue([row for row, _ in written])
     changes = [change for _, change in written if change is not None]
     return changes + await write_shops(transaction, shops, of_shops, counts=counts)
 
 
-def compared(raw: RawRow, offer: Offer, old: Listed | None) -> tuple[CatalogueRow, CatalogueChange | None]:
-    """Return what is to be written, and what readers of the catalogue see change; None: nothing."""
+async def _priced(
+    transaction: Transaction,
+    profiles: Profiles,
+    excerpts: Sequence[RawRow],
+    counts: Counter[str],
+    drift: Counter[Drift],
+) -> dict[Key, _Written | None]:
+    """Return what becomes of the price, without the rest of the offer; None where it takes the rest to say so."""
+    old = await transaction.listed_prices([_key(row) for row in excerpts])
+    found: dict[Key, _Written | None] = {}
+    for row in excerpts:
+        key = _key(row)
+        held = old.get(key)
+        price, odd = _normalised(row, profiles, price_of)
+        found[key] = None if held is None else compared_price(row, price, held)
+        if found[key] is not None:
+            _count(row, odd, counts, drift)
+    return found
+
+
+def compared(raw: RawRow, offer: Offer, old: Listed | None) -> _Written:
+    """Return what becomes of an offer that was normalised whole."""
     if old is None:
         return CatalogueRow(raw, offer), _change(raw, None, {})
     diff = _changes(old.document, offer)
-    is_little = diff.keys() <= IN_PLACE and all(is_now is not None for _, is_now in diff.values())
-    news = _encode({name: is_now for name, (_, is_now) in diff.items()}) if is_little else None
-    return CatalogueRow(raw, offer, news), _change(raw, old, diff)
+    return _in_place(raw, offer.price, diff) or CatalogueRow(raw, offer), _change(raw, old, diff)
+
+
+def compared_price(raw: RawRow, price: float | None, old: Listed) -> _Written | None:
+    """Return what becomes of an offer whose price alone is known; None: it has to be written whole."""
+    try:
+        was = _decode_held_price(old.document).price
+    except msgspec.ValidationError:  # as in `_changes`
+        return None
+    diff = {} if was == price else {"price": [was, price]}
+    row = _in_place(raw, price, diff)
+    return None if row is None else (row, _change(raw, old, diff))
+
+
+def _in_place(raw: RawRow, price: float | None, diff: Mapping[str, Sequence[Any]]) -> CataloguePrice | None:
+    """Return a row that is written without most of it: what nearly all changes say is another price."""
+    if not diff:
+        return CataloguePrice(raw, price, b"{}")
+    if diff.keys() == {"price"} and price is not None:
+        return CataloguePrice(raw, price, _encode({"price": price}))
+    return None
 
 
 def _change(raw: RawRow, old: Listed | None, diff: Mapping[str, Sequence[Any]]) -> CatalogueChange | None:
@@ -123,18 +175,26 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list
 def _offer(
     row: RawRow, profiles: Profiles, reading: Reading | None, counts: Counter[str], drift: Counter[Drift]
 ) -> Offer:
+    offer, odd = _normalised(row, profiles, lambda data, profile: normalise(data, profile, reading))
+    _count(row, odd, counts, drift)
+    return offer
+
+
+def _normalised(row: RawRow, profiles: Profiles, how: Callable[[bytes, PlatformProfile], T]) -> T:
     profile = profiles.get(row.platform)
     if not isinstance(profile, PlatformProfile):
         raise PoisonError(f"{row.platform}/{row.inner_id}: platform is not configured")
     try:
-        offer, odd = normalise(row.data, profile, reading)
+        return how(row.data, profile)
     except Exception as error:
         # Whatever a value makes our code do, it must cost that one record and never the queue.
         raise PoisonError(f"{row.platform}/{row.inner_id}: {type(error).__name__}: {error}") from error
+
+
+def _count(row: RawRow, odd: Sequence[Oddity], counts: Counter[str], drift: Counter[Drift]) -> None:
     for oddity in odd:
         counts[f"odd.{oddity.field}:{oddity.reason}"] += 1
         drift[Drift(row.platform, *oddity)] += 1
-    return offer
 
 
 def _key(row: RawRow) -> Key:

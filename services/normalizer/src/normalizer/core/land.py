@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.events import ChangeType, PageFetched
 from common.log import fields
@@ -12,8 +12,9 @@ from normalizer.core.bisect import culprits
 from normalizer.core.catalogue import write_catalogue
 from normalizer.core.drift import Drift
 from normalizer.core.errors import PoisonError, TransientError
-from normalizer.core.merge import RawRow, Update, changed_fields, merge
+from normalizer.core.merge import RawRow, Update, changed_fields, fields_said, merge
 from normalizer.core.offers.fields import Reading
+from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.ports import Key, LedgerPage, Reject, Store, StoredRow, Transaction
 from normalizer.core.products.record import ShopProfile
 from normalizer.core.products.sameness import says_the_same
@@ -39,6 +40,17 @@ class _Arrival:
 _Work = Sequence[tuple[Key, _Arrival]]
 """In the order in which rows are locked, and for one offer in the order of arrival."""
 
+_Grouped = Mapping[Key, Sequence[_Arrival]]
+"""The same by offer."""
+
+
+class _Rows(NamedTuple):
+    """Rows that were written: new ones, known ones, and known ones of which only an excerpt was read."""
+
+    new: Sequence[RawRow]
+    known: Sequence[RawRow]
+    excerpts: Sequence[RawRow]
+
 
 class Lander:
     """Lands pages and normalises what they changed.
@@ -52,6 +64,9 @@ class Lander:
         self._store = store
         self._profiles = profiles
         self._shops = frozenset(name for name, profile in profiles.items() if isinstance(profile, ShopProfile))
+        self._price_fields = {
+            name: profile.price_fields for name, profile in profiles.items() if isinstance(profile, PlatformProfile)
+        }
 
     async def land(self, pages: Sequence[PageFetched]) -> Counter[str]:
         """Land pages of known platforms; when this returns, every record is a committed row or is in quarantine.
@@ -107,13 +122,14 @@ class Lander:
         drift = _drift(reads)
         async with self._store.transaction() as transaction:
             page_ids = await transaction.record_pages(_ledger(reads))
-            new, changed = await self._write_rows(transaction, _work(reads), page_ids, processed=True, counts=found)
+            rows = await self._write_rows(transaction, _work(reads), page_ids, processed=True, counts=found)
             await transaction.quarantine([reject for page in reads for reject in page.rejected + page.repaired])
             changes = await write_catalogue(
                 transaction,
                 self._profiles,
-                new=new,
-                known=changed,
+                new=rows.new,
+                known=rows.known,
+                excerpts=rows.excerpts,
                 counts=found,
                 drift=drift,
                 readings=_readings(reads),
@@ -155,15 +171,15 @@ class Lander:
         *,
         processed: bool,
         counts: Counter[str],
-    ) -> tuple[list[RawRow], list[RawRow]]:
-        """Merge updates into their rows; return the rows that are new and the known ones that changed."""
+    ) -> _Rows:
+        """Merge updates into their rows; return those that changed."""
         grouped: dict[Key, list[_Arrival]] = {}
         for key, arrival in work:
             grouped.setdefault(key, []).append(arrival)
         page_of = {key: page_ids[group[-1].message_id] for key, group in grouped.items()}
         new = await _inserted(transaction, grouped, page_of, processed=processed)
         known = [key for key in grouped if key not in new]
-        stored = await transaction.lock_rows(known) if known else {}
+        stored = await transaction.lock_rows(known, self._excerpts(known, grouped)) if known else {}
         shops = sorted({key.platform for key in known} & self._shops)
         on_their_way = await transaction.snapshots_on_their_way(shops) if shops else {}
         changed = []
@@ -178,18 +194,34 @@ class Lander:
                 row = row if any(before.row.max_seq < seq < row.max_seq for seq in late) else before.row
             if row is not before.row:
                 news = changed_fields(before.row, row, [arrival.update for arrival in grouped[key]])
-                changed.append(StoredRow(row, page_of[key], news=news))
+                assert news is not None or not before.is_excerpt  # noqa: S101 - fields_said sees to it
+                changed.append(StoredRow(row, page_of[key], news=news, is_excerpt=before.is_excerpt))
             elif before.waits:
                 changed.append(before)
         if changed:
             await transaction.update_rows(changed, processed=processed)
         counts.update(inserted=len(new), updated=len(changed), unchanged=len(known) - len(changed))
-        return list(new.values()), [item.row for item in changed]
+        return _Rows(
+            list(new.values()),
+            [item.row for item in changed if not item.is_excerpt],
+            [item.row for item in changed if item.is_excerpt],
+        )
+
+    def _excerpts(self, known: Sequence[Key], grouped: _Grouped) -> dict[Key, frozenset[str]]:
+        """Return the offers of which no more than the price is new, or that they are gone, and what makes a price."""
+        return {
+            key: price_fields
+            for key in known
+            if (price_fields := self._price_fields.get(key.platform))
+            and all(
+                (said := fields_said(arrival.update)) is not None and said <= price_fields for arrival in grouped[key]
+            )
+        }
 
 
 async def _inserted(
     transaction: Transaction,
-    grouped: Mapping[Key, Sequence[_Arrival]],
+    grouped: _Grouped,
     page_of: Mapping[Key, int],
     *,
     processed: bool,

@@ -170,6 +170,17 @@ def changed_fields(before: RawRow, after: RawRow, updates: Iterable[Update]) -> 
     return msgspec.json.encode(fields)
 
 
+def fields_said(update: Update) -> frozenset[str] | None:
+    """Return the full names of the fields that a record speaks of; None where it takes the row to know them.
+
+    That is so of a full record, and of a field with a prefix that nobody configured.
+    """
+    if update.change_type is ChangeType.ADDED:
+        return None
+    exact, prefixed = _named(update)
+    return None if prefixed else frozenset(exact)
+
+
 _News = dict[str, Any]
 """Fields of a row and their new values; empty: nothing new."""
 

@@ -57,17 +57,23 @@ class StoredRow:
             interrupted.
         news: Fields of `row.data` that the database does not hold yet, as a JSON object, where the others are held as
             they are; None: `row.data` is written whole.
+        is_excerpt: Whether `row.data` is not the whole document; such a row is only written with its `news`.
     """
 
     row: RawRow
     page_id: int
     waits: bool = False
     news: bytes | None = None
+    is_excerpt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What `processed_data` holds of an offer: its document as JSON bytes, and whether people see it."""
+    """What `processed_data` holds of an offer: its document as JSON bytes, and whether people see it.
+
+    Attributes:
+        document: All of it, or the price alone where no more was asked for.
+    """
 
     document: bytes
     is_visible: bool
@@ -93,16 +99,25 @@ class LandedRow:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
-    """An offer on its way into `processed_data`.
-
-    Attributes:
-        news: Of an offer that the catalogue holds, and whose document is new in its price at most, just that as a JSON
-            object; None: it is written whole.
-    """
+    """An offer on its way into `processed_data`."""
 
     raw: RawRow
     offer: Offer
-    news: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguePrice:
+    """An offer that `processed_data` holds and whose document is new in its price at most.
+
+    Attributes:
+        raw: What decides whether the offer is shown; its document is not looked at.
+        price: What the offer costs now.
+        news: What is new of the document, as a JSON object.
+    """
+
+    raw: RawRow
+    price: float | None
+    news: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +160,16 @@ class Transaction(Protocol):
         """Insert what is unknown and return its keys; a known row is left as it is."""
         ...
 
-    async def lock_rows(self, keys: Sequence[Key]) -> Mapping[Key, StoredRow]:
-        """Return known rows, locked until the end of the transaction."""
+    async def lock_rows(
+        self, keys: Sequence[Key], excerpts: Mapping[Key, Collection[str]] = ...
+    ) -> Mapping[Key, StoredRow]:
+        """Return known rows, locked until the end of the transaction.
+
+        Args:
+            keys: Which rows.
+            excerpts: Of these rows it is enough to have these fields of the document (null where there is none),
+                unless the catalogue does not hold them as they are, or where fields belong depends on the others.
+        """
         ...
 
     async def snapshots_on_their_way(self, platforms: Sequence[str]) -> Mapping[str, Collection[int]]:
@@ -169,8 +192,12 @@ class Transaction(Protocol):
         """Return what the catalogue holds."""
         ...
 
-    async def write_catalogue(self, rows: Sequence[CatalogueRow]) -> None:
-        """Insert or replace catalogue rows of locked raw rows."""
+    async def listed_prices(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
+        """Return the same, of each document `{"price": …}` alone (null where there is none)."""
+        ...
+
+    async def write_catalogue(self, rows: Sequence[CatalogueRow | CataloguePrice]) -> None:
+        """Insert or replace catalogue rows of locked raw rows, or write what is new of them."""
         ...
 
     async def log_changes(self, changes: Sequence[CatalogueChange]) -> None:

@@ -58,6 +58,20 @@ def normalise(data: bytes, profile: PlatformProfile, reading: Reading | None = N
     return _offer(reader, profile, extra, parameters, specid=specid), odd
 
 
+def price_of(data: bytes, profile: PlatformProfile) -> tuple[float | None, list[Oddity]]:
+    """Return the price as `normalise` has it, and what was odd of it.
+
+    Args:
+        data: A JSON object; of a document it is enough to have its `price_fields`.
+        profile: What the platform's fields mean.
+
+    Raises:
+        msgspec.DecodeError: As `normalise`.
+    """
+    reader = _Reader(*read_fields(data, profile))
+    return _price(reader, profile), reader.odd
+
+
 def _offer(
     reader: "_Reader",
     profile: PlatformProfile,

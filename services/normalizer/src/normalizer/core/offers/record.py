@@ -28,6 +28,11 @@ class PlatformProfile:
     registration_field: str = "first_registration"
     renames: dict[str, str] = field(default_factory=lambda: {"new_price": "price"})
 
+    @property
+    def price_fields(self) -> frozenset[str]:
+        """The fields of a full record that make the price, and nothing but the price."""
+        return frozenset(filter(None, (self.price_field, self.full_price_field)))
+
 
 class Oddity(NamedTuple):
     """What could not be read or is not known, for people: which field, why, and the value, cut to what a line holds.
