@@ -63,6 +63,24 @@ async def test_it_consumes_as_it_is_set(settings: NormalizerSettings, monkeypatc
     assert how.platforms == {"encar", "bot_igor"}
 
 
+@pytest.mark.parametrize(
+    ("pool_size", "in_flight", "expected"), [(1, 2, 3), (2, 2, 3), (3, 2, 3), (7, 2, 7), (5, 5, 6)]
+)
+async def test_each_batch_in_flight_has_a_connection_and_there_is_one_more(
+    settings: NormalizerSettings, monkeypatch: pytest.MonkeyPatch, pool_size: int, in_flight: int, expected: int
+) -> None:
+    pool = Catcher()
+    monkeypatch.setattr(memory, "settle", lambda: None)
+    monkeypatch.setattr(app, "create_pool", pool)
+    update = {
+        "database": DatabaseSettings(port=1, pool_size=pool_size),
+        "normalizer": NormalizerSection(transactions_in_flight=in_flight, prefetch_messages=100),
+    }
+    with pytest.raises(CaughtError):
+        await app.App(settings.model_copy(update=update)).run()
+    assert pool.given[0].pool_size == expected
+
+
 def test_a_platform_is_read_as_it_is_set(settings: NormalizerSettings) -> None:
     known = app.profiles(settings)
     assert known["encar"] == PlatformProfile(

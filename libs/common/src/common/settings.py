@@ -112,7 +112,7 @@ class DatabaseSettings(Section):
     password: SecretStr = SecretStr("")
     name: str = "feedmill"
     pool_size: Annotated[int, Field(ge=1, le=100)] = 5
-    """Connections a process keeps."""
+    """Connections a process keeps; the normalizer keeps one more than it has batches in flight, if that is more."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     statement_timeout_s: Annotated[float, Field(gt=0, le=600)] = 60.0
     lock_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0

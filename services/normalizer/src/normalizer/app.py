@@ -153,6 +153,9 @@ class App:
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[PostgresStore]:
         database = self._settings.database
+        # A batch that waits for a connection longer than it may is landed again, as if the database were away.
+        least = self._settings.normalizer.transactions_in_flight + 1
+        database = database.model_copy(update={"pool_size": max(database.pool_size, least)})
         async with create_pool(database, application=self._name, prepare=prepare) as pool:
             yield PostgresStore(pool, acquire_within_s=database.connect_timeout_s)
 
