@@ -67,6 +67,11 @@ def test_the_environment_wins_over_dot_env(monkeypatch: pytest.MonkeyPatch) -> N
     assert (loaded.host, loaded.name) == ("from-environment", "from-dot-env")
 
 
+def test_a_platform_and_a_shop_of_one_name_are_refused() -> None:
+    Path("config.yaml").write_text("platforms: {a: {}, b: {}}\nshops: {b: {}, c: {}}\n")
+    assert refusal() == "shops.b: a platform has this name; each of the two needs one of its own"
+
+
 def test_an_empty_name_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("DB_HOST=from-dot-env\nDB_PORT=\n")
     monkeypatch.setenv("DB_HOST", "")

@@ -242,7 +242,7 @@ class Settings(BaseSettings):
     def _names_are_apart(self) -> Self:
         both = sorted(self.platforms.keys() & self.shops.keys())
         if both:
-            raise ValueError(f"{', '.join(both)}: a platform and a shop of one name")
+            raise ValueError(f"shops.{both[0]}: a platform has this name; each of the two needs one of its own")
         return self
 
     @classmethod
@@ -303,7 +303,7 @@ def _said_plainly(error: ValidationError) -> list[str]:
         short = next((name for name, target in FLAT_NAMES.items() if target == path), None)
         where = ".".join(path) + (f" ({short})" if short else "")
         reason = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
-        lines.append(f"{where}: {reason}")
+        lines.append(f"{where}: {reason}" if where else reason)
     return lines
 
 
