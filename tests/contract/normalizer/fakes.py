@@ -227,12 +227,11 @@ class FakeTransaction:
         return {key: _listed(self._tables.catalogue[key]) for key in keys if key in self._tables.catalogue}
 
     async def listed_prices(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
-        """Return the prices alone."""
+        """Return the prices and their currencies alone."""
         held = await self.listed(keys)
-        return {
-            key: replace(row, document=json.dumps({"price": json.loads(row.document).get("price")}).encode())
-            for key, row in held.items()
-        }
+        documents = {key: json.loads(row.document) for key, row in held.items()}
+        prices = {key: {name: found.get(name) for name in ("price", "currency")} for key, found in documents.items()}
+        return {key: replace(row, document=json.dumps(prices[key]).encode()) for key, row in held.items()}
 
     async def write_catalogue(self, rows: Sequence[CatalogueRow | CataloguePrice]) -> None:
         """Insert or replace rows."""

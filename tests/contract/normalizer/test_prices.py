@@ -126,3 +126,19 @@ async def test_a_price_in_two_units_is_read_with_both(shelf: Shelf) -> None:
     await lander.land([changes(a_change("1", 1001, new_price=3490))])
     assert (await shelf.listed())["1"]["price"] == 34_900_000
     assert list(await shelf.drift()) == [Drift("che168", "price", "conflict", "3490 x 10000, but price_won 36005000")]
+
+
+async def test_a_price_never_stands_beside_the_currency_of_an_older_mapping(shelf: Shelf) -> None:
+    await a_lander(shelf.store).land([a_page([an_offer("1"), an_offer("2"), an_offer("3")])])
+    in_won = PlatformProfile(currency="KRW", price_multiplier=10_000)
+    news = changes(a_change("1", 1000, new_price=5), a_removal("2", 1001))
+    await Lander(shelf.store, {"che168": in_won}).land([news])
+    assert {number: (row["price"], row["currency"]) for number, row in (await shelf.listed()).items()} == {
+        "1": (50_000, "KRW"),
+        "2": (980_000_000, "KRW"),
+        "3": (98_000, "CNY"),
+    }
+    assert (await shelf.changes())[3:] == [
+        ("1", "changed", {"price": [98000, 50_000], "currency": ["CNY", "KRW"]}),
+        ("2", "removed", {}),
+    ]

@@ -263,8 +263,8 @@ async def test_the_catalogue_says_its_prices(shelf: Shelf) -> None:
         await transaction.write_catalogue([a_catalogue_row(row) for row in rows])
         found = await transaction.listed_prices([a_key(number) for number in "123"])
     assert {key.inner_id: (msgspec.json.decode(row.document), row.is_visible) for key, row in found.items()} == {
-        "1": ({"price": 98000.5}, True),
-        "2": ({"price": None}, False),
+        "1": ({"price": 98000.5, "currency": "CNY"}, True),
+        "2": ({"price": None, "currency": "CNY"}, False),
     }
 
 

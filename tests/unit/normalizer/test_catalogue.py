@@ -129,12 +129,14 @@ def test_a_price_and_nothing_at_all_are_written_without_the_rest(
         pytest.param(listed(price=1), None, True, None, id="none any more"),
         pytest.param(listed(price="1"), 1.0, True, None, id="written by another version of ours"),
         pytest.param(listed(), 1.0, True, None, id="nothing read"),
+        pytest.param(listed(price=1, currency="KRW"), 1.0, True, None, id="in another currency"),
+        pytest.param(listed(price=1, currency=None), 1.0, True, None, id="in no currency"),
     ],
 )
 def test_a_price_alone_says_what_becomes_of_an_offer_or_that_it_takes_the_rest(
     old: Listed, price: float | None, *, active: bool, expected: tuple[Any, ...] | None
 ) -> None:
-    found = compared_price(a_raw_row(active=active), price, old)
+    found = compared_price(a_raw_row(active=active), price, old, currency="CNY")
     if found is None:
         assert expected is None
         return

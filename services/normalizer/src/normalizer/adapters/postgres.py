@@ -185,7 +185,7 @@ class PostgresTransaction:
         return {Key(row[0], row[1]): Listed(row[2], row[3]) for row in rows}
 
     async def listed_prices(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
-        """Return the same, of the documents the price alone."""
+        """Return the same, of the documents the price and its currency alone."""
         with translated():
             rows = await self._connection.fetch(sql.LISTED_PRICES, *_columns(keys, width=2))
         return {Key(row[0], row[1]): Listed(row[2], row[3]) for row in rows}

@@ -150,8 +150,11 @@ SELECT platform, inner_id, normalized_data, active_status = 0 AND is_complete AS
 FROM processed_data JOIN unnest($1::text[], $2::text[]) AS wanted(platform, inner_id) USING (platform, inner_id)
 """
 """What the catalogue holds of offers whose raw rows are locked. Unique (platform, inner_id)."""
-LISTED_PRICES: Final = LISTED.replace("normalized_data,", "jsonb_build_object('price', normalized_data -> 'price'),")
-"""The same, of the documents no more than the price."""
+LISTED_PRICES: Final = LISTED.replace(
+    "normalized_data,",
+    "jsonb_build_object('price', normalized_data -> 'price', 'currency', normalized_data -> 'currency'),",
+)
+"""The same, of the documents no more than the price and what it is in."""
 
 TYPE_OF_FIELD: Final = {
     "year": "smallint",

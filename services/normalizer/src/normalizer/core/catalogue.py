@@ -32,6 +32,7 @@ class _Held(Offer, frozen=True, gc=False, forbid_unknown_fields=True):
 
 class _HeldPrice(msgspec.Struct, frozen=True, gc=False):
     price: float | None
+    currency: str
 
 
 _Written = tuple[CatalogueRow | CataloguePrice, CatalogueChange | None]
@@ -105,7 +106,8 @@ async def _priced(
         key = _key(row)
         held = old.get(key)
         price, odd = _normalised(row, profiles, price_of)
-        found[key] = None if held is None else compared_price(row, price, held)
+        currency = profiles[row.platform].currency
+        found[key] = None if held is None else compared_price(row, price, held, currency=currency)
         if found[key] is not None:
             _count(row, odd, counts, drift)
     return found
@@ -119,13 +121,15 @@ def compared(raw: RawRow, offer: Offer, old: Listed | None) -> _Written:
     return _in_place(raw, offer.price, diff) or CatalogueRow(raw, offer), _change(raw, old, diff)
 
 
-def compared_price(raw: RawRow, price: float | None, old: Listed) -> _Written | None:
+def compared_price(raw: RawRow, price: float | None, old: Listed, *, currency: str) -> _Written | None:
     """Return what becomes of an offer whose price alone is known; None: it has to be written whole."""
     try:
-        was = _decode_held_price(old.document).price
+        was = _decode_held_price(old.document)
     except msgspec.ValidationError:  # as in `_changes`
         return None
-    diff = {} if was == price else {"price": [was, price]}
+    if was.currency != currency:  # an older mapping's: the price would stand beside another currency than its own
+        return None
+    diff = {} if was.price == price else {"price": [was.price, price]}
     row = _in_place(raw, price, diff)
     return None if row is None else (row, _change(raw, old, diff))
 

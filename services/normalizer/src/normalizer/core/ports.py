@@ -72,7 +72,7 @@ class Listed:
     """What `processed_data` holds of an offer: its document as JSON bytes, and whether people see it.
 
     Attributes:
-        document: All of it, or the price alone where no more was asked for.
+        document: All of it, or the price and its currency alone where no more was asked for.
     """
 
     document: bytes
@@ -193,7 +193,7 @@ class Transaction(Protocol):
         ...
 
     async def listed_prices(self, keys: Sequence[Key]) -> Mapping[Key, Listed]:
-        """Return the same, of each document `{"price": …}` alone (null where there is none)."""
+        """Return the same, of each document `price` and `currency` alone (null where there is none)."""
         ...
 
     async def write_catalogue(self, rows: Sequence[CatalogueRow | CataloguePrice]) -> None:
