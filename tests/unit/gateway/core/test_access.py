@@ -84,6 +84,24 @@ async def test_unknown_and_malformed_tokens_are_refused_in_the_same_words() -> N
     assert len(set(said)) == 1
 
 
+async def test_a_key_that_makes_every_token_unknown_is_doubted_aloud_and_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = VirtualClock()
+    access = Access(await some_tokens(clock, TOKEN), key=b"another", clock=clock, cache_ttl_s=4)
+    for token, doubts in ((None, 0), ("x", 0), (TOKEN, 1), (OTHER_TOKEN, 1), (TOKEN, 1)):
+        with pytest.raises(UnauthorizedError):
+            await access.admit(token)
+        assert caplog.text.count("SECRET_KEY") == doubts
+    assert TOKEN not in caplog.text
+
+
+async def test_a_key_under_which_a_token_was_valid_is_not_doubted(caplog: pytest.LogCaptureFixture) -> None:
+    access, _ = await access_and_store(VirtualClock())
+    await access.admit(TOKEN)
+    with pytest.raises(UnauthorizedError):
+        await access.admit(OTHER_TOKEN)
+    assert "SECRET_KEY" not in caplog.text
+
+
 async def test_a_revoked_token_is_refused_within_five_seconds() -> None:
     clock = VirtualClock()
     access, store = await access_and_store(clock)

@@ -44,6 +44,7 @@ class Access:
         self._asking: dict[str, asyncio.Future[KnownToken | None]] = {}
         self._used_at: dict[int, datetime] = {}
         self._guesses = GuessLimit(clock)
+        self._has_doubted = False
 
     async def admit(self, token: str | None, address: str | None = None) -> int:
         """Return the id of a valid token, sent from `address` where that is known.
@@ -65,11 +66,21 @@ class Access:
         if known is None or (known.expires_at is not None and known.expires_at <= now):
             if address is not None:
                 self._guesses.failed(address)
+            if digest is not None:
+                self._doubt()
             raise UnauthorizedError(_REFUSED)
         if digest is not None:
             self._digests[token] = digest
         self._used_at[known.id] = now
         return known.id
+
+    def _doubt(self) -> None:
+        """Say once that the key may be wrong: under another one than that of the tokens, all of them are unknown."""
+        if not self._digests and not self._has_doubted:
+            self._has_doubted = True
+            _log.warning(
+                "a well-formed token is unknown, and none was valid so far: is SECRET_KEY the one of the tokens?"
+            )
 
     async def _known(self, digest: str) -> KnownToken | None:
         seen = self._seen.get(digest)
