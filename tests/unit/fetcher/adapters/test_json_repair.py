@@ -1,13 +1,17 @@
 """Cutting what is almost JSON into its parts, byte for byte."""
 
 import json
+from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fetcher.adapters.json_body import decoded, mended
 from fetcher.adapters.json_repair import elements, members
+from fetcher.core.errors import Cause, UpstreamError
 
 pytestmark = pytest.mark.unit
 
@@ -52,3 +56,14 @@ def test_everything_stays_as_it_came(body: bytes, found: list[bytes]) -> None:
 
 def test_what_is_no_object_has_no_members() -> None:
     assert (members(b'["a"]'), members(b"7"), members(b'{"a":1,"a":2}')) == ({}, {}, {"a": b"2"})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_body_that_ends_early_is_cut_wherever_it_ends_also_within_a_character(encoding: str) -> None:
+    whole = '{"mark":"奥迪","model":"宝马X5","city":"𠮷林"}'.encode(encoding)
+    read = partial(decoded, msgspec.json.Decoder().decode)
+    assert mended(read, whole).value == {"mark": "奥迪", "model": "宝马X5", "city": "𠮷林"}
+    for end in range(1, len(whole)):
+        with pytest.raises(UpstreamError) as caught:
+            mended(read, whole[:end])
+        assert (end, caught.value.cause, caught.value.detail) == (end, Cause.NOT_JSON, "cut or damaged")

@@ -5,7 +5,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from fetcher.adapters.json_repair import as_utf8, elements, members, repaired
+from fetcher.adapters.json_repair import CUT, as_utf8, elements, members, repaired
 from fetcher.core.errors import Cause, UpstreamError
 
 T = TypeVar("T")
@@ -81,4 +81,4 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
 def _glimpse(body: bytes) -> str:
     if not body.strip():
         return "empty body"
-    return "HTML" if body.lstrip()[:1] == b"<" else "cut or damaged"
+    return "HTML" if body.lstrip()[:1] == b"<" else CUT

@@ -9,6 +9,7 @@ from typing import Final
 
 from fetcher.core.errors import Cause, UpstreamError
 
+CUT: Final = "cut or damaged"
 _BOM: Final = b"\xef\xbb\xbf"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?Infinity|NaN', re.DOTALL)
 _FLAW = re.compile(
@@ -24,20 +25,23 @@ def as_utf8(body: bytes) -> tuple[bytes, str]:
     """Return the body as UTF-8 without a byte order mark, and a note where it was something else.
 
     Raises:
-        UpstreamError: It is neither UTF-8 nor GB 18030.
+        UpstreamError: It is neither UTF-8 nor GB 18030, or ends within a character.
     """
     body = body.removeprefix(_BOM)
     try:
         body.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
+    except UnicodeDecodeError as error:
+        is_cut = error.reason == "unexpected end of data"
     else:
         return body, ""
     try:
-        return body.decode("gb18030").encode("utf-8"), "read as GB 18030"
-    except UnicodeDecodeError:
-        failure = UpstreamError(Cause.BAD_ENCODING, "neither UTF-8 nor GB 18030")
-    raise failure
+        if not is_cut:
+            return body.decode("gb18030").encode("utf-8"), "read as GB 18030"
+    except UnicodeDecodeError as error:
+        is_cut = error.reason == "incomplete multibyte sequence"
+    if is_cut:  # no JSON ends with such a byte, so the rest is missing: the next try may bring it
+        raise UpstreamError(Cause.NOT_JSON, CUT)
+    raise UpstreamError(Cause.BAD_ENCODING, "neither UTF-8 nor GB 18030")
 
 
 def repaired(body: bytes) -> tuple[bytes, str]:
