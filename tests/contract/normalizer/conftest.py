@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.contract.normalizer.shelves import FakeShelf, PostgresShelf, Shelf
+from tests.contract.normalizer.shelves import Shelf, an_empty_shelf
 
 from common.db.session import create_pool
 from common.settings import DatabaseSettings
@@ -29,8 +29,4 @@ def server(request: pytest.FixtureRequest) -> "asyncpg.Pool[Any] | None":
 @pytest.fixture
 async def shelf(server: "asyncpg.Pool[Any] | None") -> Shelf:
     """An empty store: the fake and the real one in turn."""
-    if server is None:
-        return FakeShelf()
-    real = PostgresShelf(server)
-    await real.empty()
-    return real
+    return await an_empty_shelf(server)

@@ -235,6 +235,15 @@ class PostgresShelf:
             )
 
 
+async def an_empty_shelf(server: "asyncpg.Pool[Any] | None") -> Shelf:
+    """Return a shelf with nothing on it; None is in memory."""
+    if server is None:
+        return FakeShelf()
+    real = PostgresShelf(server)
+    await real.empty()
+    return real
+
+
 def a_key(inner_id: str) -> Key:
     """Return the key of an offer of che168."""
     return Key("che168", inner_id)
