@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import pytest
@@ -25,7 +25,24 @@ IN_TWO_UNITS = PlatformProfile(
     full_price_field="price_won",
     renames={"new_price": "price", "new_price_won": "price_won"},
 )
-PRICES = (1, 1.0, "1", 2, 3490, 3491.5, 34_900_000, 34_905_000, 0.005, -1, 10**12, None, "", "dear", [], True)
+PRICES: Final[tuple[Any, ...]] = (
+    1,
+    1.0,
+    "1",
+    2,
+    3490,
+    3491.5,
+    34_900_000,
+    34_905_000,
+    0.005,
+    -1,
+    10**12,
+    None,
+    "",
+    "dear",
+    [],
+    True,
+)
 NAMES = ("price", "new_price", "price_won", "new_price_won")
 OFFERS = tuple("abcdefghijkl")
 BATCHES = 60
@@ -45,7 +62,8 @@ class Whole:
         async with self._store.transaction() as transaction:
             lock_rows = transaction.lock_rows
 
-            async def whole(keys: Sequence[Key], _: Mapping[Key, Collection[str]] = MappingProxyType({})) -> Any:
+            async def whole(keys: Sequence[Key], excerpts: Mapping[Key, Collection[str]] = MappingProxyType({})) -> Any:
+                del excerpts
                 return await lock_rows(keys)
 
             transaction.lock_rows = whole  # type: ignore[method-assign]  # of this one transaction
