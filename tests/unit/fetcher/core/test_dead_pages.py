@@ -1,5 +1,6 @@
 """Pages that fail: the moments of their tries, gaps, and the end of a run of dead ones."""
 
+import logging
 from datetime import timedelta
 
 import pytest
@@ -157,6 +158,23 @@ async def test_a_window_that_a_clock_ahead_has_begun_is_begun_anew() -> None:
     await bench.load()
     assert bench.clock.now() - before < 2 * TWELVE_MINUTES
     assert bench.store.status_of(2) == ["fetched"]
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(5, 1), (0, 0)], ids=["to wait", "due"])
+async def test_a_wait_that_goes_on_after_a_restart_is_told(
+    minutes: int, said: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = LoadBench()
+    bench.upstream.failures[2] = [DOWN, _KilledError()]
+    with pytest.raises(_KilledError):
+        await bench.load()
+    (row,) = [row for row in bench.store.ledger.values() if row.status == "gap"]
+    row.next_attempt_at = bench.clock.now() + timedelta(minutes=minutes)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        await bench.load()
+    line = 'page 2 failed before, waiting to try again platform=che168 error="http_5xx: status 503" in_s=300.0'
+    assert caplog.messages == [line] * said
 
 
 async def test_a_gap_is_passed_over_after_a_crash() -> None:

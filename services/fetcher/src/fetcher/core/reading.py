@@ -148,9 +148,13 @@ class PatientReader:
         if resumed and resumed.first_try_at > self._clock.now():  # a clock was ahead: its window has no end
             resumed = None
         window = resumed or FailedPage(position, key, 0, self._clock.now(), None, "")
+        what = f"page {position}"
         if resumed and resumed.next_attempt_at:
-            await self._clock.sleep(max(0.0, (resumed.next_attempt_at - self._clock.now()).total_seconds()))
-        found = await self._try(ask, f"page {position}", window, policy or self._policy, on_wait)
+            after_s = (resumed.next_attempt_at - self._clock.now()).total_seconds()
+            if after_s > 0:
+                self._say_wait(f"{what} failed before, waiting to try again", resumed.error, after_s)
+                await self._clock.sleep(after_s)
+        found = await self._try(ask, what, window, policy or self._policy, on_wait)
         return found if isinstance(found, FailedPage) else ReadPage(*found)
 
     async def _try(
@@ -182,11 +186,11 @@ class PatientReader:
                     assert_never(verdict)
             self.counts.retries += 1
             self._watch.tried_again(self._platform)
-            line = fields(
-                f"{what} failed, trying again", platform=self._platform, error=failure, in_s=round(after_s, 1)
-            )
-            _log.warning(line)
+            self._say_wait(f"{what} failed, trying again", failure, after_s)
             await self._clock.sleep(after_s)
+
+    def _say_wait(self, what: str, error: UpstreamError | str, after_s: float) -> None:
+        _log.warning(fields(what, platform=self._platform, error=error, in_s=round(after_s, 1)))
 
     async def _watched(self, ask: Callable[[], Awaitable[T]]) -> T:
         start_s, outcome = self._clock.monotonic(), OK
