@@ -258,6 +258,12 @@ def test_a_wrong_short_name_is_refused_by_that_name(monkeypatch: pytest.MonkeyPa
     assert VALUE not in text
 
 
+@pytest.mark.parametrize("name", ["price_field", "power_field", "registration_field", "extras_field"])
+def test_a_field_without_a_name_is_refused(name: str) -> None:
+    Path("config.yaml").write_text(f'platforms: {{a: {{{name}: ""}}}}\n')
+    assert refusal().startswith(f"platforms.a.{name}: ")
+
+
 def test_secrets_are_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DB_PASSWORD", "CHE168_API_KEY"):
         monkeypatch.setenv(name, VALUE)

@@ -84,6 +84,7 @@ COMPOSE_NAMES: Final = frozenset(
 )
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+FieldName = Annotated[str, Field(min_length=1)]
 
 
 def _known_zone(name: str) -> str:
@@ -168,17 +169,17 @@ class PlatformSettings(Section):
     day_zone: ZoneName = "Europe/Moscow"
     """Where the upstream's days begin, for `/change_id?date=`."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
-    price_field: str = "price"
+    price_field: FieldName = "price"
     price_multiplier: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """`price_field` × this = units of `currency`."""
     full_price_field: str = ""
     """The same price in units of `currency`, where a platform has both."""
     changed_fields: dict[str, str] = {"new_price": "price"}
     """Names in a `changed` event → names in the full record."""
-    power_field: str = "power"
+    power_field: FieldName = "power"
     displacement_unit: Literal["l", "cc"] = "l"
-    registration_field: str = "first_registration"
-    extras_field: str = "extra"
+    registration_field: FieldName = "first_registration"
+    extras_field: FieldName = "extra"
     """What else the platform knows of the car: an object, or a JSON string with one."""
 
 

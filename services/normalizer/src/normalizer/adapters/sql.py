@@ -1,7 +1,8 @@
 """The normalizer's SQL. Every statement is one round trip for a whole batch.
 
 Rows are written and locked in the order of (platform, inner_id) by code point (`COLLATE "C"`, as Python sorts):
-two batches that share rows then wait for each other and never deadlock.
+two batches that share rows then wait for each other and never deadlock. Only a batch that looks for its poison inserts
+after it has locked; it may deadlock with another, and is then landed again.
 """
 
 from typing import Final
