@@ -81,7 +81,7 @@ async def test_a_rehearsal_says_field_by_field_what_would_change_and_changes_not
     assert rehearsal.lines()[:3] == [
         "changed: 5 records",
         "price: 5 records",
-        "    che168/1: 98000.0 -> 980000.0",
+        "    che168/1: 98000 -> 980000",
     ]
 
 

@@ -147,6 +147,16 @@ def test_a_price_alone_says_what_becomes_of_an_offer_or_that_it_takes_the_rest(
     assert (json.loads(written.news), said) == expected
 
 
+def test_whole_numbers_of_a_change_are_written_as_offers_show_them() -> None:
+    _, change = compared_price(a_raw_row(), 95000.5, listed(price=98000.0), currency="CNY") or (None, None)
+    assert change is not None
+    assert change.diff == b'{"price":[98000,95000.5]}'
+    row = a_row(price=98000.0, power_hp=192.0)
+    _, change = compared(row.raw, row.offer, listed(price=1.5, power_hp=190.0))
+    assert change is not None
+    assert change.diff == b'{"price":[1.5,98000],"power_hp":[190,192]}'
+
+
 def test_a_difference_names_every_field_with_what_was_and_what_is() -> None:
     old = {"a": 1, "b": [1], "c": None, "e": {"x": [1, 2]}, "f": 1}
     new = {"b": [2], "a": 1, "d": 0, "e": {"x": [1, 2]}, "f": None}

@@ -152,7 +152,15 @@ def _change(raw: RawRow, old: Listed | None, diff: Mapping[str, Sequence[Any]]) 
         return CatalogueChange(key, ChangeType.ADDED.value, b"{}")
     if was_visible and not is_visible:
         return CatalogueChange(key, ChangeType.REMOVED.value, b"{}")
-    return CatalogueChange(key, ChangeType.CHANGED.value, _encode(diff)) if is_visible and diff else None
+    if not is_visible or not diff:
+        return None
+    told = {name: [_as_shown(value) for value in values] for name, values in diff.items()}
+    return CatalogueChange(key, ChangeType.CHANGED.value, _encode(told))
+
+
+def _as_shown(value: Any) -> Any:
+    """Return a whole number without a fraction, as the gateway shows it in offers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _changes(old: bytes, new: Offer) -> dict[str, list[Any]]:
