@@ -23,7 +23,7 @@ from common.doctor.report import Line, error, ok, said, warning
 CONSUMERS: Final = {topology.RAW_QUEUE: "normalizer", topology.COMMANDS_QUEUE: "fetcher"}
 KEPT: Final = {
     topology.DEAD_QUEUE: "make replay-dead; docs/operations.md, Dead letters",
-    topology.UNROUTED_QUEUE: "a binding of feedmill.raw is gone: import deploy/rabbitmq/definitions.json again",
+    topology.UNROUTED_QUEUE: "is a binding gone? import definitions.json again; docs/operations.md, Move it back",
 }
 """Queues in which no message should lie → what to do about one."""
 NEARLY_FULL: Final = 0.8
