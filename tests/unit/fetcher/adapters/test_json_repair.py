@@ -1,6 +1,7 @@
 """Cutting what is almost JSON into its parts, byte for byte."""
 
 import json
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,9 @@ from hypothesis import strategies as st
 from fetcher.adapters.json_body import decoded, mended
 from fetcher.adapters.json_repair import elements, members
 from fetcher.core.errors import Cause, UpstreamError
+from sandbox.upstream.filters import OfferFilter
+from sandbox.upstream.generated import GeneratedSource, World
+from sandbox.upstream.quirks import DOCUMENTED_QUIRKS
 
 pytestmark = pytest.mark.unit
 
@@ -67,3 +71,30 @@ def test_a_body_that_ends_early_is_cut_wherever_it_ends_also_within_a_character(
         with pytest.raises(UpstreamError) as caught:
             mended(read, whole[:end])
         assert (end, caught.value.cause, caught.value.detail) == (end, Cause.NOT_JSON, "cut or damaged")
+
+
+@pytest.mark.parametrize("byte", [b"", b" ", b"a", b"\0", b"\xc3", b"\xff"])
+def test_a_damaged_byte_makes_no_body_one_of_another_encoding(byte: bytes) -> None:
+    whole = '{"mark":"宝马","model":"宝马三系","city":"𠮷林省长春市"}'.encode()
+    for place in (place for place, value in enumerate(whole) if value >= 0x80):
+        with pytest.raises(UpstreamError) as caught:
+            mended(partial(decoded, msgspec.json.Decoder().decode), whole[:place] + byte + whole[place + 1 :])
+        assert (place, caught.value.cause) == (place, Cause.NOT_JSON)
+
+
+def test_what_is_written_in_gb_18030_is_read_so_to_the_last_letter() -> None:
+    world = World(
+        offers=60,
+        seed=1,
+        platform="che168",
+        changes_per_day=0,
+        history_days=1,
+        now=datetime(2026, 11, 1, tzinfo=UTC),
+        quirks=DOCUMENTED_QUIRKS,
+    )
+    source = GeneratedSource(world)
+    texts = [row.decode() for page in (1, 2, 3) for row in source.offers("che168", page, OfferFilter()).rows]
+    for text in texts:
+        found = mended(partial(decoded, msgspec.json.Decoder().decode), text.encode("gb18030"))
+        assert (found.value, found.notes) == (json.loads(text), "read as GB 18030")
+    assert len(texts) > 50

@@ -25,23 +25,30 @@ def as_utf8(body: bytes) -> tuple[bytes, str]:
     """Return the body as UTF-8 without a byte order mark, and a note where it was something else.
 
     Raises:
-        UpstreamError: It is neither UTF-8 nor GB 18030, or ends within a character.
+        UpstreamError: It is neither UTF-8 nor GB 18030, or it is cut within a character or damaged.
     """
     body = body.removeprefix(_BOM)
     try:
         body.decode("utf-8")
     except UnicodeDecodeError as error:
-        is_cut = error.reason == "unexpected end of data"
+        is_flawed = error.reason == "unexpected end of data" or _is_damaged_utf8(body)
     else:
         return body, ""
     try:
-        if not is_cut:
+        if not is_flawed:
             return body.decode("gb18030").encode("utf-8"), "read as GB 18030"
     except UnicodeDecodeError as error:
-        is_cut = error.reason == "incomplete multibyte sequence"
-    if is_cut:  # no JSON ends with such a byte, so the rest is missing: the next try may bring it
+        is_flawed = error.reason == "incomplete multibyte sequence"
+    if is_flawed:  # the next try may bring it whole
         raise UpstreamError(Cause.NOT_JSON, CUT)
     raise UpstreamError(Cause.BAD_ENCODING, "neither UTF-8 nor GB 18030")
+
+
+def _is_damaged_utf8(body: bytes) -> bool:
+    """Return whether most of the characters beyond ASCII are whole; GB 18030 would make others of them, unnoticed."""
+    text = body.decode("utf-8", "replace")
+    damaged = text.count("\ufffd")
+    return sum(not character.isascii() for character in text) - damaged > damaged
 
 
 def repaired(body: bytes) -> tuple[bytes, str]:
