@@ -1,21 +1,19 @@
 """Histories of prices, landed twice: by a store that reads what is asked for, and by one that reads every row whole."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
-from types import MappingProxyType
 from typing import Any, Final
 
 import asyncpg
 import pytest
 from tests.contract.normalizer.shelves import POISON_TITLE, Shelf, an_empty_shelf
+from tests.contract.normalizer.test_prices import Watched
 
 from common.events import FeedRecord, PageKind
 from common.testing.pages import a_change, a_page, a_record, a_removal
 from normalizer.core.land import Lander
 from normalizer.core.offers.record import PlatformProfile
-from normalizer.core.ports import Key, Store, Transaction
+from normalizer.core.ports import Store
 
 pytestmark = pytest.mark.contract
 
@@ -46,28 +44,6 @@ PRICES: Final[tuple[Any, ...]] = (
 NAMES = ("price", "new_price", "price_won", "new_price_won")
 OFFERS = tuple("abcdefghijkl")
 BATCHES = 60
-
-
-class Whole:
-    """A store that reads every row whole, which is always right."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.ping = store.ping
-        self.pending = store.pending
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a transaction."""
-        async with self._store.transaction() as transaction:
-            lock_rows = transaction.lock_rows
-
-            async def whole(keys: Sequence[Key], excerpts: Mapping[Key, Collection[str]] = MappingProxyType({})) -> Any:
-                del excerpts
-                return await lock_rows(keys)
-
-            transaction.lock_rows = whole  # type: ignore[method-assign]  # of this one transaction
-            yield transaction
 
 
 def a_told_record(chance: Random, offer: str, seq: int) -> FeedRecord:
@@ -105,6 +81,6 @@ async def test_what_is_read_in_part_ends_as_what_is_read_whole(server: "asyncpg.
     shelf = await an_empty_shelf(server)
     in_part = await landed(shelf, shelf.store, Random(seed))  # noqa: S311 - only a history
     shelf = await an_empty_shelf(server)
-    whole = await landed(shelf, Whole(shelf.store), Random(seed))  # noqa: S311 - the same
+    whole = await landed(shelf, Watched(shelf.store, reads_whole=True), Random(seed))  # noqa: S311 - the same
     for found, expected in zip(in_part, whole, strict=True):
         assert found == expected
