@@ -41,11 +41,18 @@ def test_where_nothing_was_started_no_command_runs(runtime: NativeRuntime, words
         runtime.command(words)
 
 
+def test_where_nothing_was_started_nothing_is_dumped(runtime: NativeRuntime, tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match=r"^nothing runs here: make up$"):
+        runtime.transfer("dump", tmp_path)
+
+
 def test_a_server_that_does_not_run_is_named(stopped: NativeRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LocalError, match=r"^PostgreSQL and RabbitMQ not running: make up starts what is missing$"):
         stopped.command(["normalizer", "normalize"])
     with pytest.raises(LocalError, match=r"^PostgreSQL not running: "):
         stopped.psql()
+    with pytest.raises(LocalError, match=r"^PostgreSQL not running: "):
+        stopped.transfer("dump", Path("dumps"))
     monkeypatch.setattr(Database, "pid", 1)
     with pytest.raises(LocalError, match=r"^RabbitMQ not running: "):
         stopped.command(["normalizer", "normalize"])
@@ -58,6 +65,7 @@ def test_what_asks_the_database_alone_needs_no_broker(
     monkeypatch.setattr(Database, "pid", 1)
     assert stopped.command(words).words[1:] == list(words[1:])
     stopped.psql()
+    stopped.transfer("dump", Path("dumps"))
 
 
 def test_a_stand_in_that_does_not_run_is_named(stopped: NativeRuntime, monkeypatch: pytest.MonkeyPatch) -> None:

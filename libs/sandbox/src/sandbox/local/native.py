@@ -157,8 +157,9 @@ class NativeRuntime:
         """See Runtime; the broker need not run.
 
         Raises:
-            StackError: Nothing was ever started here.
+            LocalError: The database does not run.
         """
+        self._check_servers(("database",))
         return Invocation([program("feedmill"), verb, str(folder), *options], self._environment("feedmill"))
 
     def start_database(self) -> None:
