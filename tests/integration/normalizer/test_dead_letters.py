@@ -44,7 +44,7 @@ async def are_dead(queue: Queue, number: int) -> bool:
         (Wish(reason="not_json"), {"invalid": 1, "others": 2}, 0),
         (Wish(reason="delivery_limit"), {"others": 3}, 0),
     ],
-    ids=["all", "by reason", "one", "still no event", "none of them"],
+    ids=["all", "by reason", "one", "refused as before", "none of them"],
 )
 async def test_what_is_meant_and_can_be_landed_is_landed_and_the_rest_stays(
     vhost: Vhost, database: DatabaseSettings, queue: Queue, rows: Rows, wish: Wish, counts: dict[str, int], records: int

@@ -54,7 +54,7 @@ async def replay(
 ) -> Counter[str]:
     """Land the dead letters that are meant, one at a time, each acknowledged after its commit.
 
-    Those that are not meant, are no event even now, or make landing fail, stay in the queue; so does what is in hand
+    Those that are not meant, are refused as before, or make landing fail, stay in the queue; so does what is in hand
     when this fails.
 
     Args:
@@ -64,7 +64,7 @@ async def replay(
         land: Returns when every record is committed.
 
     Returns:
-        Counts: `replayed`, `invalid` (meant, but still no event), `failed` (a defect of ours), `others`.
+        Counts: `replayed`, `invalid` (meant, and refused as before), `failed` (a defect of ours), `others`.
 
     Raises:
         UnavailableError: The broker does not answer, or has no such queue.
@@ -98,7 +98,8 @@ async def _settled(
     try:
         page = known_page(message.body, platforms)
     except InvalidEventError as error:
-        _log.error(fields("Dead letter is still no event", reason=error.reason, message_id=message.message_id))
+        said = {"reason": error.reason, "detail": error.detail, "message_id": message.message_id}
+        _log.error(fields("Dead letter is refused as before", **said))
         return "invalid"
     try:
         await land([page])
