@@ -8,10 +8,11 @@ import re
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, TextIO
 from urllib.parse import quote, quote_plus
 
 KEPT_DAYS: Final = 7
@@ -138,7 +139,7 @@ def configure(service: str, *, level: str = "INFO", directory: Path | None = Non
         handler.close()
     root.setLevel(level)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line shows them
-    console = logging.StreamHandler(sys.stderr)
+    console = Console(sys.stderr)
     console.setFormatter(LineFormatter(with_time=False))
     root.addHandler(console)
     for chatty in ("httpx", "httpcore", "aiormq", "aio_pika", "alembic", "asyncio"):
@@ -152,6 +153,13 @@ def _log_crash(kind: type[BaseException], error: BaseException, traceback: Trace
         logging.getLogger(__name__).critical("crashed: %s", kind.__name__, exc_info=(kind, error, traceback))
     else:
         sys.__excepthook__(kind, error, traceback)
+
+
+class Console(logging.StreamHandler[TextIO]):
+    """Standard error. A line that it does not take, as on a full disk, is lost, and whoever has said it goes on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is the standard library's
+        """Say nothing: nobody would hear it. The standard library would print the line, secrets and all."""
 
 
 class DailyFile(TimedRotatingFileHandler):
@@ -174,7 +182,8 @@ class DailyFile(TimedRotatingFileHandler):
         if self._fails != self._has_failed:
             self._has_failed = self._fails
             said = "[WARNING] log file cannot be written, console only" if self._fails else "[INFO] log file is back"
-            sys.stderr.write(f"{said} path={self.baseFilename}\n")
+            with suppress(OSError):  # both are often on the same full disk
+                sys.stderr.write(f"{said} path={self.baseFilename}\n")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - the names are the standard library's
         """Note the failure. The standard library would print the line, secrets and all."""
@@ -194,9 +203,10 @@ class DailyFile(TimedRotatingFileHandler):
             kept = current.with_name(f"{current.name}.{_day(self.rolloverAt - self.interval)}")
             if self._writes_to(current) and not kept.exists():
                 current.rename(kept)
-            if self.stream:
-                self.stream.close()
-            self.stream = None  # the next line that is logged opens it
+            stream, self.stream = self.stream, None  # the next line that is logged opens it
+            if stream:
+                with suppress(OSError):  # the console has the lines that a full disk did not take
+                    stream.close()
             self.rolloverAt = self.computeRollover(int(_now()))
             self._delete_old()
         finally:
