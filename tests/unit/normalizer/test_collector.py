@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import gc
 import sys
 import weakref
 from collections.abc import Callable
@@ -85,6 +86,21 @@ async def test_the_linger_counts_from_the_first_message_however_many_follow() ->
     await asyncio.gather(first, second)
 
 
+async def test_the_linger_of_a_batch_that_was_full_does_not_close_the_next_one() -> None:
+    landing, clock = Landing(), VirtualClock(auto_advance=False)
+    collector = a_collector(landing, clock)
+    await collector.add("full", weight=200)
+    await clock.advance(0.3)
+    task = asyncio.create_task(collector.add("next", weight=1))
+    await settle()
+    await clock.advance(0.3)
+    await settle()
+    assert landing.batches == [("full",)]
+    await clock.advance(0.3)
+    await task
+    assert landing.batches == [("full",), ("next",)]
+
+
 async def test_a_message_is_never_cut_in_two() -> None:
     landing, clock = Landing(), VirtualClock(auto_advance=False)
     collector = a_collector(landing, clock)
@@ -149,6 +165,12 @@ async def test_closing_hands_over_what_is_open_and_takes_nothing_more() -> None:
         await collector.add("late", weight=1)
 
 
+async def test_closing_with_nothing_open_hands_over_nothing() -> None:
+    landing = Landing()
+    await a_collector(landing, VirtualClock(auto_advance=False)).close()
+    assert landing.most_at_once == 0
+
+
 async def test_aborting_gives_back_what_is_open_and_what_is_in_hand() -> None:
     landing, clock = Landing(), VirtualClock(auto_advance=False)
     landing.gate.clear()
@@ -173,6 +195,21 @@ async def test_aborting_gives_back_what_was_handed_over_at_that_very_moment() ->
     assert landing.batches == []
 
 
+async def test_what_was_aborted_takes_nothing_more_hands_nothing_over_and_leaves_nothing_behind() -> None:
+    landing, clock = Landing(), VirtualClock(auto_advance=False)
+    collector, before = a_collector(landing, clock), asyncio.all_tasks()
+    task = asyncio.create_task(collector.add("open", weight=1))
+    await settle()
+    await collector.abort()
+    with pytest.raises(CollectorClosedError):
+        await collector.add("late", weight=200)
+    await collector.close()
+    await asyncio.gather(task, return_exceptions=True)
+    await settle()
+    assert landing.most_at_once == 0
+    assert asyncio.all_tasks() == before
+
+
 async def test_a_cancelled_handler_takes_no_neighbour_along() -> None:
     landing, clock = Landing(), VirtualClock(auto_advance=False)
     collector = a_collector(landing, clock)
@@ -184,6 +221,22 @@ async def test_a_cancelled_handler_takes_no_neighbour_along() -> None:
     await clock.advance(1)
     await neighbour
     assert landing.batches == [("a", "b")]
+
+
+async def test_a_batch_that_fails_when_all_its_handlers_are_gone_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    landing = Landing()
+    landing.error = ValueError("no")
+    landing.gate.clear()
+    collector = a_collector(landing, VirtualClock(auto_advance=False))
+    task = asyncio.create_task(collector.add("full", weight=200))
+    await settle()
+    task.cancel()
+    await settle(task.done)
+    landing.gate.set()
+    await collector.close()
+    del task
+    gc.collect()
+    assert caplog.messages == []
 
 
 def test_another_project_could_lift_it_out() -> None:
