@@ -61,7 +61,11 @@ def test_whoever_says_a_line_goes_on_where_neither_file_nor_console_takes_it(tmp
     (tmp_path / "fetcher.log").symlink_to(FULL)
     with FULL.open("wb") as console:
         speaker = subprocess.run(  # noqa: S603 - our own words
-            [sys.executable, "-c", SPEAKER, str(tmp_path)], stdout=subprocess.PIPE, stderr=console, check=False
+            [sys.executable, "-c", SPEAKER, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=console,
+            check=False,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         )
     assert (speaker.returncode, speaker.stdout) == (0, b"went on\n")
 

@@ -1,5 +1,6 @@
 """Log lines as people read them: `[LEVEL] event key=value`, to the console and to files kept seven days."""
 
+import atexit
 import fcntl
 import json
 import logging
@@ -133,6 +134,7 @@ def configure(service: str, *, level: str = "INFO", directory: Path | None = Non
     as well: its traceback may hold a secret, and belongs in the file.
     """
     sys.excepthook = _log_crash
+    atexit.register(_give_up_lines)
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler.formatter, LineFormatter)]:
         root.removeHandler(handler)
@@ -146,6 +148,14 @@ def configure(service: str, *, level: str = "INFO", directory: Path | None = Non
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if directory is not None:
         _add_file(root, directory / f"{service}.log")
+
+
+def _give_up_lines() -> None:
+    """Forget what a full disk has not taken: Python would write it at the end, and make 120 of the exit code."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
