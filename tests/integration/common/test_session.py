@@ -94,6 +94,13 @@ async def test_a_connection_that_the_server_ended_is_replaced(pool: "asyncpg.Poo
     assert await pool.fetchval("SELECT pg_backend_pid()") != pid
 
 
+async def test_a_transaction_that_the_server_ended_says_why(pool: "asyncpg.Pool[Any]") -> None:
+    with pytest.raises(asyncpg.PostgresConnectionError, match="due to administrator command"):
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert await pool.fetchval("SELECT 1") == 1
+
+
 async def test_the_pool_keeps_no_more_connections_than_it_may(empty_database: DatabaseSettings) -> None:
     narrow = empty_database.model_copy(update={"pool_size": 1})
     async with create_pool(narrow, application="test") as pool, pool.acquire():

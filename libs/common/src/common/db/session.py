@@ -157,8 +157,8 @@ class _Transaction(Transaction):  # type: ignore[misc] # asyncpg has no types
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with _dropped_unanswered(self._connection):
-            if isinstance(error, _UNANSWERED):
-                raise error
+            if isinstance(error, _UNANSWERED) or (error is not None and self._connection.is_closed()):
+                raise error  # a rollback on a connection that broke would only say that it did, and not why
             await super().__aexit__(kind, error, trace)
 
 
