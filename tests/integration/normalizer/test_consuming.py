@@ -150,6 +150,7 @@ async def test_a_database_that_stays_away_gets_the_deliveries_back_into_the_queu
             await proxy.cut()
             await queue.publish(*pages(5, first=2))
             await until(partial(holds, queue, 5))
+            assert consumer.registry.get_sample_value("feedmill_batches_total", {"end": "away"})
             assert await rows.count("raw_data") == 20
             await proxy.open()
             await until(partial(rows.are, 120))

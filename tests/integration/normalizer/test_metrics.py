@@ -41,10 +41,10 @@ async def test_what_lands_and_what_is_no_event_is_counted(
 
 @pytest.mark.parametrize(
     ("error", "end", "times", "tries"),
-    [(TransientError("away"), "away", 1, 1), (RuntimeError("defect"), "failed", 2, 0)],
-    ids=["away", "defect"],
+    [(TransientError("full"), "held", 1, 2), (RuntimeError("defect"), "failed", 2, 0)],
+    ids=["full", "defect"],
 )
-async def test_a_batch_that_is_given_back_is_counted_by_its_end(
+async def test_a_batch_that_does_not_land_at_once_is_counted_by_its_end(
     vhost: Vhost,
     database: DatabaseSettings,
     queue: Queue,

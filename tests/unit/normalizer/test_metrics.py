@@ -12,7 +12,7 @@ def test_every_label_stands_at_zero_before_anything_happens() -> None:
     registry = CollectorRegistry()
     ConsumerMetrics(registry)
     assert [registry.get_sample_value("feedmill_records_total", {"outcome": name}) for name in OUTCOMES] == [0] * 5
-    assert [registry.get_sample_value("feedmill_batches_total", {"end": name}) for name in ENDS] == [0] * 4
+    assert [registry.get_sample_value("feedmill_batches_total", {"end": name}) for name in ENDS] == [0] * 5
 
 
 def test_a_batch_is_counted_by_outcome_size_time_and_age_of_its_oldest_page() -> None:

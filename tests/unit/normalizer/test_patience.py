@@ -1,5 +1,6 @@
 """Landing again while waiting helps, and giving up at the bound."""
 
+from collections.abc import Awaitable, Callable
 from random import Random
 
 import pytest
@@ -28,7 +29,16 @@ class Database:
         return "landed"
 
 
-async def attempt(database: Database, clock: VirtualClock, seed: int = 0) -> tuple[str, list[int]]:
+async def never(_error: TransientError, _failing_s: float) -> bool:
+    return False
+
+
+async def attempt(
+    database: Database,
+    clock: VirtualClock,
+    seed: int = 0,
+    goes_on: Callable[[TransientError, float], Awaitable[bool]] = never,
+) -> tuple[str, list[int]]:
     heard: list[int] = []
     result = await patiently(
         database.land,
@@ -36,6 +46,7 @@ async def attempt(database: Database, clock: VirtualClock, seed: int = 0) -> tup
         random=Random(seed),  # noqa: S311 - jitter
         give_up_after_s=30,
         on_retry=lambda _, failures: heard.append(failures),
+        goes_on=goes_on,
     )
     return result, heard
 
@@ -66,6 +77,19 @@ async def test_it_gives_up_at_the_first_failure_after_the_bound(takes_s: float) 
     assert 30 <= clock.monotonic() - takes_s <= 30 + LONGEST_WAIT_S + takes_s
 
 
+async def test_whether_to_go_on_is_asked_at_each_bound_until_it_gives_up() -> None:
+    clock, asked = VirtualClock(), list[float]()
+
+    async def goes_on(_error: TransientError, failing_s: float) -> bool:
+        asked.append(failing_s)
+        return len(asked) < 3
+
+    with pytest.raises(TransientError):
+        await attempt(Database(clock, failures=10_000), clock, goes_on=goes_on)
+    assert len(asked) == 3
+    assert all(30 * n <= failing_s <= 30 * n + n * LONGEST_WAIT_S for n, failing_s in enumerate(asked, start=1))
+
+
 async def test_the_bound_counts_from_the_first_failure_and_not_from_the_start() -> None:
     clock = VirtualClock()
     database = Database(clock, failures=1, takes_s=60)
@@ -85,6 +109,7 @@ async def test_an_error_that_waiting_does_not_help_is_raised_at_once() -> None:
             random=Random(0),  # noqa: S311 - jitter
             give_up_after_s=30,
             on_retry=lambda *_: None,
+            goes_on=never,
         )
     assert clock.slept == []
 
@@ -97,5 +122,12 @@ async def test_a_database_that_somebody_has_to_mend_is_not_tried_again() -> None
         raise UnfitError("42P01")
 
     with pytest.raises(UnfitError):
-        await patiently(land, clock=clock, random=Random(0), give_up_after_s=30, on_retry=lambda *_: None)  # noqa: S311 - jitter
+        await patiently(
+            land,
+            clock=clock,
+            random=Random(0),  # noqa: S311 - jitter
+            give_up_after_s=30,
+            on_retry=lambda *_: None,
+            goes_on=never,
+        )
     assert (len(calls), clock.slept) == (1, [])

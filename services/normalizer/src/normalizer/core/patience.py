@@ -20,6 +20,7 @@ async def patiently(
     random: Random,
     give_up_after_s: float,
     on_retry: Callable[[TransientError, int], None],
+    goes_on: Callable[[TransientError, float], Awaitable[bool]],
 ) -> ResultT:
     """Attempt until it succeeds; between attempts a wait with full jitter that grows from 50 ms to 2 s.
 
@@ -27,14 +28,16 @@ async def patiently(
         attempt: Safe to call again after a `TransientError`.
         clock: Time.
         random: Chance.
-        give_up_after_s: Seconds after the first failure at which the last error is raised.
+        give_up_after_s: Seconds after the first failure at which the last error is raised, unless it goes on.
         on_retry: Hears of each failure with its number, from 1.
+        goes_on: Asked then, with the seconds since the first failure, whether to try for as long again.
 
     Raises:
         TransientError: It still fails; whoever holds deliveries should give them back.
         UnfitError: At once: seconds do not help.
     """
     first_failure: float | None = None
+    bound_s = give_up_after_s
     failures = 0
     while True:
         try:
@@ -45,8 +48,10 @@ async def patiently(
             failures += 1
             now = clock.monotonic()
             first_failure = now if first_failure is None else first_failure
-            if now - first_failure >= give_up_after_s:
-                raise
+            if now - first_failure >= bound_s:
+                if not await goes_on(error, now - first_failure):
+                    raise
+                bound_s = clock.monotonic() - first_failure + give_up_after_s
             on_retry(error, failures)
         bound = min(LONGEST_WAIT_S, SHORTEST_WAIT_S * 2**failures)
         await clock.sleep(random.uniform(SHORTEST_WAIT_S, bound))

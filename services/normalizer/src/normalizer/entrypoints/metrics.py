@@ -12,8 +12,10 @@ from common.metrics import SECONDS
 OUTCOMES: Final = ("inserted", "updated", "unchanged", "quarantined", "errors")
 """What may become of a record; `errors`: landed, and not normalised."""
 
-ENDS: Final = ("landed", "away", "unfit", "failed")
-"""How a batch may end; all but `landed` give the deliveries back."""
+HELD: Final = "held"
+ENDS: Final = ("landed", "away", "unfit", "failed", HELD)
+"""How a batch may end; `held`: it has not, and the database that answers does not take it. The others that are not
+`landed` give the deliveries back."""
 
 RECORDS: Final = (1, 10, 20, 50, 100, 150, 200, 220, 300, 500, 1000, 5000)
 AGE_S: Final = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
@@ -68,6 +70,10 @@ class ConsumerMetrics:
     def given_back(self, end: str) -> None:
         """Count a batch that could not be landed; `end` is one of `ENDS`."""
         self._batches.labels(end).inc()
+
+    def held(self) -> None:
+        """Count that a batch which could not be landed is kept in hand."""
+        self._batches.labels(HELD).inc()
 
     def retried(self) -> None:
         """Count one more try of a batch."""

@@ -38,6 +38,8 @@ from normalizer.entrypoints.waits import first_of, unless
 _log = logging.getLogger(__name__)
 
 DATABASE_POLL_S: Final = 1.0
+HELD_S: Final = 1200.0
+"""Seconds that a batch is kept in hand which the database does not take. The broker allows half an hour for an ack."""
 CHECKS_PER_STALL: Final = 4
 """How often within `stalled_after_s` the watchdog looks."""
 
@@ -172,6 +174,7 @@ class RawConsumer:
                 random=self._random,
                 give_up_after_s=self._how.give_back_after_s,
                 on_retry=self._retried,
+                goes_on=self._holds,
             )
         except UnfitError as error:
             self._metrics.given_back("unfit")
@@ -203,6 +206,23 @@ class RawConsumer:
         self._metrics.retried()
         if failures in {1, 10, 100}:
             _log.warning(fields("Batch is landed again", failures=failures, error=error))
+
+    async def _holds(self, error: TransientError, failing_s: float) -> bool:
+        """Say whether to keep a batch in hand: the database answers and does not take it, as with a full disk.
+
+        Given back it would come again at once, in vain, and each time counts towards the queue's delivery limit.
+        """
+        if failing_s >= HELD_S:
+            return False
+        try:
+            await self._database.ping()
+        except TransientError:
+            return False
+        self._metrics.held()
+        _log.warning(
+            fields("Database answers and does not take a batch, trying on", after_s=round(failing_s), error=error)
+        )
+        return True
 
     async def _database_is_back(self) -> None:
         await self._clock.sleep(self._how.reconnect_interval_s)
