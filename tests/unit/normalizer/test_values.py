@@ -1,11 +1,13 @@
 """Single values as upstreams write them (UPSTREAMS §1.5, notes: reliability §2.9)."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.growing import LINEAR, growth
 
 from normalizer.core.offers import values
 
@@ -209,3 +211,38 @@ def test_no_scalar_raises(value: Any) -> None:
         how(value)
     found = values.text(value)
     assert found is None or ("\x00" not in found and found.encode())
+
+
+MARKS = "\u0315\u0316"
+"""Two marks above and below a letter, in the order that Unicode's normal forms turn round."""
+
+
+@pytest.mark.parametrize(
+    ("read", "begin"),
+    [
+        pytest.param(values.number, "", id="a number"),
+        pytest.param(values.number, "１２", id="a number with digits before"),
+        pytest.param(values.url, "http://", id="a host"),
+        pytest.param(values.url, "http://a/", id="an address"),
+    ],
+)
+def test_marks_without_letters_take_no_more_time_than_there_are(read: Callable[[Any], Any], begin: str) -> None:
+    assert growth(read, lambda number: begin + MARKS * number, 3_000) < LINEAR
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("１２ ０００ км" + "，原版原漆" * 1000, 12_000, id="what follows a number may be long"),
+        pytest.param("　" * 500 + "１２", 12, id="and what stands before it, if it is blank"),
+        pytest.param("０" * 500 + "１２", None, id="a number of 500 digits is none"),
+    ],
+)
+def test_a_number_is_read_at_the_start_of_a_long_text(text: str, expected: float | None) -> None:
+    assert values.number(text) == expected
+
+
+def test_an_address_may_be_long_and_a_host_may_not() -> None:
+    long = "http://авто.рф/" + "я" * 3000
+    assert values.url(long) == long
+    assert values.url("http://" + "я" * 3000 + ".рф/") is None

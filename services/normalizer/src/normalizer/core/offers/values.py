@@ -27,6 +27,7 @@ _INVISIBLE: Final = re.compile(
 )
 """Controls but tab and line feed, format and bidirectional marks, surrogates and private use."""
 _PLAIN_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
+_HOST: Final = re.compile(r"https?://([^/?#]*)")
 _DATE: Final = re.compile(r"(\d{4})\D(\d{1,2})(?:\D(\d{1,2}))?(?:\D.*)?$")
 _PACKED_DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})?$")
 _TRUE: Final = frozenset({"true", "1", "yes", "да", "是"})
@@ -46,7 +47,12 @@ MAX_NAME: Final = 200
 """The same of a field in an index: PostgreSQL refuses an index entry above 2,704 bytes."""
 
 LONGEST_SEARCHED: Final = 200
-"""Characters of a text in which a pattern is looked for that takes the square of their number: 20,000 took seconds."""
+"""Characters of a text in which a pattern is looked for that takes the square of their number: 20,000 took seconds.
+
+So does `unicodedata.normalize` where marks without letters follow one another."""
+
+LONGEST_HOST: Final = 300
+"""Characters between `http://` and the path; a host name has 253."""
 
 MAX_WORDS: Final = 1000
 """Names kept of one list."""
@@ -107,8 +113,12 @@ def number(value: Any) -> float | None:
         return _finite(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
     if len(value) <= PLAIN_DIGITS and value.isascii() and value.isdigit():
         return float(value)
-    found = _NUMBER.match((value if value.isascii() else unicodedata.normalize("NFKC", value)).strip())
-    if found is None:
+    said = value.strip()
+    is_cut = not said.isascii() and len(said) > LONGEST_SEARCHED
+    if not said.isascii():
+        said = unicodedata.normalize("NFKC", said[:LONGEST_SEARCHED]).lstrip()
+    found = _NUMBER.match(said)
+    if found is None or (is_cut and found.end(1) == len(said)):  # nobody knows where that number ends
         return None
     read = _finite(found[1].replace(" ", "").replace(",", ""))
     return round(read * 10_000, 4) if read is not None and found[2] else read
@@ -190,7 +200,8 @@ def url(value: Any) -> str | None:
     address = value.strip()
     if _PLAIN_URL.fullmatch(address):
         return address
-    if not address.startswith(("http://", "https://")) or not address.isprintable() or " " in address:
+    host = _HOST.match(address)
+    if host is None or len(host[1]) > LONGEST_HOST or not address.isprintable() or " " in address:
         return None
     try:
         return address if urlsplit(address).netloc else None
