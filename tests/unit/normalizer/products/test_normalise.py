@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.growing import LINEAR, growth
 
 from common.testing.products import (
     ODD_VALUES,
@@ -268,3 +269,24 @@ def test_nothing_in_the_recorded_shops_is_odd(path: Path) -> None:
     lists = normalise_lists(json.dumps(body).encode())
     assert lists.odd == []
     assert len(lists.categories) == len(body.get("categories", []))
+
+
+@pytest.mark.parametrize(
+    ("field", "row"),
+    [
+        pytest.param("importance_num", "1", id="bare values"),
+        pytest.param("images", "{}", id="empty objects"),
+        pytest.param("images", '{"Image_ID": "#1"}', id="an id such as is made, again and again"),
+    ],
+)
+def test_rows_without_ids_take_no_more_time_than_there_are(field: str, row: str) -> None:
+    def product_of(number: int) -> bytes:
+        return f'{{"{field}": [{", ".join([row] * number)}]}}'.encode()
+
+    assert growth(read, product_of, 2_000) < LINEAR
+
+
+def test_an_id_that_is_made_is_never_one_that_came() -> None:
+    images = [{"Image_ID": "#2"}, {"title": "a"}, {"Image_ID": "#1"}, {"title": "b"}]
+    found = read(a_product(813) | {"images": images}).product.images
+    assert [(row.image_id, row.title) for row in found] == [("#1", None), ("#2", None), ("#3", "a"), ("#4", "b")]

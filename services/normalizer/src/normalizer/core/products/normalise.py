@@ -3,7 +3,7 @@
 What cannot be read stays in `extra` under the vendor's name, and is counted. Source: UPSTREAMS §3.2.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -226,9 +226,10 @@ def _rows(kind: type[RowT], fields: Fields, field: str, product_id: str, *, bare
     elif others:
         objects += [{bare: item} for item in others]
     rows: dict[str, RowT] = {}
+    numbers = count(1)
     for item in sorted(objects, key=_encode):
         own = Fields(item, name=field, odd=fields.odd)
-        row_id = own.take(SHAPES[kind].id, identity) or _made_id(rows)
+        row_id = own.take(SHAPES[kind].id, identity) or _made_id(rows, numbers)
         if row_id in rows:
             fields.odd.append(f"{field}:id_twice")
         else:
@@ -236,8 +237,9 @@ def _rows(kind: type[RowT], fields: Fields, field: str, product_id: str, *, bare
     return [rows[row_id] for row_id in sorted(rows)]
 
 
-def _made_id(rows: Mapping[str, Row]) -> str:
-    return next(made for number in count(1) if (made := f"#{number}") not in rows)
+def _made_id(rows: Mapping[str, Row], numbers: Iterator[int]) -> str:
+    """Return the next `#1`, `#2`, … that is free; what was passed over once stays taken."""
+    return next(made for number in numbers if (made := f"#{number}") not in rows)
 
 
 def _row(kind: type[RowT], fields: Fields, row_id: str, product_id: str) -> RowT:
