@@ -145,17 +145,15 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     if encoding not in {"identity", "", "gzip", "x-gzip", "deflate"}:
         raise UpstreamError(Cause.BAD_ENCODING, "content encoding nobody asked for")
     inflater = None if encoding in {"identity", ""} else zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    chunks: list[bytes] = []
-    size = 0
+    body = bytearray()  # and no list of chunks: they may be of two bytes, which would cost thirty times as much
     async for raw in response.aiter_raw():
-        chunk = raw if inflater is None else _inflate(inflater, raw, limit + 1 - size)
-        size += len(chunk)
-        if size > limit:
+        chunk = raw if inflater is None else _inflate(inflater, raw, limit + 1 - len(body))
+        body += chunk
+        if len(body) > limit:
             raise UpstreamError(Cause.TOO_LARGE, f"more than {limit:,} bytes")
-        chunks.append(chunk)
     if inflater is not None and not inflater.eof:
         raise UpstreamError(Cause.CUT_BODY, "compressed body ends early")
-    return b"".join(chunks)
+    return bytes(body)
 
 
 def _inflate(inflater: "zlib._Decompress", raw: bytes, room: int) -> bytes:
