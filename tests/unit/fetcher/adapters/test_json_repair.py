@@ -1,6 +1,7 @@
 """Cutting what is almost JSON into its parts, byte for byte."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -9,9 +10,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.growing import LINEAR, growth
 
-from fetcher.adapters.json_body import decoded, mended
-from fetcher.adapters.json_repair import elements, members
+from fetcher.adapters.json_body import MAX_ROWS, decoded, mended
+from fetcher.adapters.json_repair import MAX_FLAWS, elements, is_crowded, members, repaired
 from fetcher.core.errors import Cause, UpstreamError
 from sandbox.upstream.filters import OfferFilter
 from sandbox.upstream.generated import GeneratedSource, World
@@ -98,3 +100,41 @@ def test_what_is_written_in_gb_18030_is_read_so_to_the_last_letter() -> None:
         found = mended(partial(decoded, msgspec.json.Decoder().decode), text.encode("gb18030"))
         assert (found.value, found.notes) == (json.loads(text), "read as GB 18030")
     assert len(texts) > 50
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(repaired, id="repaired"),
+        pytest.param(elements, id="cut into elements"),
+        pytest.param(members, id="cut into members"),
+        pytest.param(partial(is_crowded, most=0), id="counted"),
+    ],
+)
+def test_a_text_that_is_cut_takes_no_more_time_than_it_is_long(work: Callable[[bytes], object]) -> None:
+    assert growth(work, lambda number: b'{"a":"' + rb"\"," * number, 2_000) < LINEAR
+
+
+@pytest.mark.parametrize("flaw", [pytest.param(b"\n", id="line feeds"), pytest.param(rb"\ud800", id="surrogates")])
+def test_a_body_of_nothing_but_flaws_is_damaged(flaw: bytes) -> None:
+    text = flaw * (MAX_FLAWS - 1)
+    assert repaired(b'["' + text + b'",NaN]')[1].endswith("not_a_number × 1")
+    with pytest.raises(UpstreamError) as raised:
+        repaired(b'["' + text + b'",NaN,NaN]')
+    assert raised.value.cause is Cause.NOT_JSON
+
+
+@pytest.mark.parametrize("row", [b"{}", b"1", b'"a,b"', b'{"data":[1,2,[3,4]]}'])
+def test_rows_beyond_number_are_refused_before_they_are_made(row: bytes) -> None:
+    def body(rows: int) -> bytes:
+        return b'{"meta":{},"result":[%b]}' % b",".join([row] * rows)
+
+    assert mended(len, body(MAX_ROWS)).value > MAX_ROWS
+    with pytest.raises(UpstreamError) as raised:
+        mended(len, body(MAX_ROWS + 1))
+    assert raised.value.cause is Cause.TOO_LARGE
+
+
+def test_what_rows_hold_is_not_counted() -> None:
+    row = b'{"data":[%b]}' % b",".join([b"1"] * 2 * MAX_ROWS)
+    assert mended(len, b'{"result":[%b]}' % row).value > MAX_ROWS

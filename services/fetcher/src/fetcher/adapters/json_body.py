@@ -1,14 +1,17 @@
 """Reading a body as JSON: what is almost JSON is mended, and what cannot be read becomes an UpstreamError."""
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from fetcher.adapters.json_repair import CUT, as_utf8, elements, members, repaired
+from fetcher.adapters.json_repair import CUT, as_utf8, elements, is_crowded, members, repaired
 from fetcher.core.errors import Cause, UpstreamError
 
 T = TypeVar("T")
+
+MAX_ROWS: Final = 50_000
+"""Rows of one body: those of a real list have 2 KB each. Of empty ones there would be millions in 8 MB."""
 
 
 class Mended(NamedTuple, Generic[T]):
@@ -32,9 +35,11 @@ def mended(read: Callable[[bytes], T], body: bytes) -> Mended[T]:
         body: As it came.
 
     Raises:
-        UpstreamError: As `read` says, or the body is in no known encoding.
+        UpstreamError: As `read` says; the body is in no known encoding; or it has more than `MAX_ROWS`.
     """
     body, notes = as_utf8(body)
+    if is_crowded(body, most=MAX_ROWS):
+        raise UpstreamError(Cause.TOO_LARGE, f"more than {MAX_ROWS:,} rows")
     try:
         return Mended(read(body), notes)
     except UpstreamError as error:

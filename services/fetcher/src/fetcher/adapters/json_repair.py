@@ -5,19 +5,27 @@ Used only after a strict reading failed. Everything else stays byte for byte.
 
 import re
 from collections import Counter
-from typing import Final
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final, NamedTuple
 
 from fetcher.core.errors import Cause, UpstreamError
 
 CUT: Final = "cut or damaged"
 _BOM: Final = b"\xef\xbb\xbf"
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?Infinity|NaN', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|-?Infinity|NaN', re.DOTALL)
+"""A text, which ends where the body does if it is not closed: nobody looks for another beginning within it."""
 _FLAW = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.|[\x00-\x1f]",
     re.DOTALL,
 )
 _LONE_LENGTH: Final = 6
-_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
+_TEXT_BEGINS: Final = ord('"')
+_FIRST_PRINTABLE: Final = 0x20
+_DEPTH_OF_ROWS: Final = 2
+MAX_FLAWS: Final = 200_000
+"""More, and a body is damaged: a shop of 5,000 products has no more line feeds. Each grows from one byte to six."""
+_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{},]', re.DOTALL)
 _MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*:\s*(.*)', re.DOTALL)
 
 
@@ -51,33 +59,61 @@ def _is_damaged_utf8(body: bytes) -> bool:
     return sum(not character.isascii() for character in text) - damaged > damaged
 
 
+class _Flaw(NamedTuple):
+    name: str
+    begin: int
+    end: int
+    mended: bytes
+
+
 def repaired(body: bytes) -> tuple[bytes, str]:
     """Return the body with its known flaws mended, and a note that counts them.
 
     NaN and Infinity become strings of that name; a control character inside a string becomes its escape; a lone
     surrogate becomes U+FFFD, as no decoder and no database can hold it.
+
+    Raises:
+        UpstreamError: There are more than `MAX_FLAWS`.
     """
     counts: Counter[str] = Counter()
+    mended, end = bytearray(), 0
+    for flaw in islice(_flaws(body), MAX_FLAWS + 1):
+        counts[flaw.name] += 1
+        mended += body[end : flaw.begin]
+        mended += flaw.mended
+        end = flaw.end
+    if counts.total() > MAX_FLAWS:
+        raise UpstreamError(Cause.NOT_JSON, CUT)
+    mended += body[end:]
+    return bytes(mended), ", ".join(f"{name} × {count}" for name, count in sorted(counts.items()))
 
-    def mend_token(match: re.Match[bytes]) -> bytes:
-        token = match.group()
-        if token.startswith(b'"'):
-            return _FLAW.sub(mend_string, token)
-        counts["not_a_number"] += 1
-        return b'"' + token + b'"'
 
-    def mend_string(match: re.Match[bytes]) -> bytes:
-        flaw = match.group()
-        if flaw[0] < 0x20:  # noqa: PLR2004 - the first printable character
-            counts["control_character"] += 1
-            return b"\\u%04x" % flaw[0]
-        if len(flaw) == _LONE_LENGTH:
-            counts["lone_surrogate"] += 1
-            return b"\\ufffd"
-        return flaw
+def _flaws(body: bytes) -> Iterator[_Flaw]:
+    for token in _TOKEN.finditer(body):
+        begin, end = token.span()
+        if body[begin] != _TEXT_BEGINS:
+            yield _Flaw("not_a_number", begin, end, b'"%b"' % token.group())
+            continue
+        for found in _FLAW.finditer(body, begin, end):
+            flaw = found.group()
+            if flaw[0] < _FIRST_PRINTABLE:
+                yield _Flaw("control_character", *found.span(), b"\\u%04x" % flaw[0])
+            elif len(flaw) == _LONE_LENGTH:
+                yield _Flaw("lone_surrogate", *found.span(), b"\\ufffd")
 
-    mended = _TOKEN.sub(mend_token, body)
-    return mended, ", ".join(f"{name} × {count}" for name, count in sorted(counts.items()))
+
+def is_crowded(body: bytes, *, most: int) -> bool:
+    """Return whether an object, or almost one, has more than so many members and rows in its lists, all together."""
+    if body.count(b",") <= most:
+        return False
+    depth = commas = 0
+    for piece in _PIECE.finditer(body):
+        token = piece.group()
+        depth += (token in {b"[", b"{"}) - (token in {b"]", b"}"})
+        commas += token == b"," and depth <= _DEPTH_OF_ROWS
+        if commas > most:
+            return True
+    return False
 
 
 def elements(body: bytes) -> list[bytes]:
