@@ -1,6 +1,7 @@
 """The traps of `new_` and the shells, one by one (notes: reliability §2.1); the laws are in test_merge_laws.py."""
 
 import json
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -93,6 +94,13 @@ def test_a_newer_full_record_replaces_older_partial_ones() -> None:
 def test_two_partial_records_each_keep_the_field_they_are_newest_for() -> None:
     records = [a_change("7", 20, new_price=2, km_age=5), a_change("7", 30, new_price=3)]
     assert data_after(*records) == data_after(*reversed(records)) == {"price": 3, "km_age": 5}
+
+
+@pytest.mark.parametrize("names", [("new_x", "new_new_x"), ("new_new_x", "new_x")], ids=str)
+def test_of_two_names_that_mean_one_field_the_newest_counts_in_any_order(names: tuple[str, str]) -> None:
+    older, newer = names
+    history = [a_base(new_x=0), a_change("7", 20, **{older: 1}), a_change("7", 30, **{newer: 2})]
+    assert all(data_after(*records) == {"new_x": 2} for records in permutations(history))
 
 
 @pytest.mark.parametrize("seq", [10, 9])
@@ -200,6 +208,11 @@ def test_what_is_known_already_gives_the_very_same_row() -> None:
         {"che168": PlatformProfile(renames=RENAMES)},
     ).updates
     assert all(merge(row, update, platform="che168") is row for _, update in updates)
+
+
+def test_of_two_records_with_one_version_that_say_the_same_the_one_with_an_identity_is_named_in_any_order() -> None:
+    said = [FeedRecord(inner_id="7", change_type="removed", seq=20, source_id=name) for name in (None, "5")]
+    assert [after(*records).source_id for records in permutations(said)] == ["5", "5"]
 
 
 TIES = [
