@@ -68,6 +68,12 @@ def test_a_partial_record_needs_no_identity_in_its_data() -> None:
     assert (update.change_type, update.seq) == (ChangeType.CHANGED, 456)
 
 
+def test_a_partial_record_that_looks_like_a_full_one_is_read_as_a_partial_one() -> None:
+    result = reading(a_change("7", 1, inner_id="7", mark="BMW", price=5))
+    assert [update.fields for _, update in result.updates] == [{"inner_id": b'"7"', "mark": b'"BMW"', "price": b"5"}]
+    assert result.readings == {}
+
+
 def test_a_removal_says_nothing_of_the_fields_whatever_its_data_holds() -> None:
     for data in (b"null", b"{}", b'{"price":1}', b"[]", b'{"inner_id":"8"}', b'"' + b"x" * 2**20 + b'"'):
         result = reading(a_record("7", data, change_type="removed"))
@@ -139,6 +145,11 @@ def test_what_a_prefixed_field_of_the_same_event_overrules_is_counted(
     drift = reading(a_change("7", 1, **data)).drift
     found = {met: times for met, times in drift.items() if met.reason == "conflict"}
     assert found == {Drift("che168", field, "conflict", word): 1 for field, word in passed_over}
+
+
+def test_of_one_record_20_unknown_keys_are_counted_and_all_their_characters_can_be_seen() -> None:
+    drift = reading(a_change("7", 1, **{f"k\x07{n:02}": n for n in range(30)})).drift
+    assert drift == {Drift("che168", "", "unknown_key", f"k\ufffd{n:02}"): 1 for n in range(20)}
 
 
 def test_a_full_record_contradicts_itself_with_no_prefix() -> None:
