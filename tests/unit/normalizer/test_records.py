@@ -1,5 +1,7 @@
 """Reading a page's records: which become updates, which are rejected and why, what is repaired."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +16,16 @@ from normalizer.core.offers.record import PlatformProfile
 from normalizer.core.records import ReadPage, moment, read
 
 PROFILES = {"che168": PlatformProfile(renames={"new_price": "price"})}
+
+
+@pytest.fixture
+def _away_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the clock on the wall be 8 hours ahead."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "CST-8")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def reading(*records: FeedRecord, **page: Any) -> ReadPage:
@@ -200,6 +212,7 @@ def test_odd_characters_of_the_source_id_are_replaced() -> None:
     assert update.source_id == "5\ufffd\ufffd" + "x" * 197
 
 
+@pytest.mark.usefixtures("_away_from_greenwich")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
