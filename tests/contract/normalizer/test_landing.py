@@ -52,12 +52,14 @@ async def assert_accounted_for(shelf: Shelf) -> None:
 async def test_a_first_load_is_rows_a_catalogue_a_feed_and_a_ledger(shelf: Shelf) -> None:
     pages = [a_page([an_offer(f"{n}{i}") for i in range(20)], position=n) for n in range(1, 4)]
     counts = await a_lander(shelf.store).land(pages)
-    assert {name: counts[name] for name in ("pages", "records", "inserted", "updated", "quarantined")} == {
+    said = ("pages", "records", "inserted", "updated", "quarantined", "told.che168")
+    assert {name: counts[name] for name in said} == {
         "pages": 3,
         "records": 60,
         "inserted": 60,
         "updated": 0,
         "quarantined": 0,
+        "told.che168": 60,
     }
     raw, ledger = await shelf.raw(), await shelf.pages()
     assert len(raw) == len(await shelf.listed()) == 60
@@ -75,7 +77,12 @@ async def test_redelivery_writes_no_row_and_tells_nobody(shelf: Shelf) -> None:
     before = await shelf.raw(), await shelf.listed(), await shelf.changes(), await shelf.pages()
     for again in (pages, pages[:1], pages[1:], pages[::-1]):
         counts = await lander.land(again)
-        assert (counts["inserted"], counts["updated"]) == (0, 0)
+        assert {name: counts[name] for name in ("inserted", "updated", "unchanged", "told.che168")} == {
+            "inserted": 0,
+            "updated": 0,
+            "unchanged": 2,
+            "told.che168": 0,
+        }
     assert (await shelf.raw(), await shelf.listed(), await shelf.changes(), await shelf.pages()) == before
 
 
@@ -154,7 +161,7 @@ async def test_several_changes_of_a_known_offer_in_one_batch_are_one_write_and_o
     counts = await lander.land(
         [changes(a_change("1", 1000, new_price=5), a_change("1", 1002, new_price=7), a_change("1", 1001, km_age=3))]
     )
-    assert (counts["updated"], counts["inserted"]) == (1, 0)
+    assert (counts["updated"], counts["inserted"], counts["unchanged"]) == (1, 0, 0)
     assert (await shelf.changes())[1:] == [("1", "changed", {"price": [98000, 7], "km_age": [None, 3]})]
 
 
@@ -243,7 +250,7 @@ async def test_what_cannot_be_normalised_stays_raw_with_its_error_and_its_neighb
     records = [poison(f"{n:03}") if n in places else an_offer(f"{n:03}") for n in range(200)]
     watched = Outage(shelf.store, set())
     counts = await a_lander(watched).land([a_page(records)])
-    assert counts["errors"] == len(places)
+    assert (counts["errors"], counts["told.che168"]) == (len(places), 200 - len(places))
     extra = watched.transactions - 1
     assert extra <= (16 if len(places) == 1 else 20 * len(places))
     raw, bad = await shelf.raw(), {f"{n:03}" for n in places}

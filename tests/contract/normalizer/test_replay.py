@@ -1,6 +1,8 @@
 """Normalising landed rows anew, on the fake and on PostgreSQL: what changes, what stays, and what goes on."""
 
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -64,6 +66,50 @@ async def test_a_second_replay_writes_nothing(shelf: Shelf) -> None:
     done = await replay(shelf)
     assert (await shelf.raw(), await shelf.listed(), await shelf.changes()) == before
     assert done.counts["changed"] == 0
+
+
+class Watched:
+    """A store that remembers what its transactions are asked for."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.landed, self.replayed_to, self.end_replay = store.landed, store.replayed_to, store.end_replay
+        self.asked: list[str] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Open a transaction."""
+        async with self._store.transaction() as whole:
+            yield _Asked(whole, self.asked)
+
+
+class _Asked:
+    def __init__(self, whole: Any, asked: list[str]) -> None:
+        self._whole = whole
+        self._asked = asked
+
+    def __getattr__(self, name: str) -> Any:
+        self._asked.append(name)
+        return getattr(self._whole, name)
+
+
+async def test_what_the_catalogue_holds_as_the_mapping_has_it_is_counted_and_not_locked(shelf: Shelf) -> None:
+    await load(shelf)
+    await Lander(shelf.store, OLD).land([a_page([an_offer("6", color="C1")], position=6)])
+    watched: Any = Watched(shelf.store)
+    one = Replay(watched, OLD, ALL, batch_size=100)
+    assert await one.step(0)
+    assert watched.asked == ["save_replay"]
+    assert one.counts == {"records": 7, "odd.color:unmapped": 1}
+
+
+async def test_an_offer_that_the_catalogue_has_lost_is_in_it_again(shelf: Shelf) -> None:
+    await load(shelf)
+    await shelf.lose("2")
+    told = len(await shelf.changes())
+    await replay(shelf, OLD)
+    assert sorted(await shelf.listed()) == ["1", "2", "3", "4", "5", "e1"]
+    assert (await shelf.changes())[told:] == [("2", "added", {})]
 
 
 async def test_a_rehearsal_says_field_by_field_what_would_change_and_changes_nothing(shelf: Shelf) -> None:
@@ -203,6 +249,40 @@ async def test_what_the_new_mapping_cannot_normalise_is_flagged_and_shown_as_it_
     row = (await shelf.raw())["2"]
     assert (row.processed, row.error_count, row.last_error) == (True, 0, None)
     assert (await shelf.listed())["2"]["currency"] == "KRW"
+
+
+async def test_a_rehearsal_counts_a_culprit_and_does_not_flag_it(shelf: Shelf) -> None:
+    await Lander(shelf.store, OLD).land([a_page([an_offer("1"), an_offer("2", title=POISON_TITLE)])])
+    await shelf.refuse_poison(refused=True)
+    before = await shelf.raw()
+    one, rehearsal = Replay(shelf.store, NEW, ALL, batch_size=10), Rehearsal()
+    await one.rehearse(0, rehearsal)
+    assert (one.counts["errors"], rehearsal.changes) == (1, {"changed": 1})
+    assert await shelf.raw() == before
+
+
+class Overtaken(Watched):
+    """A store in which an offer changes just before a second transaction begins."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Open a transaction."""
+        self.asked.append("transaction")
+        if len(self.asked) == 2:
+            news = [a_change("2", 2000, title="fine")]
+            await Lander(self._store, NEW).land([a_page(news, kind=PageKind.CHANGE, position=2000)])
+        async with self._store.transaction() as whole:
+            yield whole
+
+
+async def test_a_culprit_that_is_another_row_by_now_is_not_flagged(shelf: Shelf) -> None:
+    await Lander(shelf.store, OLD).land([a_page([an_offer("2", title=POISON_TITLE)])])
+    await shelf.refuse_poison(refused=True)
+    store: Any = Overtaken(shelf.store)
+    await Replay(store, NEW, ALL, batch_size=10).step(0)
+    row = (await shelf.raw())["2"]
+    assert (row.processed, row.error_count, row.last_error) == (True, 0, None)
+    assert (await shelf.listed())["2"]["title"] == "fine"
 
 
 async def test_a_row_that_only_waits_for_its_flag_gets_it(shelf: Shelf) -> None:

@@ -134,17 +134,27 @@ async def test_a_landing_is_noted_with_its_platforms_and_from_its_begin() -> Non
 
 
 @pytest.mark.parametrize(("outages", "rows"), [(0, 1), (1, 0)], ids=["the database is there", "it is away"])
-async def test_what_is_open_is_written_at_the_end_or_given_up_at_once(outages: int, rows: int) -> None:
+async def test_what_is_open_is_written_at_the_end_or_given_up_at_once(
+    outages: int, rows: int, caplog: pytest.LogCaptureFixture
+) -> None:
     clock, operations = VirtualClock(auto_advance=False), FakeOperations(outages=outages)
     diary, others = Diary(operations, clock=clock), asyncio.all_tasks()
 
     async def work() -> None:
+        await clock.advance(0)
         diary.note(Counter(records=1), platforms={"che168"}, took_s=0.1)
 
     await kept(diary, asyncio.ensure_future(work()), last_word_s=1.0)
     await clock.advance(0)
     assert len(operations.rows) == rows
+    assert len(caplog.messages) == outages
     assert asyncio.all_tasks() == others, "nobody keeps the diary any more"
+
+
+async def test_a_diary_in_which_nothing_was_noted_has_no_row() -> None:
+    operations = FakeOperations()
+    await Diary(operations, clock=VirtualClock()).write()
+    assert operations.rows == []
 
 
 class SilentOperations:

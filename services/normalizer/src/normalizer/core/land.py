@@ -276,7 +276,7 @@ def _ledger(reads: Sequence[ReadPage], refused: Sequence[Reject] = ()) -> list[L
             records=len(page.records),
             quarantined=len(item.rejected) + late[page.message_id],
         )
-    return [lines[name] for name in sorted(lines)]
+    return list(lines.values())
 
 
 def _folded(row: RawRow | None, key: Key, arrivals: Sequence[_Arrival]) -> RawRow:
