@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 from tests.contract.fetcher.stores import address_of, opened_store
 from tests.lent import connected
@@ -85,6 +86,17 @@ async def test_position_and_ledger_are_saved_together_or_not_at_all(database: Da
         with pytest.raises(SchemaError):
             await store.save_pages(RUN, [PAGE])
         assert await store.latest_run("che168", RunKind.INITIAL_LOAD) == RUN
+
+
+async def test_a_server_that_writes_nothing_more_is_one_that_is_away(database: DatabaseSettings) -> None:
+    async def out_of_ids(_: object) -> None:
+        error = asyncpg.ProgramLimitExceededError("database is not accepting commands to avoid wraparound data loss")
+        error.server_source_function = "GetNewTransactionId"
+        raise error
+
+    async with PlatformSession(address_of(database), "che168") as session:
+        with pytest.raises(UnavailableError, match="not accepting commands"):
+            await session.call(out_of_ids)
 
 
 async def test_the_changes_begin_at_s0_unless_they_have_begun(database: DatabaseSettings) -> None:

@@ -39,6 +39,14 @@ def test_each_error_of_the_database_has_its_verdict(error: type[Exception], verd
     assert type(caught.value) is verdict
 
 
+@pytest.mark.parametrize("function", ["GetNewTransactionId", "GetNewMultiXactId"])
+def test_a_server_that_writes_nothing_more_blames_no_record(function: str) -> None:
+    error = asyncpg.ProgramLimitExceededError("database is not accepting commands to avoid wraparound data loss")
+    error.server_source_function = function
+    with pytest.raises(TransientError), translated():
+        raise error
+
+
 def test_an_error_without_words_gets_some() -> None:
     with pytest.raises(TransientError, match=r"^TimeoutError: no answer in time$"), translated():
         raise TimeoutError

@@ -21,10 +21,19 @@ AWAY: Final = (
     asyncpg.InsufficientResourcesError,  # 53: too many connections, disk full
 )
 """What a call of the database raises while the database is away."""
+_NO_MORE_WRITES: Final = frozenset({"GetNewTransactionId", "GetNewMultiXactId"})
 COMMAND_MARGIN_S: Final = 1.0
 """How much longer than the server's own limit we wait for an answer, before the server is taken for gone."""
 CLOSE_WITHIN_S: Final = 0.5
 """Seconds in which the connections of a pool say goodbye; those of a server that says nothing are dropped."""
+
+
+def takes_no_writes(error: asyncpg.PostgresError) -> bool:
+    """Say whether the server writes nothing more before it was vacuumed (transaction ids run out).
+
+    Its SQLSTATE, 54000, is the one of a value that is too large, and its text is in the server's language.
+    """
+    return error.server_source_function in _NO_MORE_WRITES
 
 
 def server_settings(settings: DatabaseSettings, *, application: str) -> dict[str, str]:

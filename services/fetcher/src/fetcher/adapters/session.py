@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar
 
 import asyncpg
 
-from common.db.session import AWAY
+from common.db.session import AWAY, takes_no_writes
 from common.errors import UnavailableError
 from fetcher.core.errors import AlreadyRunningError, SchemaError
 
@@ -111,6 +111,8 @@ class PlatformSession:
                 await self._drop()
                 raise UnavailableError(f"{self._address}: {_said(error)}") from error
             except asyncpg.PostgresError as error:
+                if takes_no_writes(error):
+                    raise UnavailableError(f"{self._address}: {_said(error)}") from error
                 raise SchemaError(f"{self._address}: {_said(error)}; is it migrated?") from error
 
     async def _session(self) -> Connection:
