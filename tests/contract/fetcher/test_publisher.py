@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from tests.contract.fetcher.fakes import FakePublisher, a_row
+from tests.integration.normalizer.proxy import alarmed
 
 from common import topology
 from common.amqp import connected
@@ -147,6 +149,18 @@ async def test_nobody_at_the_address_is_unavailable() -> None:
     with pytest.raises(UnavailableError, match=r"broker 127\.0\.0\.1:9") as failure:
         await publisher.publish(an_event())
     assert "secretpw" not in str(failure.value)
+
+
+async def test_a_broker_that_holds_publishers_back_is_unavailable_and_said_to_lack_memory_or_disk(vhost: Vhost) -> None:
+    port = urlsplit(vhost.urls["fetcher"]).port or 0
+    async with alarmed(port) as broker:
+        url = vhost.urls["fetcher"].replace(f":{port}", f":{broker.port}")
+        async with RabbitPublisher(url, connection_name="f@t", publish_timeout_s=1) as publisher:
+            with pytest.raises(UnavailableError, match="takes no messages: it lacks memory or disk"):
+                await publisher.publish(an_event())
+            broker.end_alarm()
+            await publisher.publish(an_event())
+    assert {message.message_id for message in await received(vhost)} == {an_event().message_id}
 
 
 async def test_a_wrong_password_is_unavailable_and_not_shown(vhost: Vhost) -> None:

@@ -12,6 +12,8 @@ GREETING: Final = b"AMQP\0\0\x09\x01"
 METHOD: Final = 1
 BASIC_PUBLISH: Final = b"\0\x3c\0\x28"
 """Class 60, method 40."""
+BLOCKED: Final = b"\0\x0a\0\x3c\x0blow on disk"
+UNBLOCKED: Final = b"\0\x0a\0\x3d"
 
 
 class Proxy:
@@ -62,7 +64,7 @@ class Proxy:
             pair = {writer, far_writer}
             self._writers |= pair
             ways = [
-                asyncio.create_task(self._upward(reader, far_writer)),
+                asyncio.create_task(self._upward(reader, far_writer, back=writer)),
                 asyncio.create_task(_copy(far_reader, writer, self._flows)),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -72,12 +74,15 @@ class Proxy:
             for end in pair:
                 end.transport.abort()
 
-    async def _upward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _upward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: asyncio.StreamWriter
+    ) -> None:
+        del back
         await _copy(reader, writer, self._flows)
 
 
 class AlarmedProxy(Proxy):
-    """A broker that lacks memory or disk, as its clients see it: it reads no more from a connection that publishes.
+    """A broker that lacks memory or disk, as its clients see it: it tells who publishes, and reads no more from them.
 
     Source: https://www.rabbitmq.com/docs/alarms and the frames of AMQP 0-9-1.
     """
@@ -91,7 +96,9 @@ class AlarmedProxy(Proxy):
         """Read on from everybody."""
         self._is_well.set()
 
-    async def _upward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _upward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: asyncio.StreamWriter
+    ) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             writer.write(await reader.readexactly(len(GREETING)))
             while True:
@@ -100,8 +107,14 @@ class AlarmedProxy(Proxy):
                 rest = await reader.readexactly(size + 1)
                 if kind == METHOD and rest.startswith(BASIC_PUBLISH):
                     self.blocked += 1
+                    back.write(_method(BLOCKED))
                     await self._is_well.wait()
+                    back.write(_method(UNBLOCKED))
                 writer.write(head + rest)
+
+
+def _method(content: bytes) -> bytes:
+    return FRAME.pack(METHOD, 0, len(content)) + content + b"\xce"
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event) -> None:

@@ -20,6 +20,7 @@ from fetcher.core.errors import TopologyError
 APPLICATION: Final = "fetcher"
 MESSAGE_TYPE: Final = "page_fetched.v1"
 HEARTBEAT_S: Final = 30
+HELD_BACK: Final = "it takes no messages: it lacks memory or disk"
 
 
 class RabbitPublisher:
@@ -122,14 +123,27 @@ class RabbitPublisher:
                 raise TopologyError(f"{self._where}: this user may not write to {target}") from error
             raise UnavailableError(f"{self._where}: {_said(error)}") from error
         except (amqp.AMQPError, amqp.ChannelInvalidStateError, OSError, TimeoutError) as error:
+            why = HELD_BACK if await _is_held_back(connection) else _said(error)
             await self._drop(connection)
-            raise UnavailableError(f"{self._where}: {_said(error)}") from error
+            raise UnavailableError(f"{self._where}: {why}") from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             await self._drop(connection)
             if task is None or task.cancelling():
                 raise
             raise UnavailableError(f"{self._where}: connection lost") from error
+
+
+async def _is_held_back(connection: AbstractConnection | None) -> bool:
+    """Say whether the broker has told a connection that it reads no more from it, as in an alarm of memory or disk."""
+    if connection is None or connection.is_closed or connection.transport is None:
+        return False
+    try:
+        async with asyncio.timeout(0):
+            await connection.transport.connection.ready()  # at once, unless it is held back
+    except TimeoutError:
+        return True
+    return False
 
 
 def _said(error: BaseException) -> str:
