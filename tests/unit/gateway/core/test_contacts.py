@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.growing import LINEAR, growth
 
 from gateway.core.contacts import without_contacts
 
@@ -70,3 +71,17 @@ def test_a_string_that_is_no_json_is_not_given_out(text: str) -> None:
 def test_what_is_nested_too_deep_to_look_into_is_not_given_out() -> None:
     deep = '{"a":' * 600 + '{"phone":1}' + "}" * 600
     assert without_contacts(f'{{"extra":{deep}}}', "extra") == '{"extra":null}'
+
+
+def test_backslashes_in_a_row_take_no_more_time_than_there_are() -> None:
+    def record_of(number: int) -> str:
+        return json.dumps({"extra": {"phone": 1, "a": "\\" * number}})
+
+    assert growth(lambda record: without_contacts(record, "extra"), record_of, 2_000) < LINEAR
+
+
+@pytest.mark.parametrize("backslashes", [1, 2, 3, 8])
+def test_an_escape_is_one_behind_any_number_of_backslashes(backslashes: int) -> None:
+    extras = json.dumps({"a": '["' + "\\" * backslashes + 'u624b\u673a"'})
+    left = json.loads(without_contacts(f'{{"extra":{extras}}}', "extra"))
+    assert left["extra"]["a"] is None

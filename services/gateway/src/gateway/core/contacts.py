@@ -11,8 +11,10 @@ import msgspec
 
 from common.contacts import CONTACT
 
-_ESCAPED: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
-"""A character in an escape of JSON; in a string inside a string the backslashes are doubled."""
+_ESCAPED: Final = re.compile(r"(?<!\\)\\++u([0-9a-fA-F]{4})")
+"""A character in an escape of JSON; in a string inside a string the backslashes are doubled.
+
+Backslashes are looked at once, from the first of a row: otherwise their number's square would be the time."""
 _ABOUT_THE_CAR: Final = frozenset({"configuration", "option"})
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
