@@ -293,3 +293,9 @@ async def test_it_is_open_only_where_it_is_so_set() -> None:
     async with a_client(await some_parts(info_open=False)) as client:
         assert (await client.get("/info", headers=BROWSER)).status_code == 200
     assert (await get("/infos")).status_code == 401
+
+
+@pytest.mark.parametrize("letters", ["\u0301", "a\u0301", "я", "車", "\u0301 "], ids=ascii)
+async def test_a_book_for_a_name_takes_a_terminal_a_page(letters: str) -> None:
+    said = (await ask(products=FakeProducts([a_shop_product("1", name=letters * 5_000)]))).text
+    assert len(said) < 4_500

@@ -10,6 +10,8 @@ from gateway.core.info import Info, Item, kilometres, make, names, price, title
 WIDTH: Final = 80
 _ID: Final = 10
 _INDENT: Final = " " * (_ID + 2)
+_LONGEST: Final = 2000
+"""Characters that are shown of a name, or of what stands below it: 30 lines. A shop bounds neither."""
 _CANNOT: Final = "cannot be read now"
 _WORDLESS: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 
@@ -61,39 +63,40 @@ def _offer(offer: Item) -> Iterator[str]:
 def _entry(identity: str, name: str, cost: str) -> Iterator[str]:
     """Yield a line with the price at its end; what does not fit of the name stands below."""
     shown, cost = _plain(identity), _plain(cost)
-    first, *others = list(_wrapped(_plain(name), WIDTH - len(_INDENT) - len(cost) - 2)) or [""]
+    first, *others = list(_wrapped(_plain(name[:_LONGEST]), WIDTH - len(_INDENT) - len(cost) - 2)) or [""]
     start = f"{shown:>{_ID}}  {first}"
     yield (f"{start}{' ' * max(2, WIDTH - _columns(start) - len(cost))}{cost}").rstrip()
     yield from (_INDENT + line for line in others)
 
 
 def _below(details: str) -> Iterator[str]:
-    return (_INDENT + line for line in _wrapped(_plain(details), WIDTH - len(_INDENT)))
+    return (_INDENT + line for line in _wrapped(_plain(details[:_LONGEST]), WIDTH - len(_INDENT)))
 
 
 def _wrapped(words: str, width: int) -> Iterator[str]:
     """Yield the words in lines of at most so many columns; a word that is longer is cut."""
-    line = ""
+    line, used = "", 0
     for word in _cut(words.split(), width):
-        longer = f"{line} {word}" if line else word
-        if line and _columns(longer) > width:
+        columns = _columns(word)
+        if line and used + 1 + columns > width:
             yield line
-            line = word
+            line, used = word, columns
         else:
-            line = longer
+            line, used = (f"{line} {word}", used + 1 + columns) if line else (word, columns)
     if line:
         yield line
 
 
 def _cut(words: Iterable[str], width: int) -> Iterator[str]:
     for word in words:
-        part = ""
-        for character in word:
-            if _columns(part + character) > width:
-                yield part
-                part = ""
-            part += character
-        yield part
+        begin = used = 0
+        for place, character in enumerate(word):
+            columns = _columns(character)
+            if used + columns > width:
+                yield word[begin:place]
+                begin, used = place, 0
+            used += columns
+        yield word[begin:]
 
 
 def _columns(line: str) -> int:
