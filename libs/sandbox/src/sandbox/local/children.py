@@ -167,7 +167,7 @@ class Children:
     def _forget(self, names: Sequence[str]) -> None:
         for name in names:
             self._folder.state.services.pop(name, None)
-        self._folder.save()
+        self._folder.save_end()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import fcntl
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sandbox.local.errors import LocalError
+from sandbox.stack.errors import FullDiskError
 from sandbox.stack.process import ServerProcess
 from sandbox.stack.state import write_private
 
@@ -82,6 +83,11 @@ class LocalFolder:
     def save(self) -> None:
         """Replace the state file as a whole, readable by its owner only; the caller holds the folder."""
         write_private(self.path / _FILE, self.state.model_dump_json(indent=1))
+
+    def save_end(self) -> None:
+        """Save that something has ended, where there is room: what runs is asked of the process itself, too."""
+        with suppress(FullDiskError):
+            self.save()
 
     def secret(self, name: str) -> str:
         """Return the secret of this name; made at random when it is asked for first."""

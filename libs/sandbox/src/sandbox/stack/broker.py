@@ -100,7 +100,7 @@ class Broker:
         process = self._file.state.processes.pop(_PORT_MAPPER, None)
         if process:
             process.end(signal.SIGTERM, patience_s=STOP_PATIENCE_S)
-        self._file.save()
+        self._file.save_end()
 
     def kill(self) -> None:
         """End all nodes by SIGKILL, as a crash would; `start` brings them back on the same data and ports."""

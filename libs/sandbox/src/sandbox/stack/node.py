@@ -155,7 +155,7 @@ class Node:
         process = self._file.state.processes.pop(self.process_name, None)
         if process:
             process.end(number, patience_s=STOP_PATIENCE_S)
-        self._file.save()
+        self._file.save_end()
 
     @property
     def _configuration(self) -> Path:

@@ -87,7 +87,7 @@ class PostgresServer(ABC):
         process = self._file.state.processes.pop(self.name, None)
         if process:
             process.end(_SIGNALS[mode], patience_s=STOP_PATIENCE_S)
-        self._file.save()
+        self._file.save_end()
 
     def is_ready(self) -> bool:
         """Say whether it answers a query."""

@@ -4,7 +4,8 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.settings import SERVICE_PASSWORDS, role_of
 from common.topology import USERS
-from sandbox.stack.errors import StackError
+from sandbox.stack.errors import FullDiskError, StackError
 from sandbox.stack.process import ServerProcess
 
 BROKER_ADMINISTRATOR: Final = "stack"
@@ -64,9 +65,10 @@ class StateFile:
             with (self.folder / "lock").open("w", encoding="ascii") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self.read()
-                for name in SECRET_NAMES:
-                    self.state.passwords.setdefault(name, secrets.token_hex(16))
-                self.save()
+                missing = [name for name in SECRET_NAMES if name not in self.state.passwords]
+                if missing:
+                    self.state.passwords.update({name: secrets.token_hex(16) for name in missing})
+                    self.save()
                 yield self.state
         except PermissionError as error:
             raise StackError(f"{error.filename}: {error.strerror}; does the folder belong to another user?") from error
@@ -89,14 +91,32 @@ class StateFile:
         return self.state
 
     def save(self) -> None:
-        """Replace the file at once, readable by its owner only."""
+        """Replace the file at once, readable by its owner only.
+
+        Raises:
+            FullDiskError: There is no room for it.
+        """
         write_private(self.folder / _FILE, self.state.model_dump_json(indent=1))
+
+    def save_end(self) -> None:
+        """Save that something has ended, where there is room: what runs is asked of the process itself, too."""
+        with suppress(FullDiskError):
+            self.save()
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file at once by one that its owner alone can read, from its first byte on."""
+    """Replace a file at once by one that its owner alone can read, from its first byte on.
+
+    Raises:
+        FullDiskError: There is no room for it.
+    """
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        if error.errno in {ENOSPC, EDQUOT}:
+            raise FullDiskError(f"{path} cannot be written: {error.strerror}") from error
+        raise
     new.replace(path)
