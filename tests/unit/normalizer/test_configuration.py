@@ -150,3 +150,18 @@ def test_the_same_table_is_read_for_each_trim_on_its_own(padding: int) -> None:
         assert parameters(raw, specid="1") == {"seats": "5"}
         assert parameters(raw, specid="2") == {}
         assert parameters(raw, specid=None) == {"seats": "5"}
+
+
+@pytest.mark.parametrize(
+    ("names", "is_kept"),
+    [
+        pytest.param('"paramtypeitems":[{"paramitems":[{"id":94,"value":"奥迪"}]}]', True, id="a table"),
+        pytest.param('"厂商":"奥迪"', False, id="a flat object, whose names nobody bounds"),
+        pytest.param('"paramtypeitems":[{"paramitems":[{"id":94,"value":"奥迪%s"}]}]' % ("x" * 9000), False, id="long"),
+    ],
+)
+def test_tables_are_kept_where_they_take_little_memory(names: str, *, is_kept: bool) -> None:
+    raw = f"{{{names}}}".encode()
+    found = parameters(raw, specid=None)
+    assert found["manufacturer"].startswith("奥迪")
+    assert (parameters(raw, specid=None) is found) is is_kept

@@ -129,7 +129,7 @@ def parameters(raw: bytes, *, specid: str | None) -> dict[str, str]:
         raw: JSON of `configuration`: an object, a JSON string with one, or a plain trim such as `"125i"`.
         specid: The offer's own, if it names one.
     """
-    return _kept(raw, specid) if len(raw) <= _LONGEST_KEPT else _read(raw, specid)
+    return _kept(raw, specid) if len(raw) <= _LONGEST_KEPT and _TABLE in raw else _read(raw, specid)
 
 
 def _read(raw: bytes, specid: str | None) -> dict[str, str]:
@@ -166,8 +166,9 @@ def _place(item: tuple[str, str]) -> tuple[int, str]:
 
 
 _kept = lru_cache(maxsize=1024)(_read)
-_LONGEST_KEPT: Final = 16_384
-"""Bytes; tables of che168 have 4,600."""
+_LONGEST_KEPT: Final = 8_192
+"""Bytes; tables of che168 have 4,600. A flat object is not kept: all its names are, and a thousand took 150 MB."""
+_TABLE: Final = b"paramtypeitems"
 
 
 def _string(raw: bytes) -> str:
