@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import count
+from itertools import accumulate, count
 from typing import Any, Final
 
 import httpx
@@ -31,7 +31,7 @@ from gateway.core.access import Access
 from gateway.core.aggregate import FanOut
 from gateway.core.as_of import DataAsOf
 from gateway.core.autoapi import Dialect
-from gateway.core.change_feed import ChangeFeed, StoredChange
+from gateway.core.change_feed import READING_BYTES, ChangeFeed, StoredChange
 from gateway.core.cursor import CursorSigner
 from gateway.core.errors import PositionGoneError
 from gateway.core.facets import FACETS, Facets, ValueCount, most_frequent
@@ -156,11 +156,19 @@ class FakeChanges:
         self.removed_to = 0
 
     def add(
-        self, change_id: int, platform: str = "che168", *, moment: datetime = MOMENT, kind: str = "changed"
+        self,
+        change_id: int,
+        platform: str = "che168",
+        *,
+        moment: datetime = MOMENT,
+        kind: str = "changed",
+        letters: int = 0,
     ) -> None:
-        """Append a change."""
+        """Append a change, with so many letters in it."""
         body = {"change_id": change_id, "platform": platform, "inner_id": f"offer {change_id}", "change_type": kind}
         body |= {"changed_at": moment.isoformat(), "diff": {"price": [1, change_id]}}
+        if letters:
+            body["diff"] = {"section": [None, "x" * letters]}
         self.rows.append(StoredChange(change_id, platform, kind, json.dumps(body)))
         self.moments[change_id] = moment
 
@@ -171,7 +179,8 @@ class FakeChanges:
             raise self.failure
         await self.ensure_kept(start)
         met = [row for row in self.rows if row.change_id >= start and platform in {None, row.platform}]
-        return met[:limit]
+        before = accumulate((len(row.body.encode()) for row in met), initial=0)
+        return [row for row, read in zip(met[:limit], before, strict=False) if read < READING_BYTES]
 
     def remove_to(self, change_id: int) -> None:
         """Keep no change up to an id."""

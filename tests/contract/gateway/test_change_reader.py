@@ -10,6 +10,7 @@ from tests.contract.gateway.fakes import FakeChanges
 from common.settings import DatabaseSettings
 from gateway.adapters.changes import PostgresChanges
 from gateway.adapters.database import Database
+from gateway.core.change_feed import READING_BYTES
 from gateway.core.errors import PositionGoneError
 from gateway.core.ports import ChangeReader
 from gateway.entrypoints.http.models import Change
@@ -20,7 +21,7 @@ Rows = Sequence[tuple[int, str, datetime]]
 Filled = Callable[..., Awaitable[ChangeReader]]
 INSERT = """
     INSERT INTO catalog_changes (change_id, platform, inner_id, change_type, changed_at, diff)
-    OVERRIDING SYSTEM VALUE VALUES ($1, $2, 'offer ' || $1, 'changed', $3, '{"price": [1, 2]}')
+    OVERRIDING SYSTEM VALUE VALUES ($1, $2, 'offer ' || $1, 'changed', $3, $4)
 """
 
 
@@ -30,10 +31,11 @@ async def real_reader(module_database: DatabaseSettings) -> AsyncIterator[Filled
     opened = Database(module_database, application="test")
     await opened.open()
 
-    async def filled(rows: Rows, *, removed_to: int = 0) -> ChangeReader:
+    async def filled(rows: Rows, *, removed_to: int = 0, letters: int = 0) -> ChangeReader:
+        diff = json.dumps({"section": [None, "x" * letters]} if letters else {"price": [1, 2]})
         await opened.fetch("TRUNCATE catalog_changes, retention")
         for row in rows:
-            await opened.fetch(INSERT.replace("|| $1,", "|| $1::bigint::text,"), *row)
+            await opened.fetch(INSERT.replace("|| $1,", "|| $1::bigint::text,"), *row, diff)
         if removed_to:
             await opened.fetch(
                 """
@@ -55,10 +57,10 @@ def reader_of(request: pytest.FixtureRequest) -> Filled:
         real: Filled = request.getfixturevalue("real_reader")
         return real
 
-    async def filled(rows: Rows, *, removed_to: int = 0) -> ChangeReader:
+    async def filled(rows: Rows, *, removed_to: int = 0, letters: int = 0) -> ChangeReader:
         changes = FakeChanges()
         for number, platform, moment in rows:
-            changes.add(number, platform, moment=moment)
+            changes.add(number, platform, moment=moment, letters=letters)
         changes.remove_to(removed_to)
         return changes
 
@@ -153,3 +155,21 @@ async def test_ids_that_were_given_are_not_forgotten_when_every_change_is_gone(r
     reader = await reader_of(ROWS[:2], removed_to=4)
     assert await reader.last_id() == 4
     assert await reader.changes(5, limit=9, platform=None) == []
+
+
+@pytest.mark.parametrize("platform", [None, "a"])
+@pytest.mark.parametrize(
+    ("letters", "expected"),
+    [
+        pytest.param(READING_BYTES // 4, [1, 2, 3, 4], id="some"),
+        pytest.param(2 * READING_BYTES, [1], id="one at least"),
+    ],
+)
+async def test_a_reading_of_long_changes_ends_early(
+    reader_of: Filled, platform: str | None, letters: int, expected: list[int]
+) -> None:
+    reader = await reader_of([(number, "a", day(2)) for number in range(1, 7)], letters=letters)
+    found = await reader.changes(1, limit=9, platform=platform)
+    assert [change.change_id for change in found] == expected
+    following = await reader.changes(expected[-1] + 1, limit=9, platform=platform)
+    assert following[0].change_id == expected[-1] + 1

@@ -207,3 +207,21 @@ async def test_whatever_happens_each_gets_all_from_its_start_on_once(steps: list
     for begin, listener in listeners:
         assert listener.got == [each for each in expected if each >= begin]
     await stage.close()
+
+
+async def test_long_changes_are_kept_and_given_a_few_at_a_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change_feed, "TAIL_CHARACTERS", 5_000)
+    monkeypatch.setattr(change_feed, "LISTENER_CHARACTERS", 2_500)
+    listener = stage.join(1)
+    await stage.seconds(2)
+    for number in range(1, 20):
+        stage.changes.add(number, letters=1_000)
+    stage.changes.add(20, letters=6_000)
+    for number in (21, 22, 23):
+        stage.changes.add(number, letters=1_000)
+    late = stage.join(17)
+    await stage.seconds(2)
+    assert listener.got == list(range(1, 24))
+    assert late.got == list(range(17, 24))
+    assert [change.change_id for change in stage.feed._tail] == [21, 22, 23]  # noqa: SLF001 - what is kept is its subject
+    assert [change.change_id for change in await anext(stage.feed.listen(21))] == [21, 22]

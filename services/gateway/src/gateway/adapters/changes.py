@@ -5,19 +5,29 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.adapters.database import Readable
-from gateway.core.change_feed import StoredChange
+from gateway.core.change_feed import READING_BYTES, StoredChange
 from gateway.core.errors import PositionGoneError
 
-_BODY: Final = """
-    SELECT c.change_id, c.platform, c.change_type, row_to_json(item)::text AS body
-    FROM catalog_changes AS c CROSS JOIN LATERAL (
-        SELECT c.change_id, c.platform, c.inner_id, c.change_type, c.changed_at, c.diff
-    ) AS item
-"""
-CHANGES: Final = f"{_BODY} WHERE c.change_id >= $1 ORDER BY c.change_id LIMIT $2"
+
+def _read(condition: str) -> str:
+    return f"""
+    SELECT change_id, platform, change_type, body FROM (
+        SELECT written.*, sum(octet_length(body)) OVER (ORDER BY change_id) - octet_length(body) AS before
+        FROM (
+            SELECT c.change_id, c.platform, c.change_type, row_to_json(item)::text AS body
+            FROM catalog_changes AS c CROSS JOIN LATERAL (
+                SELECT c.change_id, c.platform, c.inner_id, c.change_type, c.changed_at, c.diff
+            ) AS item
+            WHERE {condition} ORDER BY c.change_id LIMIT $2
+        ) AS written
+    ) AS summed WHERE before < {READING_BYTES} ORDER BY change_id
+"""  # noqa: S608 - made of constants
+
+
+CHANGES: Final = _read("c.change_id >= $1")
 """Changes of all platforms, by the primary key."""
 
-CHANGES_OF: Final = f"{_BODY} WHERE c.platform = $3 AND c.change_id >= $1 ORDER BY c.change_id LIMIT $2"
+CHANGES_OF: Final = _read("c.platform = $3 AND c.change_id >= $1")
 """Changes of one platform, by `catalog_changes_platform_idx`."""
 
 KEPT: Final = "SELECT removed_to, removed_until FROM retention WHERE table_name = 'catalog_changes'"

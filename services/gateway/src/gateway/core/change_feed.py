@@ -9,7 +9,7 @@ listener: one that is slow falls behind, which costs nobody anything.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -25,6 +25,11 @@ BREATH_S: Final = 0.1
 """Between two readings on news, so that news in crowds wake all listeners ten times a second and no more."""
 PAGE: Final = 200
 TAIL: Final = 2000
+READING_BYTES: Final = 4 * 1024 * 1024
+"""Of one reading, but for its last change: a change may be of a megabyte, and a reading of a thousand changes."""
+TAIL_CHARACTERS: Final = 8 * 1024 * 1024
+LISTENER_CHARACTERS: Final = 256 * 1024
+"""Given to a listener at once, likewise."""
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +56,7 @@ class ChangeFeed:
         self.clock = clock
         self._most_listeners = most_listeners
         self._tail: deque[StoredChange] = deque()
+        self._tail_characters = 0
         self._tail_start: int | None = None
         self._next = 0
         self._tick = asyncio.Event()
@@ -93,14 +99,18 @@ class ChangeFeed:
         if not self.listeners:
             self._tail_start = None
             self._tail.clear()
+            self._tail_characters = 0
             return
         if self._tail_start is None:
             self._tail_start = self._next = await self._reader.last_id() + 1
         while new := await self._reader.changes(self._next, limit=PAGE, platform=None):
             self._tail.extend(new)
+            self._tail_characters += sum(len(change.body) for change in new)
             self._next = new[-1].change_id + 1
-            while len(self._tail) > TAIL:
-                self._tail_start = self._tail.popleft().change_id + 1
+            while len(self._tail) > TAIL or self._tail_characters > TAIL_CHARACTERS:
+                oldest = self._tail.popleft()
+                self._tail_characters -= len(oldest.body)
+                self._tail_start = oldest.change_id + 1
             if len(new) < PAGE:
                 break
 
@@ -153,7 +163,7 @@ class ChangeFeed:
 
     async def _from(self, position: int) -> Sequence[StoredChange]:
         if self._tail_start is not None and position >= self._tail_start:
-            return [change for change in self._tail if change.change_id >= position]
+            return _page(change for change in self._tail if change.change_id >= position)
         try:
             return await self._reader.changes(position, limit=PAGE, platform=None)
         except PositionGoneError:
@@ -164,3 +174,14 @@ class ChangeFeed:
     def _wake(self) -> None:
         self._tick.set()
         self._tick = asyncio.Event()
+
+
+def _page(changes: Iterable[StoredChange]) -> Sequence[StoredChange]:
+    """Return the first of them, as many as are given at once and one at least."""
+    page, characters = list[StoredChange](), 0
+    for change in changes:
+        characters += len(change.body)
+        if page and characters > LISTENER_CHARACTERS:
+            break
+        page.append(change)
+    return page

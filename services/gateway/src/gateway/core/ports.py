@@ -137,6 +137,8 @@ class ChangeReader(Protocol):
     async def changes(self, start: int, *, limit: int, platform: str | None) -> Sequence[StoredChange]:
         """Return changes from the id `start` on, in order, of one platform or of all; 0: from the oldest that is kept.
 
+        Fewer than `limit` where they are so long that more of them would weigh on memory; none only where none are.
+
         Raises:
             PositionGoneError: From `start` on, some are kept no longer.
         """

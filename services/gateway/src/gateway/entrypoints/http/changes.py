@@ -46,6 +46,7 @@ def add_changes(app: FastAPI, reader: ChangeReader, feed: ChangeFeed) -> None:
         """List what changed, oldest first, from an id on: what came, what went, which fields have other values.
 
         Ask again with `next_change_id`. It is never null; a page without items means that nothing has happened since.
+        A page of long changes may hold fewer than `limit`.
         Ids grow and have gaps. Products of shops are among them; `_catalogue` stands for a shop's categories and marks.
         What the operator keeps no longer (after 90 days by default) is gone: a position before that is answered with
         410, and 0 begins with the oldest change that is kept.
