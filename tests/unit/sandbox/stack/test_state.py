@@ -1,5 +1,6 @@
 """What the stack remembers survives, and only its owner can read it."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -45,11 +46,20 @@ def test_a_private_file_replaces_an_open_one_and_follows_no_link(tmp_path: Path)
     assert stat.S_IMODE((tmp_path / "file").lstat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"passwords": 1}', '{"unknown": {}}'])
-def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{", '{"passwords": 1}'])
+def test_a_broken_file_is_named_and_nobody_is_told_to_remove_the_data_with_it(tmp_path: Path, text: str) -> None:
     (tmp_path / "stack.json").write_text(text, encoding="ascii")
-    with pytest.raises(StackError, match=r"stack\.json is broken"):
+    with pytest.raises(StackError, match=r"stack\.json is broken .*: mend it, .*only passwords of the data") as raised:
         StateFile(tmp_path).read()
+    assert "remove" not in str(raised.value)
+
+
+def test_what_a_newer_version_remembers_is_kept_by_an_older_one(tmp_path: Path) -> None:
+    known = {"passwords": {"fetcher": "abc"}, "of_tomorrow": {"a": [1]}}
+    (tmp_path / "stack.json").write_text(json.dumps(known), encoding="ascii")
+    with StateFile(tmp_path).locked() as state:
+        assert state.passwords["fetcher"] == "abc"
+    assert json.loads((tmp_path / "stack.json").read_text(encoding="ascii"))["of_tomorrow"] == {"a": [1]}
 
 
 def test_variables_are_quoted_for_a_shell() -> None:

@@ -22,16 +22,16 @@ SECRET_BYTES: Final = 32
 class StartedService(BaseModel):
     """A process, and a digest of all that it was started with; empty for a program that ends by itself."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     process: ServerProcess
     made_of: str
 
 
 class LocalState(BaseModel):
-    """The content of the state file."""
+    """The content of the state file; what a newer version remembers besides is kept, for who goes back and forth."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
 
     runtime: Literal["native", "compose"] | None = None
     """How the last `up` started things; None before the first."""
@@ -105,4 +105,5 @@ class LocalFolder:
         except OSError as error:
             raise LocalError(f"{path}: {error.strerror}") from error
         except ValidationError as error:
-            raise LocalError(f"{path} is broken ({error.error_count()} errors); remove it") from error
+            said = f"{path} is broken ({error.error_count()} errors): mend it; it may hold the only copy of SECRET_KEY"
+            raise LocalError(f"{said}, without which every token is void") from error

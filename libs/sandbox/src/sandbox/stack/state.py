@@ -29,9 +29,9 @@ _FILE: Final = "stack.json"
 
 
 class StackState(BaseModel):
-    """The content of the state file."""
+    """The content of the state file; what a newer version remembers besides is kept, for who goes back and forth."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
 
     passwords: dict[str, str] = {}
     ports: dict[str, int] = {}
@@ -87,7 +87,8 @@ class StateFile:
         except OSError as error:
             raise StackError(f"{path}: {error.strerror}") from error
         except ValidationError as error:
-            raise StackError(f"{path} is broken ({error.error_count()} errors); remove it and its folder") from error
+            said = f"{path} is broken ({error.error_count()} errors): mend it, it holds the only passwords of the data"
+            raise StackError(f"{said} in its folder") from error
         return self.state
 
     def save(self) -> None:
