@@ -11,9 +11,11 @@ from sqlalchemy import Connection, MetaData, text
 
 from common.db import migrate
 from common.db.engine import create_engine
+from common.db.session import connect
 from common.db.shop_tables import metadata
 from common.errors import ConfigurationError, UnavailableError
 from common.settings import DatabaseSettings
+from common.testing.clock import VirtualClock
 
 PASSWORD = "S3cr3t-Value"
 
@@ -90,6 +92,26 @@ async def test_a_failed_migration_leaves_nothing_half_done(empty_database: Datab
         await connection.execute(text("DROP TABLE quarantine"))
     await engine.dispose()
     assert await migrate.upgrade(empty_database) == migrate.head()
+
+
+async def test_a_migration_that_waits_says_for_whom_and_then_goes_on(
+    empty_database: DatabaseSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = await connect(empty_database, application="a forgotten psql")
+    transaction = stranger.transaction()
+    await transaction.start()
+    await stranger.execute("CREATE TABLE raw_data (id int)")
+    migration = asyncio.create_task(migrate.upgrade(empty_database, clock=VirtualClock()))
+    async with asyncio.timeout(60):
+        while "a forgotten psql" not in caplog.text:
+            await stranger.execute("SELECT")
+    assert not migration.done()
+    await transaction.rollback()
+    assert await migration == migrate.head()
+    (said,) = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
+    assert f"pid={stranger.get_server_pid()} " in said
+    assert 'application="a forgotten psql"' in said
+    await stranger.close()
 
 
 async def test_nobody_listening_is_named_by_host_port_and_name() -> None:

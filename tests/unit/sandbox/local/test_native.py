@@ -7,6 +7,7 @@ import pytest
 
 from common.settings import SERVICE_PASSWORDS, role_of
 from common.testing.clock import VirtualClock
+from sandbox.local import native
 from sandbox.local.errors import LocalError
 from sandbox.local.native import NativeRuntime
 from sandbox.local.state import LocalFolder
@@ -103,3 +104,22 @@ def test_only_the_doctor_is_told_the_passwords_of_every_service(
     monkeypatch.setattr(Database, "pid", 1)
     others = stopped.command(["feedmill", "dump"]).environment
     assert not others.keys() & {*SERVICE_PASSWORDS.values(), "RABBITMQ_URL_FETCHER", "RABBITMQ_URL_NORMALIZER"}
+
+
+def test_what_a_command_warns_of_is_said_while_it_still_runs(
+    stopped: NativeRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, heard = tmp_path / "gateway", tmp_path / "heard"
+    wait = f"for _ in $(seq 600); do if [ -e {heard} ]; then exit 0; fi; sleep 0.1; done"
+    script.write_text(f"#!/bin/sh\necho '[INFO] begins'\necho '[WARNING] somebody is in the way' >&2\n{wait}\nexit 1\n")
+    script.chmod(0o700)
+    said: list[str] = []
+
+    def hear(text: str, *, level: str = "INFO") -> None:
+        said.append(f"{level} {text}")
+        heard.touch()
+
+    monkeypatch.setattr(native, "program", lambda name: str(tmp_path / name))
+    monkeypatch.setattr(native, "say", hear)
+    stopped.make_tokens(1, only_if_none=False, description="of a test")
+    assert said == ["WARNING somebody is in the way"]

@@ -14,7 +14,8 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from common.db import aside, rights
+from common.clock import Clock, SystemClock
+from common.db import aside, rights, waiting
 from common.db.engine import create_engine
 from common.errors import ConfigurationError, UnavailableError
 from common.settings import DatabaseSettings
@@ -48,12 +49,20 @@ def known() -> frozenset[str]:
     return frozenset(one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions())
 
 
-async def upgrade(settings: DatabaseSettings, *, passwords: Mapping[str, str] = MappingProxyType({})) -> str:
+async def upgrade(
+    settings: DatabaseSettings,
+    *,
+    passwords: Mapping[str, str] = MappingProxyType({}),
+    clock: Clock = SystemClock(),  # noqa: B008 - has no state
+) -> str:
     """Run what is missing, grant the services what they need, and return the revision reached.
+
+    Whoever is waited for, such as a transaction that somebody has left open, is named in a WARNING.
 
     Args:
         settings: Of the owner.
         passwords: Service → password that its role is to have; made where it is missing and that may be done.
+        clock: For the pauses between two looks at whom it waits for.
 
     Raises:
         UnavailableError: The database does not answer or refuses this user or a statement; the text names host, port
@@ -66,15 +75,16 @@ async def upgrade(settings: DatabaseSettings, *, passwords: Mapping[str, str] = 
     engine = create_engine(patient, application="migrate")
     try:
         async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-            await connection.commit()
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None  # noqa: S101 - it is connected
-            if await aside.put_back(driver):
-                _log.warning("a restore that was cut off has been undone")
-            await connection.run_sync(_run)
-            await connection.commit()
-            await rights.apply(driver, passwords)
+            async with waiting.told(settings, driver.get_server_pid(), clock=clock):
+                await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+                await connection.commit()
+                if await aside.put_back(driver):
+                    _log.warning("a restore that was cut off has been undone")
+                await connection.run_sync(_run)
+                await connection.commit()
+                await rights.apply(driver, passwords)
     except (OSError, DBAPIError, asyncpg.PostgresError) as error:
         raise UnavailableError(f"database {where}: {_in_one_line(error)}") from error
     except CommandError as error:

@@ -37,6 +37,7 @@ _FETCHING: Final = "fetching"
 _DATABASE_NAMES: Final = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME")
 _OF_THE_OWNER: Final = frozenset({"tokens"})
 """Commands of a service that its own role may not do."""
+_WARNING: Final = "[WARNING] "
 _PSQL_NAMES: Final = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE")
 
 
@@ -279,23 +280,30 @@ class NativeRuntime:
         return found
 
     def _call(self, *words: str) -> None:
-        """Run one of our commands to its end.
+        """Run one of our commands to its end; what it warns of is said at once.
 
         Raises:
             LocalError: Its exit code is not 0; the text is what it said last.
         """
         command = [program(words[0]), *words[1:]]
-        done = subprocess.run(  # noqa: S603 - one of our own commands
-            command,
-            env=self._environment(*words[:2]),
-            cwd=self._root,
-            umask=OWNER_ONLY,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise LocalError(f"{' '.join(words[:2])}: {last_error(done.stdout + done.stderr)}")
+        with (
+            subprocess.Popen(  # noqa: S603 - one of our own commands
+                command,
+                env=self._environment(*words[:2]),
+                cwd=self._root,
+                umask=OWNER_ONLY,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process
+        ):
+            try:
+                said = [_passed_on(line) for line in process.stdout or ()]
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            raise LocalError(f"{' '.join(words[:2])}: {last_error(''.join(said))}")
 
     def _port(self, name: str) -> int:
         preferred = {"gateway": self._around.gateway.port, "upstream": UPSTREAM_PORT}
@@ -341,3 +349,10 @@ class NativeRuntime:
             where = self._stack.env()["RABBITMQ_MANAGEMENT_URL"]
             conditions.append(Condition(_SERVERS["broker"], broker.pid, is_ready=ready, where=where))
         return conditions
+
+
+def _passed_on(line: str) -> str:
+    """Say again what a command of ours warns of; return the line."""
+    if line.startswith(_WARNING):
+        say(line.removeprefix(_WARNING).strip(), level="WARNING")
+    return line
