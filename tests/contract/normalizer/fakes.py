@@ -58,7 +58,7 @@ class Tables:
     changes: list[CatalogueChange] = field(default_factory=list)
     rejects: dict[tuple[str, int, str], Reject] = field(default_factory=dict)
     shops: ShopTables = field(default_factory=ShopTables)
-    replays: dict[Selection, int] = field(default_factory=dict)
+    replays: dict[Selection, tuple[int, str]] = field(default_factory=dict)
     drift: Counter[Drift] = field(default_factory=Counter)
 
     def copied(self) -> "Tables":
@@ -114,9 +114,10 @@ class FakeStore:
         listed = None if shown is None else _listed(shown)
         return LandedRow(key, raw.data, raw.active and raw.is_complete, row.processed, listed)
 
-    async def replayed_to(self, wanted: Selection) -> int:
+    async def replayed_to(self, wanted: Selection, *, mapping: str) -> int:
         """Return where a replay stands."""
-        return self.tables.replays.get(wanted, 0)
+        position, its_mapping = self.tables.replays.get(wanted, (0, mapping))
+        return position if its_mapping == mapping else 0
 
     async def end_replay(self, wanted: Selection) -> None:
         """Forget where it stands."""
@@ -264,9 +265,9 @@ class FakeTransaction:
         for reject in rejects:
             self._tables.rejects.setdefault((reject.message_id, reject.index, reject.reason), reject)
 
-    async def save_replay(self, wanted: Selection, position: int) -> None:
+    async def save_replay(self, wanted: Selection, position: int, *, mapping: str) -> None:
         """Keep how far it is."""
-        self._tables.replays[wanted] = position
+        self._tables.replays[wanted] = position, mapping
 
     async def mark_error(self, key: Key, error: str) -> None:
         """Count an error."""

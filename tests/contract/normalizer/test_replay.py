@@ -37,9 +37,11 @@ async def load(shelf: Shelf, count: int = 5) -> None:
     await lander.land([a_page([an_offer("e1")], platform="encar")])
 
 
-async def replay(shelf: Shelf, profiles: Profiles = NEW, wanted: Selection = ALL, *, batch_size: int = 2) -> Replay:
+async def replay(
+    shelf: Shelf, profiles: Profiles = NEW, wanted: Selection = ALL, *, batch_size: int = 2, mapping: str = ""
+) -> Replay:
     """Replay to the end."""
-    one = Replay(shelf.store, profiles, wanted, batch_size=batch_size)
+    one = Replay(shelf.store, profiles, wanted, batch_size=batch_size, mapping=mapping)
     after: int | None = await one.position()
     while after is not None:
         after = await one.step(after)
@@ -166,6 +168,18 @@ async def test_an_interrupted_replay_goes_on_where_it_was_and_another_one_begins
     listed = await shelf.listed()
     assert {listed[number]["currency"] for number in "12345"} == {"KRW"}
     assert await second.position() == 0
+
+
+async def test_what_was_interrupted_under_another_mapping_begins_at_the_first_row_again(shelf: Shelf) -> None:
+    await load(shelf)
+    first = Replay(shelf.store, NEW, ALL, batch_size=2, mapping="new")
+    after = await first.step(await first.position())
+    assert await Replay(shelf.store, NEW, ALL, batch_size=2, mapping="new").position() == after
+    newer = {**OLD, "che168": PlatformProfile(currency="KRW", price_multiplier=100)}
+    assert await Replay(shelf.store, newer, ALL, batch_size=2, mapping="newer").position() == 0
+    await replay(shelf, newer, mapping="newer")
+    listed = await shelf.listed()
+    assert [listed[number]["price"] for number in "12345"] == [9_800_000] * 5
 
 
 async def test_a_culprit_costs_itself_only_and_a_healed_one_is_processed(shelf: Shelf) -> None:

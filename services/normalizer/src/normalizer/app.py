@@ -1,16 +1,18 @@
 """The composition root: settings, pool, consumer; opened in order and closed in reverse."""
 
 import asyncio
+import hashlib
 import logging
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Final
 
-from common import log, memory, metrics, topology, tracing
+from common import contacts, log, memory, metrics, topology, tracing
 from common.broker_nodes import Nodes, shuffled, with_query
 from common.clock import Clock, SystemClock
 from common.db.session import create_pool
@@ -18,6 +20,7 @@ from common.errors import ConfigurationError
 from common.log import fields
 from common.settings import PlatformSettings
 from common.signals import StopSignals
+from normalizer import core
 from normalizer.adapters.postgres import PostgresStore, prepare
 from normalizer.core.batch import Limits
 from normalizer.core.diary import Diary, Landing, NotedLanding, kept
@@ -63,6 +66,13 @@ def profiles(settings: NormalizerSettings) -> Profiles:
     """Return what the normaliser needs to know of every platform, of either family."""
     offers = {name: profile(platform) for name, platform in settings.platforms.items()}
     return offers | {name: ShopProfile(currency=shop.currency) for name, shop in settings.shops.items()}
+
+
+def mapping(known: Profiles) -> str:
+    """Return a digest of what makes rows of the catalogue of landed ones: the profiles and the code that reads them."""
+    code = [Path(contacts.__file__), *sorted(Path(core.__path__[0]).rglob("*.py"))]
+    made_of = [repr(sorted(known.items())), *(file.read_text(encoding="utf-8") for file in code)]
+    return hashlib.sha256("\0".join(made_of).encode()).hexdigest()
 
 
 class App:
@@ -125,7 +135,7 @@ class App:
         stop, clock = _stop_on_signals(), SystemClock()
         async with self._store() as store:
             wanted = Selection(how.platform, how.inner_id)
-            replay_of = Replay(store, known, wanted, batch_size=how.batch_size)
+            replay_of = Replay(store, known, wanted, batch_size=how.batch_size, mapping=mapping(known))
             try:
                 if how.is_rehearsal:
                     return await _rehearsed(replay_of, stop)

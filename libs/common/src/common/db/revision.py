@@ -2,5 +2,5 @@
 
 from typing import Final
 
-HEAD: Final = "0016"
+HEAD: Final = "0017"
 """The newest revision under `migrations/versions`; a test compares the two."""

@@ -320,6 +320,7 @@ replays: Final = Table(
     Column("position", BigInteger, nullable=False, comment="raw_data.id up to which rows were normalised anew"),
     _moment("started_at", now=True),
     _moment("updated_at", now=True),
+    Column("mapping", Text, nullable=False, server_default="", comment="digest of the mapping; empty: not known"),
     comment="Replays that have not ended",
 )
 

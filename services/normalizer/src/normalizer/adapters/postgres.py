@@ -77,11 +77,11 @@ class PostgresStore:
                 rows = await connection.fetch(sql.LANDED, after, limit, wanted.platform, wanted.inner_id)
         return list(map(_landed, rows)), rows[-1]["id"] if rows else after
 
-    async def replayed_to(self, wanted: Selection) -> int:
-        """Return the last id of a replay that did not end, or 0."""
+    async def replayed_to(self, wanted: Selection, *, mapping: str) -> int:
+        """Return the last id of a replay under the same mapping that did not end, or 0."""
         with translated():
             async with self._connection() as connection:
-                position = await connection.fetchval(sql.REPLAYED_TO, *_names(wanted))
+                position = await connection.fetchval(sql.REPLAYED_TO, *_names(wanted), mapping)
         return position or 0
 
     async def end_replay(self, wanted: Selection) -> None:
@@ -225,10 +225,10 @@ class PostgresTransaction:
         with translated():
             await self._connection.execute(sql.QUARANTINE, *_columns(values, width=7))
 
-    async def save_replay(self, wanted: Selection, position: int) -> None:
+    async def save_replay(self, wanted: Selection, position: int, *, mapping: str) -> None:
         """Keep how far a replay is."""
         with translated():
-            await self._connection.execute(sql.SAVE_REPLAY, *_names(wanted), position)
+            await self._connection.execute(sql.SAVE_REPLAY, *_names(wanted), mapping, position)
 
     async def mark_error(self, key: Key, error: str) -> None:
         """Count an error on a raw row; control characters of the text are escaped."""

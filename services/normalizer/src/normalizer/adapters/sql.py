@@ -134,12 +134,13 @@ ORDER BY id
 """Landed rows in pages, each beside its catalogue row, which OFFSET makes no plan read in any other way than one by
 one. Primary key, for one offer unique (platform, inner_id); unique (platform, inner_id) of processed_data."""
 
-REPLAYED_TO: Final = "SELECT position FROM replays WHERE platform = $1 AND inner_id = $2"
-"""Position of a replay that did not end; empty text stands for all. Primary key."""
+REPLAYED_TO: Final = "SELECT position FROM replays WHERE platform = $1 AND inner_id = $2 AND mapping = $3"
+"""Position of a replay under the same mapping that did not end; empty text stands for all. Primary key."""
 
 SAVE_REPLAY: Final = """
-INSERT INTO replays (platform, inner_id, position) VALUES ($1, $2, $3)
-ON CONFLICT (platform, inner_id) DO UPDATE SET position = EXCLUDED.position, updated_at = now()
+INSERT INTO replays (platform, inner_id, mapping, position) VALUES ($1, $2, $3, $4)
+ON CONFLICT (platform, inner_id) DO UPDATE
+   SET position = EXCLUDED.position, mapping = EXCLUDED.mapping, updated_at = now()
 """
 """Keep how far a replay is, in the transaction of its rows. Primary key."""
 

@@ -212,8 +212,8 @@ class Transaction(Protocol):
         """Keep rejected records; the same one again is kept once."""
         ...
 
-    async def save_replay(self, wanted: Selection, position: int) -> None:
-        """Keep how far a replay is: every row up to this id was normalised anew."""
+    async def save_replay(self, wanted: Selection, position: int, *, mapping: str) -> None:
+        """Keep how far a replay is: every row up to this id was normalised anew, under the mapping of this digest."""
         ...
 
     async def mark_error(self, key: Key, error: str) -> None:
@@ -253,8 +253,8 @@ class ReplayStore(Store, Protocol):
         """Return landed rows with ids above `after`, and the last id looked at."""
         ...
 
-    async def replayed_to(self, wanted: Selection) -> int:
-        """Return where a replay of just this selection stands that did not end; 0: there is none."""
+    async def replayed_to(self, wanted: Selection, *, mapping: str) -> int:
+        """Return where a replay of just this selection stands that did not end; 0: none under this mapping."""
         ...
 
     async def end_replay(self, wanted: Selection) -> None:

@@ -95,19 +95,23 @@ class Replay:
         profiles: Platform → what its fields mean.
         wanted: Which rows.
         batch_size: Rows looked at in one step, and at most in one transaction.
+        mapping: A digest of the mapping: what was interrupted under another one begins at the first row again.
     """
 
-    def __init__(self, store: ReplayStore, profiles: Profiles, wanted: Selection, *, batch_size: int) -> None:
+    def __init__(
+        self, store: ReplayStore, profiles: Profiles, wanted: Selection, *, batch_size: int, mapping: str = ""
+    ) -> None:
         self._store = store
         self._profiles = profiles
         self._wanted = wanted
         self._batch_size = batch_size
+        self._mapping = mapping
         self._ahead: tuple[int, _Page] | None = None
         self.counts: Counter[str] = Counter()
 
     async def position(self) -> int:
         """Return the last row id of a replay of the same rows that did not end; 0: begin at the first row."""
-        return await self._store.replayed_to(self._wanted)
+        return await self._store.replayed_to(self._wanted, mapping=self._mapping)
 
     async def step(self, after: int) -> int | None:
         """Normalise the next rows; return where to go on, None at the end. A culprit is flagged, the others commit.
@@ -146,13 +150,13 @@ class Replay:
             found: Counter[str] = Counter()
             async with self._store.transaction() as transaction:
                 changes = await self._normalised(transaction, part, found)
-                await transaction.save_replay(self._wanted, last if part is news else after)
+                await transaction.save_replay(self._wanted, last if part is news else after, mapping=self._mapping)
                 await transaction.log_changes(changes)
             self.counts.update(found)
 
         if not news:
             async with self._store.transaction() as transaction:
-                await transaction.save_replay(self._wanted, last)
+                await transaction.save_replay(self._wanted, last, mapping=self._mapping)
         for row, error in await culprits(news, attempt):
             _log.error(fields("record cannot be normalised", **_who(row), error=error))
             self.counts["errors"] += 1
