@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from common.testing.clock import VirtualClock
-from fetcher.core.inflight import Gathering, together
+from fetcher.core.inflight import Gathering, together, unless_stopped, within_grace
 
 
 class Bench:
@@ -48,10 +48,12 @@ async def test_what_comes_slower_is_saved_one_by_one() -> None:
 
 
 async def test_the_end_waits_for_no_interval() -> None:
-    bench = Bench()
+    bench, others = Bench(), asyncio.all_tasks()
     await bench.add(1, 2, 3, every_s=0.01)
     await bench.gathering.settled()
     assert bench.saved == [(0.0, [1]), (0.03, [2, 3])]
+    await bench.clock.advance(0)
+    assert asyncio.all_tasks() == others, "nothing waits for it behind"
 
 
 async def test_nobody_waits_for_more_than_the_most() -> None:
@@ -80,8 +82,10 @@ async def test_an_error_is_raised_and_nothing_is_saved_behind_it(*, ends: bool) 
     bench = Bench()
     bench.broken = True
     await bench.add(1, every_s=0.01)
+    assert bench.gathering.broken.is_set()
     with pytest.raises(OSError, match="away"):
         await (bench.gathering.settled() if ends else bench.gathering.add(2))
+    assert not bench.gathering.broken.is_set(), "it was told"
     bench.broken = False
     await bench.gathering.settled()
     assert bench.saved == []
@@ -90,9 +94,51 @@ async def test_an_error_is_raised_and_nothing_is_saved_behind_it(*, ends: bool) 
 async def test_what_is_dropped_is_not_saved() -> None:
     bench = Bench()
     await bench.add(1, 2, 3, every_s=0.01)
-    await bench.gathering.dropped()
+    for _ in range(2):
+        await bench.gathering.dropped()
     await bench.gathering.settled()
     assert bench.saved == [(0.0, [1])]
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_waiting_for_a_task_or_a_stop_leaves_nothing_behind(*, stopped: bool) -> None:
+    clock, others, stop = VirtualClock(auto_advance=False), asyncio.all_tasks(), asyncio.Event()
+    pending = asyncio.create_task(clock.sleep(1.0))
+    waiting = asyncio.create_task(unless_stopped(pending, stop, asyncio.Event()))
+    await clock.advance(0.5)
+    assert not waiting.done()
+    if stopped:
+        stop.set()
+    else:
+        await clock.advance(0.5)
+    await waiting
+    assert pending.done() is not stopped
+    await clock.advance(1.0)
+    assert asyncio.all_tasks() == others
+
+
+async def test_work_is_cut_off_after_its_grace_and_has_ended_when_that_is_said() -> None:
+    clock, steps, stop = VirtualClock(auto_advance=False), list[str](), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await clock.sleep(600.0)
+        finally:
+            await asyncio.sleep(0)  # noqa: TID251 - takes no time: as closing a connection does
+            steps.append("ended")
+
+    async def whole() -> None:
+        await within_grace(work(), stop, clock=clock, grace_s=5.0)
+        steps.append("said")
+
+    task = asyncio.create_task(whole())
+    await clock.advance(60.0)
+    stop.set()
+    await clock.advance(4.9)
+    assert steps == []
+    await clock.advance(0.2)
+    await task
+    assert steps == ["ended", "said"]
 
 
 async def test_calls_that_are_made_together_begin_in_their_order_and_all_end() -> None:

@@ -63,6 +63,7 @@ def test_every_cause_is_treated() -> None:
         pytest.param(0, 30, None, Retry(690.0), id="a slow answer does not move the next slot"),
         pytest.param(19, 19 * 720, None, Retry(720.0), id="the twentieth retry ends the window"),
         pytest.param(20, 20 * 720, None, SkipPage(), id="after twenty retries the page is dead"),
+        pytest.param(20, 0, None, SkipPage(), id="after twenty retries, also by a clock that was set back"),
         pytest.param(3, 4 * HOUR, None, SkipPage(), id="after four hours the page is dead"),
         pytest.param(3, 5 * HOUR, None, SkipPage(), id="a window that ended while we were down is over"),
         pytest.param(0, 0, 60, Retry(720.0), id="Retry-After never shortens a wait"),
@@ -91,8 +92,9 @@ def test_a_hiccup_during_the_long_waits_gets_no_quick_tries() -> None:
     assert verdict(Cause.CUT_BODY, failed=1, elapsed_s=720) == Retry(720.0)
 
 
-def test_a_quick_try_respects_retry_after() -> None:
-    assert verdict(Cause.BAD_GATEWAY, retry_after_s=7) == Retry(7.0, quick=True)
+@pytest.mark.parametrize("retry_after_s", [7.0, 8.0])
+def test_a_quick_try_respects_retry_after(retry_after_s: float) -> None:
+    assert verdict(Cause.BAD_GATEWAY, retry_after_s=retry_after_s) == Retry(retry_after_s, quick=True)
 
 
 @pytest.mark.parametrize("retry_after_s", [9.0, 3600.0, float("inf")])
