@@ -85,13 +85,17 @@ async def test_both_lists_are_published_with_the_shops_own_lists_first() -> None
     assert {(message.platform, message.kind) for message in bench.publisher.messages} == {
         ("bot_igor", PageKind.SNAPSHOT)
     }
-    operation = bench.store.operations[-1]
-    assert operation.is_ok
-    assert {name: operation.counts[name] for name in ("products", "on_main", "others", "removed")} == {
+    (operation,) = bench.store.operations
+    assert (operation.is_ok, operation.details) == (True, "shop sync of bot_igor finished: 5 products, 0 removed")
+    assert operation.counts == {
+        "records": 6,
         "products": 5,
         "on_main": 2,
         "others": 3,
         "removed": 0,
+        "kept": 0,
+        "messages": 1,
+        "retries": 0,
     }
 
 
@@ -205,6 +209,11 @@ async def test_a_second_look_that_fails_removes_nothing() -> None:
     assert (await bench.sync()).errors
     assert bench.removed == []
     assert bench.run.status is RunStatus.FAILED
+    (operation,) = bench.store.operations
+    assert (operation.is_ok, operation.counts["kept"]) == (False, 1)
+    assert operation.details.startswith(
+        "shop sync of bot_igor finished with errors: 5 products published, nothing removed, 1 would have gone; "
+    )
 
 
 async def test_an_empty_list_is_refused_and_its_products_stay(caplog: pytest.LogCaptureFixture) -> None:
@@ -318,6 +327,9 @@ async def test_stop_ends_before_the_next_slice_and_removes_nothing() -> None:
     assert bench.store.status_of(1) == ["fetched"]
     assert (outcome.is_whole, outcome.errors, bench.removed) == (False, [], [])
     assert bench.run.status is RunStatus.FAILED
+    (operation,) = bench.store.operations
+    assert operation.details == "shop sync of bot_igor interrupted; the next one begins anew"
+    assert (operation.counts["products"], operation.counts["removed"]) == (0, 0)
 
 
 async def test_stop_during_a_long_wait_ends_within_the_grace() -> None:
