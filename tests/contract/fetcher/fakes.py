@@ -175,7 +175,7 @@ class FakeStore:
         for key, row in self.ledger.items():
             run = self.runs[row.run_id]
             is_lost = row.status == "fetched" and bound and row.fetched_at and row.fetched_at < bound
-            if (run.platform, run.kind.page_kind) == (platform, kind) and (row.status == "gap" or is_lost):
+            if key.startswith(f"{platform}:{kind}:") and (row.status == "gap" or is_lost):
                 first_try_at = row.first_try_at or row.fetched_at or lost_before
                 page = FailedPage(row.position, key, row.attempts, first_try_at, None, row.error)
                 found.setdefault((list(self.runs).index(row.run_id), row.position), (run, page))

@@ -50,6 +50,7 @@ async def test_a_gap_of_a_finished_run_is_fetched_under_that_run_and_closed() ->
     assert bench.publisher.journal[-4:] == ["confirmed 2", "closed 2", "confirmed 7", "closed 7"]
     operation = bench.store.operations[-1]
     assert (operation.is_ok, operation.details) == (True, "che168: 2 of 2 missing pages fetched")
+    assert operation.counts == {"missing": 2, "fetched": 2}
 
 
 async def test_a_single_page_is_worth_a_row_in_the_diary() -> None:
@@ -96,6 +97,14 @@ async def test_three_failures_in_a_row_end_the_call() -> None:
     outcome = await retried(bench)
     assert outcome.remaining == 5
     assert len(bench.upstream.requests) == before + 3
+
+
+async def test_failures_with_a_page_between_that_comes_do_not_end_the_call() -> None:
+    bench = await a_load_with_gaps(1, 3, 5, 7, 9)
+    bench.upstream.always = dict.fromkeys((1, 3, 7, 9), DOWN)
+    before = len(bench.upstream.requests)
+    assert (await retried(bench)).fetched == 1
+    assert len(bench.upstream.requests) == before + 5
 
 
 async def test_nothing_missing_is_nothing_to_tell(caplog: pytest.LogCaptureFixture) -> None:
@@ -179,8 +188,10 @@ async def test_a_page_of_changes_that_the_feed_no_longer_shows_stays_missing(fai
     changed(bench, started_at=bench.clock.now() - 3 * DAY)
     if failure:
         bench.upstream.always[520] = failure
+    before = bench.clock.now()
     assert (await retried(bench)).remaining == 1
     assert bench.store.status_of(520) == ["fetched"]
+    assert bench.clock.now() == before, "it is asked for once"
 
 
 @pytest.mark.parametrize("failure", [None, UpstreamError(Cause.GONE, "status 410")], ids=str)
