@@ -6,8 +6,9 @@ from functools import partial
 import pytest
 from tests.unit.fetcher.core.sweep_bench import PLATFORM, SweepBench, a_bench
 
-from common.events import PageKind
+from common.events import InnerId, PageKind
 from fetcher.core.errors import Cause, LoadStoppedError, UpstreamError
+from fetcher.core.feed import SourceRow
 from fetcher.core.ports import RunStatus
 from fetcher.core.retire import Guard
 
@@ -53,6 +54,7 @@ async def test_changes_that_it_follows_are_counted_and_told_of() -> None:
     assert counts["changes"] >= 2
     assert counts["records"] == counts["changes"], "the sweep has found nothing, so it sent nothing"
     assert f"reconciled, changes {counts['changes']}, sweeps 1, found 0, retired 0" in bench.said.details
+    assert len(bench.store.operations) == 2, "one row for the load, and one for this"
 
 
 async def test_a_list_that_moves_under_every_sweep_is_swept_until_nothing_is_found() -> None:
@@ -117,6 +119,7 @@ async def test_an_offer_without_an_answer_is_left_for_the_next() -> None:
     bench.market.errors = {"ghost": DOWN}
     outcome = await bench.reconcile()
     assert (outcome.left, outcome.is_ok) == (1, False)
+    assert bench.said.details.endswith("retired 0, 1 left for the next")
     assert "ghost" in bench.active
     bench.market.errors.clear()
     assert (await bench.reconcile()).is_ok
@@ -173,6 +176,12 @@ async def test_an_empty_list_retires_nothing() -> None:
     outcome = await bench.reconcile()
     assert outcome.refusal == "the list is empty"
     assert bench.active == {"01", "02"}
+
+
+async def test_an_empty_list_of_a_platform_without_offers_is_in_order() -> None:
+    bench = await loaded(0)
+    outcome = await bench.reconcile()
+    assert (outcome.is_complete, outcome.is_ok, outcome.refusal) == (True, True, "")
 
 
 async def test_a_list_that_shrank_retires_nothing() -> None:
@@ -240,9 +249,25 @@ async def test_stop_ends_it_and_the_next_call_goes_on() -> None:
     outcome = await bench.reconcile()
     assert (outcome.is_complete, outcome.sweeps) == (False, 0)
     assert "interrupted" in bench.said.details
+    assert [bench.said.counts[name] for name in ("found", "gaps", "unseen", "waiting", "left")] == [0] * 5
     bench.stop.clear()
     assert (await bench.reconcile()).is_complete
     assert len(bench.sweep_runs) == 1
+
+
+async def test_stop_while_offers_are_looked_up_keeps_the_sights_for_the_next_call() -> None:
+    bench = await loaded()
+    bench.hold("a", "b")
+    look_up = bench.market.offer
+
+    async def stopping(inner_id: InnerId) -> SourceRow | None:
+        bench.stop.set()
+        return await look_up(inner_id)
+
+    bench.market.offer = stopping  # type: ignore[method-assign]  # a signal while the first is looked up
+    assert not (await bench.reconcile()).is_complete
+    assert bench.sweeps.seen
+    assert "interrupted" in bench.said.details
 
 
 async def test_what_does_not_land_is_waited_for_and_then_left_behind(caplog: pytest.LogCaptureFixture) -> None:
