@@ -70,7 +70,8 @@ async def test_a_gap_is_asked_once_more_at_the_end() -> None:
     assert outcome.gaps == 0
     assert bench.published == [1, 3, 2]
     assert bench.store.status_of(2) == ["fetched"]
-    assert bench.store.operations[0].is_ok
+    (operation,) = bench.store.operations
+    assert (operation.is_ok, operation.details) == (True, "initial load finished, che168: 6 records in 3 pages")
 
 
 async def test_a_refusal_for_a_gap_at_the_end_spoils_nothing() -> None:

@@ -118,6 +118,8 @@ async def test_max_pages_leaves_the_run_to_be_resumed() -> None:
     assert bench.upstream.asked == [1, 2]
     assert (bench.run.status, bench.run.position, bench.run.next_position) == (RunStatus.RUNNING, 2, 3)
     assert bench.store.cursors == {}
+    said = "initial load paused after the pages asked for, che168: 4 records in 2 pages; start again to resume"
+    assert [operation.details for operation in bench.store.operations] == [said]
 
 
 async def test_a_resumed_load_reads_the_page_before_the_last_one_again() -> None:
@@ -128,6 +130,8 @@ async def test_a_resumed_load_reads_the_page_before_the_last_one_again() -> None
     assert len(bench.upstream.days) == 1, "S0 was taken again"
     assert len({message.run_id for message in bench.publisher.messages}) == 1
     assert (bench.run.status, bench.run.pages, bench.run.records) == (RunStatus.DONE, 3, 6)
+    shown = [progress.records for progress in bench.display.shown]
+    assert (shown, shown[-1]) == (sorted(shown), 6), "a page that is read again is no progress"
 
 
 async def test_a_load_advances_even_one_page_at_a_time() -> None:
@@ -199,6 +203,7 @@ async def test_progress_is_complete_only_at_the_end() -> None:
     bench = LoadBench()
     await bench.load()
     assert [progress.is_complete for progress in bench.display.shown] == [False, False, True]
+    assert bench.display.shown[-1].records == 6
     assert bench.display.is_closed
 
 
