@@ -1,5 +1,6 @@
 """The daily update: where it begins, which days it records, when it refuses to."""
 
+import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +9,7 @@ import pytest
 from tests.contract.fetcher.fake_changes import MOSCOW, steady_events
 from tests.unit.fetcher.core.change_bench import FIRST_DAY, START, ChangeBench
 
-from common.events import ChangeId
+from common.events import ChangeId, PageFetched
 from common.testing.clock import VirtualClock
 from fetcher.core.errors import Cause, LoadStoppedError, UpstreamError
 from fetcher.core.feed import UpstreamPage
@@ -150,6 +151,35 @@ async def test_a_replay_that_was_killed_goes_on_without_being_asked_again() -> N
     assert bench.published[-1] == bench.shown[-1]
     assert bench.published[0] <= anchor(date(2026, 1, 5)) + 60
     assert len(bench.store.runs) == 2
+
+
+async def test_a_replay_that_is_asked_for_again_goes_on_under_its_run() -> None:
+    bench = ChangeBench()
+    await bench.update()
+    await bench.update(since=date(2026, 1, 3), max_dates=2)
+    await bench.update(since=date(2026, 1, 3))
+    assert len(bench.store.runs) == 2
+    assert bench.store.operations[-1].counts["resumed"] == 1
+    await bench.update(since=date(2026, 1, 4))
+    assert len(bench.store.runs) == 3, "another one has a run of its own"
+
+
+async def test_stop_in_the_middle_of_a_day_is_no_error() -> None:
+    clock = VirtualClock(START, auto_advance=False)
+    bench = ChangeBench(clock)
+    bench.changes.days["che168"] = date(2026, 1, 5)
+    publish = bench.publisher.publish
+
+    async def stopping(page: PageFetched) -> None:
+        bench.stop.set()
+        await publish(page)
+
+    bench.publisher.publish = stopping  # type: ignore[method-assign]  # a signal while the first page is published
+    task = asyncio.create_task(bench.update())
+    await clock.advance(1)
+    assert (await task).ending is Ending.INTERRUPTED
+    assert bench.day == date(2026, 1, 5)
+    assert bench.store.operations[-1].details.startswith("daily update interrupted, che168: pages 1,")
 
 
 async def test_a_cursor_that_an_operator_moved_back_is_followed_from_there() -> None:

@@ -130,6 +130,9 @@ async def test_unusable_answers_leave_the_offers_due_and_the_update_not_ok() -> 
     bench.feed.offers = dict.fromkeys("abc", DOWN)
     outcome = await bench.update()
     assert not outcome.is_ok
+    operation = bench.store.operations[-1]
+    assert not operation.is_ok
+    assert operation.details.startswith("daily update finished, but look-ups fail, che168: ")
     assert bench.run.status is RunStatus.DONE, "the changes themselves are all here"
     assert bench.feed.asked("offer") == ["a", "b", "c"]
     assert bench.lookups.kept["a"].error == "http_5xx: status 503"
