@@ -108,6 +108,19 @@ def test_without_a_token_that_works_one_more_is_made(
     assert "Bearer token20" in capsys.readouterr().out
 
 
+def test_tokens_whose_first_is_not_known_are_kept_in_another_file(
+    runtime: _FakeRuntime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk(runtime)
+    before = runtime.folder.tokens.read_text()
+    runtime.known[0] = "another"
+    walk(runtime)
+    (kept,) = runtime.folder.path.glob("tokens-*.txt")
+    assert kept.read_text() == before
+    assert f"[WARNING] the first token of {runtime.folder.tokens} is not known" in (said := capsys.readouterr().out)
+    assert str(kept) in said
+
+
 @pytest.mark.parametrize("command", FETCHED)
 @pytest.mark.parametrize(("code", "expected", "said"), [(1, 1, "ended with errors: make "), (75, 0, "another fetcher")])
 def test_a_step_with_errors_shows_in_the_exit_code_and_a_running_one_does_not_and_the_others_follow(

@@ -86,10 +86,17 @@ class Road:
             token = self._first_token()
             self._ask(token)
         except (FileNotFoundError, UnknownTokenError):
-            self._folder.tokens.unlink(missing_ok=True)
+            self._put_tokens_aside()
             self._runtime.make_tokens(1, only_if_none=False, description="made by make up, the others were not at hand")
             return self._first_token()
         return token
+
+    def _put_tokens_aside(self) -> None:
+        """Keep them: only the first may be revoked, or all be of another `SECRET_KEY`, which may come back."""
+        tokens = self._folder.tokens
+        if tokens.exists():
+            kept = tokens.rename(tokens.with_name(f"tokens-{self._clock.now():%Y%m%dT%H%M%SZ}.txt"))
+            say(f"the first token of {tokens} is not known to the gateway: all are kept in {kept}", level="WARNING")
 
     def _first_token(self) -> str:
         return self._folder.tokens.read_text(encoding="ascii").split("\n", maxsplit=1)[0]
