@@ -219,6 +219,8 @@ async def test_only_web_addresses_are_given_out(reader_of: Filled, url: str | No
         (("mw",), 9, []),
         (("%", "a4"), 9, ["3"]),
         (("'a4'", ":*"), 9, ["3"]),
+        (("b bm b", "BMW", "s"), 9, ["2", "1"]),
+        (("a", "a4", "aud"), 9, ["3"]),
     ],
 )
 async def test_offers_are_found_by_beginnings_of_words_in_mark_model_and_title(

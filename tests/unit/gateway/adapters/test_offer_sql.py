@@ -146,3 +146,15 @@ def test_a_list_never_reads_what_it_does_not_show() -> None:
 def test_a_range_of_the_sort_field_needs_one_stretch() -> None:
     assert len(of(sort="price", price_to="5")) == len(of(Position("1", 2), sort="-price", price_from="5")) == 1
     assert len(of(sort="price", year_to="2020")) == 2
+
+
+@pytest.mark.parametrize(
+    ("q", "asked"),
+    [
+        ("bmw 125", "'bmw':* & '125':*"),
+        ("m e " * 25, "'m':* & 'e':*"),
+        ("b BMW bm bmw 5 625", "'bmw':* & '5':* & '625':*"),
+    ],
+)
+def test_a_beginning_is_looked_for_once(q: str, asked: str) -> None:
+    assert of(q=q)[0].values == (asked,)

@@ -69,4 +69,7 @@ def depends_on_values(conditions: Sequence[Condition]) -> bool:
 
 
 def _beginnings(text: str) -> str:
-    return " & ".join(f"'{word}':*" for word in words(text))
+    """Return what finds all words of a text; one that another begins with is found with it, and costs as much again."""
+    asked = list(dict.fromkeys(words(text)))
+    longest = [word for word in asked if not any(other != word and other.startswith(word) for other in asked)]
+    return " & ".join(f"'{word}':*" for word in longest)
