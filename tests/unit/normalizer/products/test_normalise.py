@@ -23,7 +23,7 @@ from common.testing.products import (
     odd_children,
     some_lists,
 )
-from normalizer.core.products.normalise import ProductRead, normalise_lists, normalise_product
+from normalizer.core.products.normalise import MAX_ROWS, ProductRead, normalise_lists, normalise_product
 from normalizer.core.products.record import (
     Category,
     Color,
@@ -290,3 +290,17 @@ def test_an_id_that_is_made_is_never_one_that_came() -> None:
     images = [{"Image_ID": "#2"}, {"title": "a"}, {"Image_ID": "#1"}, {"title": "b"}]
     found = read(a_product(813) | {"images": images}).product.images
     assert [(row.image_id, row.title) for row in found] == [("#1", None), ("#2", None), ("#3", "a"), ("#4", "b")]
+
+
+def test_rows_beyond_number_stay_in_extra_whatever_their_order() -> None:
+    images = [{"Image_ID": f"{number:06}"} for number in range(MAX_ROWS + 2)]
+    found = read(a_product(813) | {"images": [*reversed(images), 7]})
+    assert [row.image_id for row in found.product.images] == [f"{number:06}" for number in range(MAX_ROWS)]
+    assert found.product.extra["images"] == [7, *images[MAX_ROWS:]]
+    assert found.odd == ["product.images:no_object", "product.images:too_many"]
+
+
+def test_bare_values_beyond_number_stay_in_extra() -> None:
+    found = read({"importance_num": [1] * (MAX_ROWS + 1)})
+    assert len(found.product.importance) == MAX_ROWS
+    assert found.product.extra == {"importance_num": [{"importance": 1}]}

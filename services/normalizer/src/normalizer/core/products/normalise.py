@@ -43,6 +43,9 @@ from normalizer.core.products.values import (
 RowT = TypeVar("RowT", bound=Row)
 _encode: Final = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
+MAX_ROWS: Final = 20_000
+"""Rows of one list of a product; others stay in `extra`. 200 KB of bare values would be 100,000, and 100 MB here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -215,19 +218,23 @@ def _rows(kind: type[RowT], fields: Fields, field: str, product_id: str, *, bare
     """Read a list of objects; the order of ids.
 
     An item that is no object stands for the field that the vendor names `bare`; without such a name it is no row, and
-    stays among what is left of `fields`.
+    stays among what is left of `fields`. So do rows beyond `MAX_ROWS`.
     """
     found = fields.take(field, nested)
     items = found if isinstance(found, list) else [] if found is None else [found]
     objects = [item for item in items if isinstance(item, dict)]
     others = [item for item in items if not isinstance(item, dict)]
-    if others and bare is None:
-        fields.keep(field, others, reason="no_object")
-    elif others:
+    if others and bare is not None:
         objects += [{bare: item} for item in others]
+        others = []
+    objects.sort(key=_encode)
+    if others:
+        fields.keep(field, others, reason="no_object")
+    if len(objects) > MAX_ROWS:
+        fields.keep(field, others + objects[MAX_ROWS:], reason="too_many")
     rows: dict[str, RowT] = {}
     numbers = count(1)
-    for item in sorted(objects, key=_encode):
+    for item in objects[:MAX_ROWS]:
         own = Fields(item, name=field, odd=fields.odd)
         row_id = own.take(SHAPES[kind].id, identity) or _made_id(rows, numbers)
         if row_id in rows:
