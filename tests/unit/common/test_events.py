@@ -169,6 +169,20 @@ def test_what_is_no_event_is_refused_with_its_reason(body: bytes, reason: str) -
     assert caught.value.detail
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        a_body(records=[{"inner_id": "1", "change_type": "added", "seq": 1}] * 200),
+        a_body(fetched_at="2000-01-01T00:00:00Z"),
+        a_body(fetched_at="2200-12-31T23:59:59Z"),
+        a_body().ljust(events.MAX_BODY_BYTES),
+    ],
+    ids=["as many records", "as early", "as late", "as large"],
+)
+def test_what_is_just_within_the_bounds_is_an_event(body: bytes) -> None:
+    assert verdict(body) == "fine"
+
+
 def verdict(body: bytes) -> str:
     """Return why `body` is refused, or `fine`."""
     try:
