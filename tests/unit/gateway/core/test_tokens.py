@@ -43,6 +43,11 @@ def test_what_is_no_token_is_refused(text: str) -> None:
     assert not is_well_formed(text)
 
 
+@pytest.mark.parametrize("chosen", ["0" * 12 + "-", "' OR 1=1 ----", "\n" + "0" * 12], ids=ascii)
+def test_other_characters_are_refused_even_with_their_own_check_characters(chosen: str) -> None:
+    assert not is_well_formed(chosen + check_characters(chosen))
+
+
 def test_a_guess_of_the_right_form_is_refused_nearly_always() -> None:
     guesses = ["".join(secrets.choice(ALPHABET) for _ in range(LENGTH)) for _ in range(2000)]
     assert sum(map(is_well_formed, guesses)) < 5
