@@ -225,3 +225,17 @@ async def test_long_changes_are_kept_and_given_a_few_at_a_time(stage: Stage, mon
     assert late.got == list(range(17, 24))
     assert [change.change_id for change in stage.feed._tail] == [21, 22, 23]  # noqa: SLF001 - what is kept is its subject
     assert [change.change_id for change in await anext(stage.feed.listen(21))] == [21, 22]
+
+
+async def test_what_was_kept_for_listeners_who_left_counts_no_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_feed, "TAIL_CHARACTERS", 2_500)
+    for numbers in ([1, 2], [3, 4]):
+        with stage.feed.place():
+            await stage.seconds(1)
+            for number in numbers:
+                stage.changes.add(number, letters=1_000)
+            await stage.seconds(1)
+            assert [change.change_id for change in stage.feed._tail] == numbers  # noqa: SLF001 - as above
+        await stage.seconds(1)
