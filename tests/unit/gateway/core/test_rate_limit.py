@@ -103,6 +103,7 @@ async def test_four_processes_at_three_times_the_quota_allow_the_quota_and_spare
 
 async def test_a_refusal_says_when_to_come_back_and_that_is_right() -> None:
     gateways = Gateways(1)
+    await gateways.clock.advance(3600.0)
     while await gateways.allowed(0):
         pass
     with pytest.raises(LimitedError) as caught:
