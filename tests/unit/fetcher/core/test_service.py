@@ -104,6 +104,16 @@ async def test_the_nightly_update_waits_for_a_long_load_that_makes_it_needless()
         assert [command for _, command, _ in bench.jobs.started] == ["initial-load", "daily-update"]
 
 
+async def test_an_update_that_a_load_held_up_starts_when_the_load_has_failed() -> None:
+    store = FakeServiceStore(done={"che168": at(-23)})
+    async with Bench(CHE168, store=store, takes_s=5 * HOUR + 7) as bench:
+        bench.jobs.ends.append(JobResult(Happening.FAILED, "3 pages in a row are dead"))
+        await bench.order("initial-load")
+        await bench.clock.advance(5 * HOUR + 7)
+        await bench.clock.advance(0)  # at once: not at the next look at the clock
+        assert [command for _, command, _ in bench.jobs.started] == ["initial-load", "daily-update"]
+
+
 async def test_options_reach_the_job_and_the_result_the_answer() -> None:
     async with Bench(CHE168) as bench:
         await bench.order('{"command": "initial-load", "platform": "che168", "max_pages": 10}')
