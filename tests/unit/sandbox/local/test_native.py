@@ -7,7 +7,7 @@ import pytest
 
 from common.settings import SERVICE_PASSWORDS, role_of
 from common.testing.clock import VirtualClock
-from sandbox.local import native
+from sandbox.local import console, native
 from sandbox.local.errors import LocalError
 from sandbox.local.native import NativeRuntime
 from sandbox.local.state import LocalFolder
@@ -120,6 +120,6 @@ def test_what_a_command_warns_of_is_said_while_it_still_runs(
         heard.touch()
 
     monkeypatch.setattr(native, "program", lambda name: str(tmp_path / name))
-    monkeypatch.setattr(native, "say", hear)
+    monkeypatch.setattr(console, "say", hear)
     stopped.make_tokens(1, only_if_none=False, description="of a test")
     assert said == ["WARNING somebody is in the way"]

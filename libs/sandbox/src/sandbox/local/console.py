@@ -21,3 +21,11 @@ def last_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("[ERROR]")]
     return (errors or lines or ["it said nothing"])[-1].removeprefix("[ERROR]").strip()
+
+
+def passed_on(line: str) -> str:
+    """Return a line that a program said; one that is a warning is said again."""
+    mark = "[WARNING]"
+    if line.startswith(mark):
+        say(line.removeprefix(mark).strip(), level="WARNING")
+    return line

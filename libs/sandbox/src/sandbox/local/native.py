@@ -12,7 +12,7 @@ from common.clock import Clock
 from common.definitions import password_name
 from common.settings import SERVICE_PASSWORDS, role_of
 from sandbox.local.children import OWNER_ONLY, Children
-from sandbox.local.console import last_error, say
+from sandbox.local.console import last_error, passed_on, say
 from sandbox.local.errors import LocalError
 from sandbox.local.http_probe import answers
 from sandbox.local.runtime import READY_PATH, Condition, Console, Invocation, Transfer
@@ -37,7 +37,6 @@ _FETCHING: Final = "fetching"
 _DATABASE_NAMES: Final = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME")
 _OF_THE_OWNER: Final = frozenset({"tokens"})
 """Commands of a service that its own role may not do."""
-_WARNING: Final = "[WARNING] "
 _PSQL_NAMES: Final = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE")
 
 
@@ -298,7 +297,7 @@ class NativeRuntime:
             ) as process
         ):
             try:
-                said = [_passed_on(line) for line in process.stdout or ()]
+                said = [passed_on(line) for line in process.stdout or ()]
             except BaseException:
                 process.kill()
                 raise
@@ -349,10 +348,3 @@ class NativeRuntime:
             where = self._stack.env()["RABBITMQ_MANAGEMENT_URL"]
             conditions.append(Condition(_SERVERS["broker"], broker.pid, is_ready=ready, where=where))
         return conditions
-
-
-def _passed_on(line: str) -> str:
-    """Say again what a command of ours warns of; return the line."""
-    if line.startswith(_WARNING):
-        say(line.removeprefix(_WARNING).strip(), level="WARNING")
-    return line
