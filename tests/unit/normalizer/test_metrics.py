@@ -38,7 +38,7 @@ def test_tries_ends_and_dead_letters_are_counted() -> None:
     registry = CollectorRegistry()
     metrics = ConsumerMetrics(registry)
     metrics.retried()
-    metrics.given_back("away")
+    metrics.not_landed("away")
     metrics.dead_lettered("not_json")
     assert registry.get_sample_value("feedmill_batch_retries_total") == 1
     assert registry.get_sample_value("feedmill_batches_total", {"end": "away"}) == 1

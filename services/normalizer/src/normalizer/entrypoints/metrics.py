@@ -12,8 +12,7 @@ from common.metrics import SECONDS
 OUTCOMES: Final = ("inserted", "updated", "unchanged", "quarantined", "errors")
 """What may become of a record; `errors`: landed, and not normalised."""
 
-HELD: Final = "held"
-ENDS: Final = ("landed", "away", "unfit", "failed", HELD)
+ENDS: Final = ("landed", "away", "unfit", "failed", "held")
 """How a batch may end; `held`: it has not, and the database that answers does not take it. The others that are not
 `landed` give the deliveries back."""
 
@@ -67,13 +66,9 @@ class ConsumerMetrics:
         self._took.observe(took_s)
         self._age.observe(max(0.0, (now - min(page.fetched_at for page in pages)).total_seconds()))
 
-    def given_back(self, end: str) -> None:
+    def not_landed(self, end: str) -> None:
         """Count a batch that could not be landed; `end` is one of `ENDS`."""
         self._batches.labels(end).inc()
-
-    def held(self) -> None:
-        """Count that a batch which could not be landed is kept in hand."""
-        self._batches.labels(HELD).inc()
 
     def retried(self) -> None:
         """Count one more try of a batch."""

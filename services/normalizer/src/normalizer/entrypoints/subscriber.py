@@ -177,20 +177,20 @@ class RawConsumer:
                 goes_on=self._holds,
             )
         except UnfitError as error:
-            self._metrics.given_back("unfit")
+            self._metrics.not_landed("unfit")
             if not self._give_back.is_set():  # the other batches in hand say the same
                 _log.error(fields("Database does not fit, nothing is landed until it does: migrate?", error=error))
             self._give_back.set()
             raise
         except TransientError as error:
-            self._metrics.given_back("away")
+            self._metrics.not_landed("away")
             _log.warning(fields("Database away", after_s=self._how.give_back_after_s, error=error))
             self._give_back.set()
             raise
         except Exception:
             # A defect of ours may neither lose the batch nor hold it for ever: what comes again and again is
             # dead-lettered by the queue's delivery limit.
-            self._metrics.given_back("failed")
+            self._metrics.not_landed("failed")
             _log.exception("Batch cannot be landed")
             self._give_back.set()
             raise
@@ -218,7 +218,7 @@ class RawConsumer:
             await self._database.ping()
         except TransientError:
             return False
-        self._metrics.held()
+        self._metrics.not_landed("held")
         _log.warning(
             fields("Database answers and does not take a batch, trying on", after_s=round(failing_s), error=error)
         )
