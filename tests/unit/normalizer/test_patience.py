@@ -34,14 +34,14 @@ async def never(_error: TransientError, _failing_s: float) -> bool:
 
 
 async def attempt(
-    database: Database,
+    land: Callable[[], Awaitable[str]],
     clock: VirtualClock,
     seed: int = 0,
     goes_on: Callable[[TransientError, float], Awaitable[bool]] = never,
 ) -> tuple[str, list[int]]:
     heard: list[int] = []
     result = await patiently(
-        database.land,
+        land,
         clock=clock,
         random=Random(seed),  # noqa: S311 - jitter
         give_up_after_s=30,
@@ -53,7 +53,7 @@ async def attempt(
 
 async def test_success_needs_no_wait() -> None:
     clock = VirtualClock()
-    assert await attempt(Database(clock, failures=0), clock) == ("landed", [])
+    assert await attempt(Database(clock, failures=0).land, clock) == ("landed", [])
     assert clock.slept == []
 
 
@@ -61,7 +61,7 @@ async def test_each_failure_is_heard_of_and_waited_for_with_a_growing_jitter() -
     first = set()
     for seed in range(20):
         clock = VirtualClock()
-        result, heard = await attempt(Database(clock, failures=8), clock, seed)
+        result, heard = await attempt(Database(clock, failures=8).land, clock, seed)
         assert (result, heard) == ("landed", [1, 2, 3, 4, 5, 6, 7, 8])
         bounds = [min(LONGEST_WAIT_S, SHORTEST_WAIT_S * 2**n) for n in range(1, 9)]
         assert all(SHORTEST_WAIT_S <= slept <= bound for slept, bound in zip(clock.slept, bounds, strict=True))
@@ -73,7 +73,7 @@ async def test_each_failure_is_heard_of_and_waited_for_with_a_growing_jitter() -
 async def test_it_gives_up_at_the_first_failure_after_the_bound(takes_s: float) -> None:
     clock = VirtualClock()
     with pytest.raises(TransientError):
-        await attempt(Database(clock, failures=10_000, takes_s=takes_s), clock)
+        await attempt(Database(clock, failures=10_000, takes_s=takes_s).land, clock)
     assert 30 <= clock.monotonic() - takes_s <= 30 + LONGEST_WAIT_S + takes_s
 
 
@@ -85,7 +85,7 @@ async def test_whether_to_go_on_is_asked_at_each_bound_until_it_gives_up() -> No
         return len(asked) < 3
 
     with pytest.raises(TransientError):
-        await attempt(Database(clock, failures=10_000), clock, goes_on=goes_on)
+        await attempt(Database(clock, failures=10_000).land, clock, goes_on=goes_on)
     assert len(asked) == 3
     assert all(30 * n <= failing_s <= 30 * n + n * LONGEST_WAIT_S for n, failing_s in enumerate(asked, start=1))
 
@@ -93,24 +93,17 @@ async def test_whether_to_go_on_is_asked_at_each_bound_until_it_gives_up() -> No
 async def test_the_bound_counts_from_the_first_failure_and_not_from_the_start() -> None:
     clock = VirtualClock()
     database = Database(clock, failures=1, takes_s=60)
-    assert (await attempt(database, clock))[0] == "landed"
+    assert (await attempt(database.land, clock))[0] == "landed"
     assert database.calls == 2
 
 
 async def test_an_error_that_waiting_does_not_help_is_raised_at_once() -> None:
-    async def poison() -> None:
+    async def poison() -> str:
         raise PoisonError("never")
 
     clock = VirtualClock()
     with pytest.raises(PoisonError):
-        await patiently(
-            poison,
-            clock=clock,
-            random=Random(0),  # noqa: S311 - jitter
-            give_up_after_s=30,
-            on_retry=lambda *_: None,
-            goes_on=never,
-        )
+        await attempt(poison, clock)
     assert clock.slept == []
 
 
@@ -122,12 +115,5 @@ async def test_a_database_that_somebody_has_to_mend_is_not_tried_again() -> None
         raise UnfitError("42P01")
 
     with pytest.raises(UnfitError):
-        await patiently(
-            land,
-            clock=clock,
-            random=Random(0),  # noqa: S311 - jitter
-            give_up_after_s=30,
-            on_retry=lambda *_: None,
-            goes_on=never,
-        )
+        await attempt(land, clock)
     assert (len(calls), clock.slept) == (1, [])
