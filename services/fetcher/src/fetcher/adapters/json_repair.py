@@ -1,6 +1,6 @@
 """Making readable what is almost JSON, so that one odd value does not cost its page.
 
-Used only after a strict reading failed. Everything else stays byte for byte.
+Used only after a strict reading failed, but for what says how a body is made. Everything else stays byte for byte.
 """
 
 import re
